@@ -1,0 +1,1 @@
+"""The dashboard: shows what mypt does. Never imports torch."""
