@@ -1,0 +1,186 @@
+"""Writing files so that a kill at any moment leaves the old or the new, never half of either.
+
+Standard library only; used by everything that puts something on disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import json
+import os
+import platform
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+# For C libraries without a wrapper (musl, old glibc): the number of the renameat2 system call.
+_RENAMEAT2_NUMBER = {"x86_64": 316, "aarch64": 276, "riscv64": 276, "ppc64le": 357, "s390x": 347}
+# What the kernel or the file system answers when it does not know how to exchange.
+_CANNOT_EXCHANGE = frozenset(
+    {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM, errno.ENOTTY}
+)
+
+
+def write_atomic(path: str | os.PathLike[str], data: bytes | str, *, durable: bool = False) -> None:
+    """Replace `path` by `data` (str is written as UTF-8) in one step; a reader sees the old file or the new one.
+
+    With `durable` the data and the name survive a power cut once this returns. Raises OSError, and then the old
+    file is untouched and no temporary file is left.
+    """
+    target = Path(path)
+    raw = data.encode("utf-8") if isinstance(data, str) else data
+    # Same directory, since a rename does not cross file systems; a name of its own, since two may write at once.
+    temporary = target.parent / f".{target.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        with temporary.open("xb") as file:
+            file.write(raw)
+            if durable:
+                file.flush()
+                fsync_file(file.fileno())
+        replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    if durable:
+        fsync_dir(target.parent)
+
+
+def write_json_atomic(path: str | os.PathLike[str], value: Any, *, durable: bool = False) -> None:
+    """`write_atomic` of `value` as indented JSON with a closing newline.
+
+    Raises ValueError on a number that is not finite, since other readers reject such files.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    # A lone surrogate (a file name that is not UTF-8) cannot be encoded; as an ASCII escape it can, and reads back.
+    raw = (
+        text.encode("utf-8")
+        if _encodable(text)
+        else (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
+    )
+    write_atomic(path, raw, durable=durable)
+
+
+def append_line(fd: int, line: bytes) -> None:
+    """Append `line` (a newline is added where it has none) to `fd`, opened with O_APPEND, in one `os.write`.
+
+    Should the system take only a part (disk full, a quota), the rest follows; where that fails too, the torn part
+    is cut off again, unless somebody else has written since, and the OSError is raised: the line is in or out.
+    """
+    if not line.endswith(b"\n"):
+        line += b"\n"
+    written = os.write(fd, line)
+    if written == len(line):
+        return
+    try:
+        while written < len(line):
+            more = os.write(fd, line[written:])
+            if more == 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            written += more
+    except OSError:
+        with contextlib.suppress(OSError):
+            end = os.lseek(fd, 0, os.SEEK_CUR)
+            if os.fstat(fd).st_size == end:
+                os.ftruncate(fd, end - written)
+        raise
+
+
+def fsync_file(fd: int) -> None:
+    """Bring the data of `fd` to the disk itself (macOS needs a stronger call than fsync for that)."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(fd)
+
+
+def fsync_dir(path: str | os.PathLike[str]) -> None:
+    """Make the names in directory `path` durable. Does nothing where directories cannot be synced (Windows)."""
+    if sys.platform == "win32":
+        return
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        # Some network file systems refuse to sync a directory; the rename itself is then all there is.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
+    finally:
+        os.close(fd)
+
+
+def replace(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    """`os.replace`, with patience on Windows, where it fails for as long as a reader has the target open."""
+    deadline = time.monotonic() + 2.0
+    while True:
+        try:
+            Path(source).replace(target)
+            return
+        except PermissionError:
+            if os.name != "nt" or time.monotonic() > deadline:
+                raise
+        time.sleep(0.02)
+
+
+def exchange_dirs(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> bool:
+    """Swap the directories `a` and `b` (both exist, same file system) in one step, so that neither name is ever missing.
+
+    False where this system or file system cannot, with nothing changed: the caller then renames in two steps.
+    Raises OSError when it could but a path is wrong (missing, no permission, two file systems).
+    """
+    call = _exchange_call()
+    if call is None:
+        return False
+    code = call(os.fsencode(a), os.fsencode(b))
+    if code == 0:
+        return True
+    if code in _CANNOT_EXCHANGE:
+        return False
+    raise OSError(code, os.strerror(code), os.fspath(a), None, os.fspath(b))
+
+
+@lru_cache(maxsize=1)
+def _exchange_call() -> Callable[[bytes, bytes], int] | None:
+    """A function (a, b) -> errno (0 when swapped), or None where there is no such call."""
+    if sys.platform != "linux":
+        return None
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+    except OSError:
+        return None
+    number = _RENAMEAT2_NUMBER.get(platform.machine())
+    if hasattr(libc, "renameat2"):
+        function = libc.renameat2
+        function.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
+        leading: tuple[Any, ...] = ()
+    elif number is not None:
+        function = libc.syscall
+        leading = (ctypes.c_long(number),)
+    else:
+        return None
+    function.restype = ctypes.c_long if leading else ctypes.c_int
+
+    def exchange(a: bytes, b: bytes) -> int:
+        done = function(*leading, _AT_FDCWD, a, _AT_FDCWD, b, _RENAME_EXCHANGE)
+        return 0 if done == 0 else ctypes.get_errno()
+
+    return exchange
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
