@@ -19,6 +19,8 @@ from typing import Any, Self
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from mypt.fsio import append_line, fsync_file
+
 Number = float | None
 """A loss or another measured number: None where it was not measured, nan or inf where it was and is not finite."""
 
@@ -223,6 +225,8 @@ def encode(event: Event) -> bytes:
             line[name] = None
         elif isinstance(value, float):
             digits = _DECIMALS.get(name, 6 if name[len(_EVAL_PREFIX) :] in sets else None)
+            if isinstance(event, Train) and name in ("elapsed_s", "tokens_per_sec"):
+                digits = 3  # steps of small models are milliseconds apart
             line[name] = value if digits is None else round(value, digits)
         else:
             line[name] = _finite(value)
@@ -262,19 +266,11 @@ class LogWriter:
         """Append `event`, giving it the present time where it has none."""
         if not event.timestamp:
             event.timestamp = now()
-        line = encode(event)
-        start = os.lseek(self._fd, 0, os.SEEK_END)
-        try:
-            written = os.write(self._fd, line)
-            if written != len(line):
-                raise OSError(28, "the disk took only part of a log line", str(self.path))
-        except OSError:
-            os.ftruncate(self._fd, start)
-            raise
+        append_line(self._fd, encode(event))
 
     def sync(self) -> None:
         """Force what was written onto the disk (done when a checkpoint is saved)."""
-        os.fsync(self._fd)
+        fsync_file(self._fd)
 
     def close(self) -> None:
         """Close the file; the writer is not to be used afterwards."""
@@ -341,7 +337,7 @@ def from_fields(fields: dict[str, Any]) -> AnyEvent:
         rest = {key: value for key, value in fields.items() if key not in ("event", "timestamp")}
         return Unknown(timestamp=stamp if isinstance(stamp, str) else "", name=name, fields=rest)
     try:
-        event: AnyEvent = msgspec.convert(_whole_steps(fields), _KNOWN, strict=False)  # type: ignore[arg-type]
+        event: AnyEvent = msgspec.convert(_whole_steps(fields), _KNOWN, strict=False)
     except (msgspec.ValidationError, OverflowError) as error:
         raise BadLineError(str(error)) from None
     if isinstance(event, Eval):

@@ -1,0 +1,315 @@
+"""What a run leaves: checkpoint bundles, their names and places, their metadata, and how one becomes whole or absent.
+
+No torch here: the weights are files that others write into the staging folder of `writing`, and whose sizes are
+all that this module knows of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import json
+import os
+import shutil
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from mypt.errors import Problem, UserError
+from mypt.fsio import exchange_dirs, fsync_dir, fsync_file, replace, write_json_atomic
+from mypt.text import printable
+
+CONFIG = "config.json"
+STATE = "training_state.json"
+TOKENIZER = "tokenizer.json"
+MODEL = "model.pt"
+OPTIMIZER = "optimizer.pt"
+MANIFEST = "manifest.json"
+
+# No model may be called so: a leading dot is refused in model names.
+_STAGING = ".tmp."
+_ASIDE = ".old."
+# Metadata is read by the dashboard, so a file that claims to be JSON must not fill its memory.
+_LARGEST_JSON = 256 * 1024 * 1024
+
+
+class Kind(StrEnum):
+    """Which of a model's bundles a folder is."""
+
+    LAST = "last"
+    GOLD = "gold"
+    FP16 = "fp16"
+
+
+SUFFIXES = {Kind.GOLD: "_gold", Kind.FP16: "_fp16"}
+
+
+def directory_name(model_name: str, kind: Kind = Kind.LAST) -> str:
+    """The folder's name below `checkpoints/` for a model's bundle of this kind."""
+    return model_name + SUFFIXES.get(kind, "")
+
+
+def split_name(name: str) -> tuple[str, Kind]:
+    """A folder's name as (model name, kind)."""
+    for kind, suffix in SUFFIXES.items():
+        if name.endswith(suffix) and len(name) > len(suffix):
+            return name.removesuffix(suffix), kind
+    return name, Kind.LAST
+
+
+def check_model_name(name: str) -> list[Problem]:
+    """What is wrong with `name` as the name of a model that is to be trained; empty when nothing is."""
+
+    def refuse(message: str, remedy: str = "choose a plain name such as dante_150M") -> list[Problem]:
+        return [Problem(message, field="model_name", value=name, remedy=remedy)]
+
+    if not name:
+        return refuse("a model needs a name")
+    if any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in name):
+        return refuse("the name holds control characters")
+    if any(c in name for c in '/\\:*?"<>|') or name in (".", "..") or ".." in name:
+        return refuse("the name would leave checkpoints/, or is not a file name everywhere")
+    if name.startswith((".", "-")) or name != name.strip() or name.endswith("."):
+        return refuse("the name begins or ends with a sign that gets it mistaken for something else")
+    for suffix in SUFFIXES.values():
+        if name.endswith(suffix):
+            return refuse(f"names ending in {suffix} are kept for MyPT's own copies", "leave the ending away")
+    if len(os.fsencode(name)) > 200:
+        return refuse("the name is longer than 200 bytes")
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class BundleInfo:
+    """A bundle as its files describe it. `problem` says what is wrong with it, and is empty when it is whole."""
+
+    path: Path
+    model_name: str
+    kind: Kind
+    config: dict[str, Any] = field(default_factory=dict)
+    training_state: dict[str, Any] = field(default_factory=dict)
+    tokenizer: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, int] = field(default_factory=dict)
+    modified: float = 0.0
+    problem: str = ""
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which is what `--model_name` takes where a bundle is read."""
+        return self.path.name
+
+    @property
+    def step(self) -> int | None:
+        """Updates done when it was saved, or None where the bundle does not say."""
+        step = self.training_state.get("step")
+        return step if isinstance(step, int) and not isinstance(step, bool) else None
+
+    @property
+    def training_config(self) -> dict[str, Any]:
+        """The training settings that were in force."""
+        config = self.training_state.get("training_config")
+        return config if isinstance(config, dict) else {}
+
+    @property
+    def base(self) -> str | None:
+        """The model that this one was fine-tuned from, where recorded."""
+        base = self.training_state.get("base")
+        name = base.get("name") if isinstance(base, dict) else None
+        return name if isinstance(name, str) else None
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files together."""
+        return sum(self.files.values())
+
+
+def read_info(path: Path) -> BundleInfo:
+    """All metadata of the bundle in `path`. Never raises for its content: see `BundleInfo.problem`."""
+    model_name, kind = split_name(path.name)
+    problems: list[str] = []
+    files: dict[str, int] = {}
+    modified = 0.0
+    try:
+        for entry in os.scandir(path):
+            if entry.is_file():
+                stat = entry.stat()
+                files[entry.name] = stat.st_size
+                modified = max(modified, stat.st_mtime)
+    except OSError as error:
+        problems.append(f"cannot be read: {error.strerror}")
+    documents: dict[str, dict[str, Any]] = {}
+    for name in (CONFIG, STATE, TOKENIZER):
+        documents[name] = {}
+        if name in files:
+            try:
+                documents[name] = read_json_object(path / name)
+            except UserError as error:
+                problems.append(error.problems[0].message if not error.problems[0].where else str(error))
+        elif not problems:
+            # The original's single-file past had no state; a config and a tokenizer every bundle needs.
+            if name != STATE:
+                problems.append(f"{name} is missing")
+    if MODEL not in files and not problems:
+        problems.append(f"{MODEL} is missing")
+    problems += _against_manifest(path, files)
+    return BundleInfo(
+        path=path,
+        model_name=model_name,
+        kind=kind,
+        config=documents[CONFIG],
+        training_state=documents[STATE],
+        tokenizer=documents[TOKENIZER],
+        files=files,
+        modified=modified,
+        problem=printable("; ".join(problems)),
+    )
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file. Raises `UserError` naming the file and the place where it breaks off."""
+    where = path.name
+    try:
+        if path.stat().st_size > _LARGEST_JSON:
+            raise UserError(Problem("is far too large for what it should hold", where=where))
+        text = path.read_bytes().decode("utf-8-sig")
+        value = json.loads(text)
+    except OSError as error:
+        raise UserError(Problem(f"cannot be read: {error.strerror}", where=where)) from None
+    except UnicodeDecodeError as error:
+        raise UserError(Problem(f"is not text: byte {error.start} is not UTF-8", where=where)) from None
+    except json.JSONDecodeError as error:
+        cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated")
+        what = "cut short" if cut else f"not JSON ({error.msg})"
+        raise UserError(Problem(f"{what} at line {error.lineno}", where=where)) from None
+    except RecursionError:
+        raise UserError(Problem("is nested too deeply to be what it should be", where=where)) from None
+    except ValueError as error:
+        raise UserError(Problem(f"holds a value that cannot be read: {error}", where=where)) from None
+    if not isinstance(value, dict):
+        raise UserError(Problem("must hold one JSON object", where=where))
+    return value
+
+
+def list_bundles(checkpoints: Path) -> list[BundleInfo]:
+    """Every bundle below `checkpoints`, broken ones included, by name. A missing folder holds none."""
+    try:
+        names = sorted(e.name for e in os.scandir(checkpoints) if e.is_dir() and not e.name.startswith("."))
+    except OSError:
+        return []
+    return [read_info(checkpoints / name) for name in names]
+
+
+def find(checkpoints: Path, name: str) -> BundleInfo:
+    """The whole bundle called `name` (a folder's name, or a path to one). Raises `UserError` with what there is."""
+    path = Path(name)
+    if len(path.parts) == 1 and not (checkpoints / name).is_dir() and not (path / CONFIG).is_file():
+        there = sorted(b.name for b in list_bundles(checkpoints))
+        near = difflib.get_close_matches(name, there, n=1)
+        remedy = f"did you mean {near[0]}?" if near else f"there are: {', '.join(there) or 'none yet'}"
+        raise UserError(
+            Problem("no such checkpoint in checkpoints/", field="model_name", value=name, remedy=remedy)
+        )
+    info = read_info(checkpoints / name if len(path.parts) == 1 and (checkpoints / name).is_dir() else path)
+    if info.problem:
+        raise UserError(
+            Problem(
+                f"the checkpoint is broken: {info.problem}",
+                where=str(info.path),
+                remedy="restore the file, or remove the folder to begin anew",
+            )
+        )
+    return info
+
+
+def exists(checkpoints: Path, model_name: str) -> bool:
+    """Whether there is a bundle to resume `model_name` from, whole or broken."""
+    return (checkpoints / model_name).is_dir()
+
+
+@contextlib.contextmanager
+def writing(target: Path) -> Iterator[Path]:
+    """Gives a staging folder; what is in it when the block ends becomes the bundle `target`, in one step.
+
+    The files are synced, a manifest is written last, and the folders are swapped: a kill or a power cut at any
+    moment leaves the previous bundle or the new one. When the block raises, nothing has happened to `target`.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = target.parent / f"{_STAGING}{os.getpid()}.{target.name}"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir()
+    try:
+        yield staging
+        sizes = {}
+        for file in sorted(staging.iterdir()):
+            with file.open("rb+") as handle:
+                fsync_file(handle.fileno())
+            sizes[file.name] = file.stat().st_size
+        write_json_atomic(staging / MANIFEST, {"files": sizes}, durable=True)
+        _swap_in(staging, target)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+
+
+def repair(checkpoints: Path, model_name: str) -> list[str]:
+    """Clean up after a kill: finish or undo an interrupted swap of the model's bundles, remove half-written ones.
+
+    Only the holder of the model's lock may call this. Returns what was done, in sentences.
+    """
+    done: list[str] = []
+    names = {directory_name(model_name, kind) for kind in Kind}
+    try:
+        entries = sorted(e.name for e in os.scandir(checkpoints) if e.name.startswith((_STAGING, _ASIDE)))
+    except OSError:
+        return done
+    for entry in entries:
+        if entry.startswith(_ASIDE):
+            name = entry.removeprefix(_ASIDE)
+            if name in names and not (checkpoints / name).exists():
+                replace(checkpoints / entry, checkpoints / name)
+                done.append(f"checkpoints/{name}: put back after a save that was cut off")
+                continue
+        else:
+            name = entry.removeprefix(_STAGING).partition(".")[2]
+        if name in names:
+            shutil.rmtree(checkpoints / entry, ignore_errors=True)
+            done.append(f"checkpoints/{name}: removed a copy that was only half written")
+    return done
+
+
+def _swap_in(staging: Path, target: Path) -> None:
+    aside = target.parent / f"{_ASIDE}{target.name}"
+    shutil.rmtree(aside, ignore_errors=True)
+    if not target.exists():
+        replace(staging, target)
+        fsync_dir(target.parent)
+        return
+    if exchange_dirs(staging, target):
+        fsync_dir(target.parent)
+        shutil.rmtree(staging, ignore_errors=True)
+        return
+    replace(target, aside)
+    replace(staging, target)
+    fsync_dir(target.parent)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _against_manifest(path: Path, files: dict[str, int]) -> list[str]:
+    if MANIFEST not in files:
+        return []
+    try:
+        expected = read_json_object(path / MANIFEST).get("files")
+    except UserError as error:
+        return [str(error)]
+    if not isinstance(expected, dict):
+        return [f"{MANIFEST} has no list of files"]
+    problems = []
+    for name, wanted in expected.items():
+        if name not in files:
+            problems.append(f"{name} is missing")
+        elif files[name] != wanted:
+            problems.append(f"{name} has {files[name]} bytes instead of {wanted}")
+    return problems
