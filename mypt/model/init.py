@@ -1,0 +1,48 @@
+"""Where weights come from in a new model: one seeded generator, never the global one."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+#: Standard deviation of GPT-2's initialisation.
+STD = 0.02
+#: Matrices that write into the residual stream; twice `n_layer` of them add up there.
+RESIDUAL = ("sa.proj.weight", "fwd.net.2.weight", "fwd.w_down.weight")
+
+
+def linear(n_in: int, n_out: int, *, bias: bool) -> nn.Linear:
+    """A linear layer with memory but without values: torch's own initialisation would draw global random numbers."""
+    return nn.Linear(n_in, n_out, bias=bias, device="meta").to_empty(device="cpu")
+
+
+def embedding(rows: int, width: int) -> nn.Embedding:
+    """An embedding with memory but without values."""
+    return nn.Embedding(rows, width, device="meta").to_empty(device="cpu")
+
+
+@torch.no_grad()
+def init_weights(model: nn.Module, n_layer: int, generator: torch.Generator) -> None:
+    """Fill `model` in module order: normal matrices, zero biases; norms keep their ones.
+
+    Residual projections are scaled down by √(2·n_layer), so that the stream's variance does not grow with depth.
+    """
+    norms = {
+        id(p) for m in model.modules() if isinstance(m, nn.LayerNorm | nn.RMSNorm) for p in m.parameters()
+    }
+    for name, parameter in model.named_parameters():
+        if id(parameter) in norms:
+            continue
+        if parameter.dim() == 1:
+            parameter.zero_()
+        else:
+            init_matrix(
+                parameter, STD / math.sqrt(2 * n_layer) if name.endswith(RESIDUAL) else STD, generator
+            )
+
+
+def init_matrix(matrix: Tensor, std: float, generator: torch.Generator) -> None:
+    """Fill `matrix` in place with normal numbers drawn on the generator's device: equal on CPU and GPU."""
+    matrix.copy_(torch.empty(matrix.shape, device=generator.device).normal_(0.0, std, generator=generator))

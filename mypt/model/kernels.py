@@ -1,0 +1,72 @@
+"""Attention itself: two ways to compute softmax(q·kᵀ/√D + bias)·v.
+
+"sdpa" is torch's fused kernel: least memory, and the faster one on GPUs and at long contexts. "plain" is two products
+and a softmax in the dtype of its inputs: on CPUs in bfloat16 at short contexts a training step is much faster with
+it, because there the backward pass of the fused kernel is slow.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+KERNELS = ("sdpa", "plain")
+
+#: Beyond this the scores of the plain kernel, T² a head, no longer stay in a processor's caches.
+PLAIN_CONTEXT = 512
+
+
+def default_kernel(device_type: str, dtype: torch.dtype, context: int) -> str:
+    """The kernel to expect most of where nobody has measured; `dtype` is that of the products, `context` in tokens."""
+    plain = device_type == "cpu" and dtype is torch.bfloat16 and context <= PLAIN_CONTEXT
+    return "plain" if plain else "sdpa"
+
+
+def attend(kernel: str, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout: float = 0.0) -> Tensor:
+    """Mixed values (B, H, Tq, D) for queries (B, H, Tq, D), keys and values (B, H, Tk, D) of one dtype.
+
+    `bias` is added to the scores: 0 where a query may look, -inf where not; (Tq, Tk) or (B, 1, Tq, Tk), dtype of q.
+    Without one, sdpa is causal where there are as many queries as keys; a single query sees every key in both.
+    """
+    if kernel == "plain":
+        return _plain(q, k, v, bias, dropout)
+    causal = bias is None and q.size(-2) == k.size(-2)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=dropout, is_causal=causal)
+
+
+def causal_bias(length: int, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
+    """(length, length): 0 at and below the diagonal, -inf above it."""
+    return torch.full((length, length), -math.inf, device=device, dtype=dtype).triu_(1)
+
+
+def segment_bias(segment_ids: Tensor, dtype: torch.dtype) -> Tensor:
+    """(B, 1, T, T) for `segment_ids` (B, T): 0 for earlier places and oneself within equal ids, else -inf."""
+    length = segment_ids.size(1)
+    same = segment_ids[:, None, :, None] == segment_ids[:, None, None, :]
+    visible = same & torch.ones(length, length, dtype=torch.bool, device=segment_ids.device).tril_()
+    return torch.zeros(visible.shape, dtype=dtype, device=segment_ids.device).masked_fill_(
+        ~visible, -math.inf
+    )
+
+
+def _plain(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout: float) -> Tensor:
+    batch, heads, queries, width = q.shape
+    keys = k.size(-2)
+    scale = 1.0 / math.sqrt(width)
+    q, k, v = (t.reshape(batch * heads, -1, width) for t in (q, k, v))
+    if bias is not None and bias.dim() == 2:
+        # Scale and mask ride along with the product: no pass over the scores of their own.
+        scores = torch.baddbmm(bias, q, k.transpose(1, 2), alpha=scale)
+    else:
+        scores = torch.bmm(q * scale, k.transpose(1, 2))
+        if bias is not None:
+            scores = (scores.view(batch, heads, queries, keys) + bias).view(batch * heads, queries, keys)
+        elif queries > 1:
+            raise ValueError("the plain kernel needs a bias for more than one query")
+    weights = torch.softmax(scores, -1)
+    if dropout:
+        weights = F.dropout(weights, dropout)
+    return torch.bmm(weights.to(v.dtype), v).view(batch, heads, queries, width)

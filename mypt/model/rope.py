@@ -1,0 +1,43 @@
+"""Rotary position embedding (Su et al. 2021), in the split-half form of Llama."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Rope(nn.Module):
+    """Tables of cosines and sines, kept in float32 and never saved; they grow where a longer context is asked for."""
+
+    cos: Tensor
+    sin: Tensor
+
+    def __init__(self, head_size: int, length: int, theta: float = 10000.0, scale: float = 1.0) -> None:
+        super().__init__()
+        self.head_size = head_size
+        self.theta = theta
+        self.scale = scale
+        cos, sin = self._tables(length, torch.device("cpu"))
+        self.register_buffer("cos", cos, persistent=False)
+        self.register_buffer("sin", sin, persistent=False)
+
+    def forward(self, start: int, stop: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Cosines and sines (stop - start, D/2) of the positions from `start` up to `stop`, in `dtype`."""
+        if stop > self.cos.size(0):
+            # Tables made in inference mode could not be used in training later.
+            with torch.inference_mode(False):
+                self.cos, self.sin = self._tables(max(stop, 2 * self.cos.size(0)), self.cos.device)
+        return self.cos[start:stop].to(dtype), self.sin[start:stop].to(dtype)
+
+    def _tables(self, length: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        pairs = torch.arange(0, self.head_size, 2, dtype=torch.float32, device=device)
+        frequency = self.theta ** (-pairs / self.head_size)
+        position = torch.arange(length, dtype=torch.float32, device=device) / self.scale
+        angle = torch.outer(position, frequency)
+        return angle.cos(), angle.sin()
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """`x` (B, H, T, D) with each pair (d, d + D/2) turned by its angle; `cos` and `sin` are (T, D/2)."""
+    first, second = x.chunk(2, -1)
+    return torch.cat((first * cos - second * sin, second * cos + first * sin), -1)
