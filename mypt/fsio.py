@@ -6,12 +6,9 @@ Standard library only; used by everything that puts something on disk.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import json
 import os
-import platform
-import secrets
 import sys
 import time
 from collections.abc import Callable
@@ -38,7 +35,7 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | str, *, durable: bo
     target = Path(path)
     raw = data.encode("utf-8") if isinstance(data, str) else data
     # Same directory, since a rename does not cross file systems; a name of its own, since two may write at once.
-    temporary = target.parent / f".{target.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}"
+    temporary = target.parent / f".{target.name}.tmp-{os.getpid()}-{os.urandom(4).hex()}"
     try:
         with temporary.open("xb") as file:
             file.write(raw)
@@ -155,11 +152,14 @@ def _exchange_call() -> Callable[[bytes, bytes], int] | None:
     """A function (a, b) -> errno (0 when swapped), or None where there is no such call."""
     if sys.platform != "linux":
         return None
+    # Here and not above: processes that only write small files shall not carry it in memory.
+    import ctypes
+
     try:
         libc = ctypes.CDLL(None, use_errno=True)
     except OSError:
         return None
-    number = _RENAMEAT2_NUMBER.get(platform.machine())
+    number = _RENAMEAT2_NUMBER.get(os.uname().machine)
     if hasattr(libc, "renameat2"):
         function = libc.renameat2
         function.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]

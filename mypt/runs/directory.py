@@ -1,0 +1,136 @@
+"""The directory of one run, `.mypt/runs/<run_id>/`, and the two small files that end one: the exit record and the
+request to stop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mypt.fsio import write_json_atomic
+from mypt.text import printable
+
+CANCELLED = "cancelled"
+NOT_STARTED = "not started"
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """The directory of one run and the files in it."""
+
+    path: Path
+
+    @property
+    def run_id(self) -> str:
+        """The name of the run, which is the name of its directory."""
+        return self.path.name
+
+    @property
+    def record_file(self) -> Path:
+        """The `RunRecord`."""
+        return self.path / "run.json"
+
+    @property
+    def console(self) -> Path:
+        """What the trainer printed (runs started by a supervisor only)."""
+        return self.path / "console.log"
+
+    @property
+    def supervisor_log(self) -> Path:
+        """What the supervisor itself printed: empty unless it failed."""
+        return self.path / "supervisor.log"
+
+    @property
+    def exit_file(self) -> Path:
+        """The `ExitRecord`; absent while the run goes on."""
+        return self.path / "exit.json"
+
+    @property
+    def stop_file(self) -> Path:
+        """The request to stop; absent unless somebody asked."""
+        return self.path / "stop"
+
+
+def now() -> str:
+    """This moment, ISO 8601 in UTC with microseconds: such stamps sort as text."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+@dataclass(frozen=True, slots=True)
+class ExitRecord:
+    """How a run ended: exit status or signal (one of them None), when (ISO 8601), why where that is known,
+    and the last lines it printed (printable).
+
+    `reason` is empty for a trainer that ran and ended by itself, `CANCELLED` or `NOT_STARTED: …` otherwise.
+    """
+
+    code: int | None
+    signal: int | None = None
+    time: str = field(default_factory=now)
+    reason: str = ""
+    last_lines: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a JSON file."""
+        return {
+            "code": self.code,
+            "signal": self.signal,
+            "time": self.time,
+            "reason": self.reason,
+            "last_lines": list(self.last_lines),
+        }
+
+
+def runs_folder(workspace: Path) -> Path:
+    """Where the runs of `workspace` are recorded."""
+    return workspace / ".mypt" / "runs"
+
+
+def write_exit(run: RunDirectory, record: ExitRecord) -> None:
+    """Record how `run` ended. Raises OSError."""
+    write_json_atomic(run.exit_file, record.to_json(), durable=True)
+
+
+def read_exit(run: RunDirectory) -> ExitRecord | None:
+    """How `run` ended, or None while it has not (or while nobody could write it down)."""
+    try:
+        value = json.loads(run.exit_file.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        value = None
+    if not isinstance(value, dict):
+        return ExitRecord(code=None, time="", reason="its exit record cannot be read")
+    lines = value.get("last_lines")
+    return ExitRecord(
+        code=_int_or_none(value.get("code")),
+        signal=_int_or_none(value.get("signal")),
+        time=str(value.get("time", "")),
+        reason=printable(str(value.get("reason") or "")),
+        last_lines=tuple(printable(str(line)) for line in lines) if isinstance(lines, list) else (),
+    )
+
+
+def request_stop(run: RunDirectory, reason: str = "request") -> None:
+    """Ask the trainer of `run` to save and stop (or its supervisor not to start it). Raises OSError."""
+    write_json_atomic(run.stop_file, {"reason": reason, "time": now()})
+
+
+def stop_requested(run: RunDirectory) -> str | None:
+    """Why `run` was asked to stop, or None. One stat call while nobody asks, so it may be called at every step."""
+    try:
+        run.stop_file.stat()
+    except OSError:
+        return None
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        return str(json.loads(run.stop_file.read_bytes()).get("reason") or "request")
+    # An empty file made by hand (`touch stop`) asks as well.
+    return "request"
+
+
+def _int_or_none(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,134 @@
+"""A lock on a file that the kernel releases on any death of its holder."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+import time
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+_HELD = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK})
+_CANNOT_LOCK = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
+# Windows locks are mandatory: a byte far behind the content leaves the content readable.
+_WINDOWS_BYTE = 1 << 30
+
+
+class FileLock:
+    """An exclusive lock on `path` (created where missing, never removed), held until `release` or the end of the process.
+
+    Children made by fork do not hold it: a worker that outlives the trainer shall not keep the model locked.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd = -1
+        _locks.add(self)
+
+    @property
+    def fd(self) -> int:
+        """The open descriptor (read and write), or -1 while the lock is not held."""
+        return self._fd
+
+    def try_acquire(self) -> bool | None:
+        """Take the lock now: True taken, False another process has it, None this file system cannot lock.
+
+        After None the file is open all the same. Raises OSError where the file cannot be opened or made.
+        """
+        if self._fd >= 0:
+            return True
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            taken = _lock(fd, shared=False)
+        except BaseException:
+            os.close(fd)
+            raise
+        if taken is False:
+            os.close(fd)
+        else:
+            self._fd = fd
+        return taken
+
+    def release(self) -> None:
+        """Give the lock back; does nothing when it is not held."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def _forget_in_child(self) -> None:
+        # Closing the child's copy leaves the parent's lock alone; unlocking it would not.
+        self.release()
+
+
+def is_locked(path: Path) -> bool | None:
+    """Whether some process holds the lock on `path`; None where that cannot be told.
+
+    Asks by taking a shared lock for an instant, which is why `try_acquire` is to be tried more than once.
+    """
+    try:
+        fd = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    try:
+        free = _lock(fd, shared=True)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    return None if free is None else not free
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, patience_s: float = 5.0) -> Iterator[None]:
+    """Hold the lock on `path` for a short piece of work; waits up to `patience_s`, then raises TimeoutError.
+
+    Where the file system cannot lock, the work is done without.
+    """
+    lock = FileLock(path)
+    deadline = time.monotonic() + patience_s
+    while lock.try_acquire() is False:
+        if time.monotonic() > deadline:
+            raise TimeoutError(errno.ETIMEDOUT, "another process keeps this lock", str(path))
+        time.sleep(0.01)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _lock(fd: int, *, shared: bool) -> bool | None:
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            os.lseek(fd, _WINDOWS_BYTE, os.SEEK_SET)
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _HELD:
+            return False
+        if error.errno in _CANNOT_LOCK:
+            return None
+        raise
+    return True
+
+
+_locks: weakref.WeakSet[FileLock] = weakref.WeakSet()
+
+
+def _close_in_child() -> None:
+    for lock in list(_locks):
+        lock._forget_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_in_child)
