@@ -1,0 +1,162 @@
+"""From settings alone: parameters, work and memory of a model, and what a device could do at best. No torch."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from mypt.settings.model_config import GPTConfig
+
+_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+#: Moments that an optimizer keeps, in float32 numbers a parameter.
+_MOMENTS = {"adamw": 2, "sgd": 0}
+
+
+def parameters(config: GPTConfig) -> int:
+    """Trainable numbers of the real model; a tied matrix counts once."""
+    c = config
+    width, hidden = c.n_embd, c.mlp_hidden
+    norm = width * (2 if c.norm_type == "layernorm" and c.norm_bias else 1)
+    qkv_rows = (c.n_head + 2 * c.kv_heads) * c.head_size
+    attention = width * qkv_rows + width * width + (qkv_rows + width if c.bias else 0)
+    if c.mlp_type == "swiglu":
+        mlp = 3 * width * hidden
+    else:
+        mlp = 2 * width * hidden + (hidden + width if c.mlp_bias else 0)
+    block = attention + mlp + 2 * norm
+    head = (0 if c.tie_weights else c.vocab_size * width) + (c.vocab_size if c.head_bias else 0)
+    positions = c.block_size * width if c.pos_encoding == "learned" else 0
+    return c.vocab_size * width + positions + c.n_layer * block + norm + head
+
+
+def flops_per_token(config: GPTConfig) -> float:
+    """Floating-point operations to train on one token: 6·N + 12·L·d·T (Chowdhery et al. 2022, appendix B).
+
+    N are the parameters that take part in products: not the tables that rows are only looked up in. Causal masking
+    is not subtracted, as is the custom, so that utilisation compares with published numbers.
+    """
+    c = config
+    looked_up = c.block_size * c.n_embd if c.pos_encoding == "learned" else 0
+    if not c.tie_weights:
+        looked_up += c.vocab_size * c.n_embd
+    return 6.0 * (parameters(c) - looked_up) + 12.0 * c.n_layer * c.n_embd * c.block_size
+
+
+def utilisation(config: GPTConfig, tokens_per_second: float, peak: float | None) -> float | None:
+    """Model FLOPs utilisation, 0 to 1, at `tokens_per_second` in all against `peak` FLOP/s in all; None without one."""
+    return None if not peak else tokens_per_second * flops_per_token(config) / peak
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes that a training step needs on one device, by what they hold."""
+
+    #: Parameters in float32, and their copies in the compute dtype.
+    weights: int
+    #: Gradients, float32.
+    gradients: int
+    #: The optimizer's moments, float32.
+    optimizer: int
+    #: What the blocks keep for the backward pass.
+    activations: int
+    #: Logits, their log-softmax and its gradient.
+    logits: int
+    #: The most that is held at one moment.
+    total: int
+
+
+def memory(
+    config: GPTConfig,
+    *,
+    batch_size: int | None = None,
+    grad_accum_steps: int = 1,
+    dtype: str = "float32",
+    optimizer: str = "adamw",
+    kernel: str = "sdpa",
+) -> Memory:
+    """The memory of a training step with `batch_size` sequences (the config's where None) of `block_size` tokens.
+
+    A token and layer keep, with element size s of `dtype` (float32, bfloat16, float16) and width C: two inputs of the
+    norms (4C bytes each, the stream is float32); norm outputs, q, k, v, attention output and its copy for the
+    projection (7sC); in the MLP 2 (GELU) or 4 (SwiGLU) hidden vectors; a byte an element for each dropout mask; and
+    with the plain kernel its row of attention weights. With activation checkpointing only one input a layer stays,
+    and one layer at a time is whole. The peak is either at the start of the backward pass (activations and logits,
+    gradients only from earlier micro-batches) or at its end (gradients). Allocator overhead is not included.
+    """
+    c = config
+    size = _BYTES[dtype]
+    tokens = (c.batch_size if batch_size is None else batch_size) * c.block_size
+    count = parameters(c)
+    weights = count * (4 if size == 4 else 4 + size)
+    gradients = 4 * count
+    moments = 4 * count * _MOMENTS[optimizer]
+    layer = tokens * _layer_bytes(c, size, kernel)
+    stream = 4 * tokens * c.n_embd
+    ends = 2 * stream + size * tokens * c.n_embd
+    activations = ends + (c.n_layer * stream + layer if c.use_checkpoint else c.n_layer * layer)
+    logits = tokens * c.vocab_size * (12 + (size if size < 4 else 0))
+    held = weights + moments
+    forward_peak = held + activations + logits + (gradients if grad_accum_steps > 1 else 0)
+    return Memory(
+        weights=weights,
+        gradients=gradients,
+        optimizer=moments,
+        activations=activations,
+        logits=logits,
+        total=max(forward_peak, held + gradients),
+    )
+
+
+def _layer_bytes(c: GPTConfig, size: int, kernel: str) -> int:
+    width = c.n_embd
+    kept = 8 * width + 7 * size * width + size * c.mlp_hidden * (4 if c.mlp_type == "swiglu" else 2)
+    dropped = 2 * width if c.dropout else 0
+    scores = c.n_head * c.block_size
+    if kernel == "plain":
+        # Weights, and with dropout its mask and the weights after it.
+        return kept + dropped + scores * (size if not c.dropout else 2 * size + 1)
+    return kept + dropped
+
+
+# Dense tensor-core peaks in TFLOP/s from the makers' data sheets (accumulating in float32). The most specific name
+# comes first; a name is matched by whole words, since "L4" is part of "L40S" and "H100" of nothing else.
+_PEAKS: tuple[tuple[frozenset[str], float], ...] = tuple(
+    (frozenset(words.split()), tflops)
+    for words, tflops in (
+        ("gb200", 2500.0),
+        ("b200", 2250.0),
+        ("h200 nvl", 835.0),
+        ("h200", 989.0),
+        ("h100 nvl", 835.0),
+        ("h100 pcie", 756.0),
+        ("h100", 989.0),
+        ("a100", 312.0),
+        ("l40s", 362.0),
+        ("l4", 121.0),
+        ("a40", 149.7),
+        ("a30", 165.0),
+        ("a10g", 125.0),
+        ("rtx 5090", 209.5),
+        ("rtx 4090", 165.2),
+        ("rtx 3090", 71.0),
+        ("mi355x", 2500.0),
+        ("mi325x", 1307.0),
+        ("mi300x", 1307.0),
+    )
+)
+# These have tensor cores for float16 only.
+_FLOAT16_PEAKS = ((frozenset({"v100"}), 125.0), (frozenset({"t4"}), 65.0))
+# A slice of a card or a relative of it with other clocks: its peak is not the card's.
+_RELATIVES = frozenset({"laptop", "max", "mig", "ti", "d"})
+
+
+def peak_flops(device_name: str, dtype: str = "bfloat16") -> float | None:
+    """Best FLOP/s of one device by its name as torch gives it, for products in `dtype`; None where not known.
+
+    Only for bfloat16 and float16: in float32 a peak depends on settings that a name does not tell.
+    """
+    words = set(re.split(r"[^a-z0-9]+", device_name.lower()))
+    if dtype not in ("bfloat16", "float16") or words & _RELATIVES:
+        return None
+    table = _PEAKS + (_FLOAT16_PEAKS if dtype == "float16" else ())
+    return next((tflops * 1e12 for name, tflops in table if name <= words), None)

@@ -1,0 +1,100 @@
+"""State dicts into models: by name, with a clear word where they do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mypt.errors import Problem, UserError
+from mypt.model.gpt import GPT
+
+_EMBEDDING, _HEAD = "token_embedding_table.weight", "lm_head.weight"
+_POSITIONS = "position_embedding_table.weight"
+# torch.compile and DistributedDataParallel put these before every name.
+_WRAPPERS = ("_orig_mod.", "module.")
+_SHOWN = 4
+
+
+def load_weights(
+    model: GPT, state: Mapping[str, Any], *, where: str = "model.pt", adapt: bool = False
+) -> list[str]:
+    """Copy `state` into `model`, converting to its dtype; returns notices about what had to be adapted.
+
+    Names and shapes must match exactly, except that a tied model takes either copy of its matrix. With `adapt`
+    (fine-tuning) a table of learned positions may be longer or shorter than the model's: the common rows are taken,
+    new ones stay as initialised; and an untied pair is averaged into a tied matrix. Raises `UserError` naming what
+    does not fit, before anything is copied.
+    """
+    weights = {_bare(name): value for name, value in state.items()}
+    notices: list[str] = []
+    if model.config.tie_weights:
+        _tie(weights, notices, where, adapt)
+    if adapt:
+        _extend_positions(model, weights, notices)
+    _check(model, weights, where)
+    model.load_state_dict(weights, strict=True)
+    return notices
+
+
+def _bare(name: str) -> str:
+    for wrapper in _WRAPPERS:
+        name = name.removeprefix(wrapper)
+    return name
+
+
+def _tie(weights: dict[str, Any], notices: list[str], where: str, adapt: bool) -> None:
+    first, second = weights.get(_EMBEDDING), weights.get(_HEAD)
+    if not isinstance(first, Tensor) or not isinstance(second, Tensor):
+        for name, other in ((_EMBEDDING, second), (_HEAD, first)):
+            if name not in weights and other is not None:
+                weights[name] = other
+        return
+    if first.shape != second.shape or torch.equal(first, second):
+        return
+    if not adapt:
+        problem = "the two copies of a tied matrix differ"
+        raise UserError(
+            Problem(problem, where=where, field=_HEAD, remedy="set tie_weights to false in config.json")
+        )
+    weights[_EMBEDDING] = weights[_HEAD] = (first.float() + second.float()) / 2
+    notices.append("token embedding and head were separate in the base model: tied by averaging them")
+
+
+def _extend_positions(model: GPT, weights: dict[str, Any], notices: list[str]) -> None:
+    table = weights.get(_POSITIONS)
+    own = model.state_dict().get(_POSITIONS)
+    if not isinstance(table, Tensor) or own is None or table.dim() != 2 or table.shape[1:] != own.shape[1:]:
+        return
+    old, new = table.size(0), own.size(0)
+    if old == new:
+        return
+    rows = own.clone()
+    rows[: min(old, new)] = table[:new].to(rows)
+    weights[_POSITIONS] = rows
+    what = "new rows start untrained" if new > old else "the rest is dropped"
+    notices.append(f"learned positions: {old} in the base model, {new} here; {what}")
+
+
+def _check(model: GPT, weights: dict[str, Any], where: str) -> None:
+    wanted = model.state_dict()
+    problems = []
+    for title, names in (
+        ("missing", wanted.keys() - weights.keys()),
+        ("unexpected", weights.keys() - wanted.keys()),
+    ):
+        if names:
+            listed = sorted(names)
+            more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+            problems.append(Problem(f"{title} weights: {', '.join(listed[:_SHOWN])}{more}", where=where))
+    for name in wanted.keys() & weights.keys():
+        value, shape = weights[name], tuple(wanted[name].shape)
+        if not isinstance(value, Tensor):
+            problems.append(Problem(f"is no tensor but {type(value).__name__}", where=where, field=name))
+        elif tuple(value.shape) != shape:
+            message = f"has shape {tuple(value.shape)}, the config asks for {shape}"
+            problems.append(Problem(message, where=where, field=name))
+    if problems:
+        raise UserError(*problems)
