@@ -1,0 +1,75 @@
+"""A plain text file, or a built-in text, as a dataset: read whole, tokenized, split 90/10."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from pathlib import Path
+
+from mypt.data.split import Split
+from mypt.errors import Problem, UserError
+from mypt.text import size
+from mypt.tokenizers import Tokenizer
+
+BUILTIN = "builtin:"
+TRAIN_SHARE = 0.9
+_LARGEST = 4 * 1000**3
+
+
+def read_text(name: str, workspace: Path) -> str:
+    """The text that `--input_file` means. Raises `UserError` where there is none that could be read."""
+    if name.startswith(BUILTIN):
+        return _builtin(name.removeprefix(BUILTIN))
+    path = workspace / name
+
+    def refuse(message: str, remedy: str = "") -> UserError:
+        return UserError(Problem(message, field="input_file", value=name, remedy=remedy))
+
+    try:
+        if path.is_dir():
+            raise refuse("is a folder", "name a text file; for a prepared dataset use --dataset_dir")
+        length = path.stat().st_size
+        if length > _LARGEST:
+            raise refuse(
+                f"has {size(length)}, too much to be read whole",
+                "make a dataset of it and name that with --dataset_dir",
+            )
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise refuse("no such file", f"looked in {workspace}") from None
+    except UnicodeDecodeError as error:
+        raise refuse(
+            f"is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}",
+            "convert it, for instance with iconv -t utf-8",
+        ) from None
+    except OSError as error:
+        raise refuse(f"cannot be read: {error.strerror}") from None
+    if not text.strip():
+        raise refuse("is empty", "a text of at least some thousand characters is needed")
+    return text.replace("\r\n", "\n")
+
+
+def split_text(text: str, tokenizer: Tokenizer, name: str, block_size: int) -> tuple[Split, Split, str]:
+    """`text` as (train, val, fingerprint). Raises `UserError` where it is shorter than its use."""
+    ids = tokenizer.encode_array(text)
+    cut = int(TRAIN_SHARE * len(ids))
+    train, val = Split([ids[:cut]], files=[name]), Split([ids[cut:]], files=[name])
+    if len(ids) <= block_size + 1:
+        message = f"has {len(ids)} tokens, fewer than one block of {block_size} and its target"
+        raise UserError(Problem(message, field="input_file", value=name, remedy="use more text"))
+    if not val.windows(block_size) or not train.windows(block_size):
+        needed = round((block_size + 1) / (1 - TRAIN_SHARE)) + 1
+        raise UserError(
+            Problem(
+                f"has {len(ids)} tokens, so the last tenth, for validation, is shorter than a block of {block_size}",
+                field="input_file",
+                value=name,
+                remedy=f"use a text of at least {needed} tokens, or a smaller block_size",
+            )
+        )
+    return train, val, blake2b(ids.tobytes(), digest_size=16).hexdigest()
+
+
+def _builtin(name: str) -> str:
+    from mypt.data import corpora
+
+    return corpora.text(name)
