@@ -1,0 +1,131 @@
+"""The one face that characters, GPT-2's byte pairs and Hugging Face tokenizers share."""
+
+from __future__ import annotations
+
+import codecs
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    TokenArray = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
+
+Kind = Literal["char", "gpt2", "bpe"]
+KINDS: tuple[Kind, ...] = ("char", "gpt2", "bpe")
+
+# What an id without a token decodes to: the sign that Unicode keeps for this.
+NO_TOKEN = "\ufffd"
+
+
+class Tokenizer(ABC):
+    """Text to token ids and back.
+
+    Text is ordinary text: where it happens to spell a special token (`<|endoftext|>`, `<myPT_eot>`), it is encoded
+    letter by letter, so that no training text and no prompt can inject one. A caller that means the special
+    tokens says so with `specials=True`, or takes their ids from `special_tokens`.
+    """
+
+    kind: ClassVar[Kind]
+
+    @property
+    @abstractmethod
+    def vocab_size(self) -> int:
+        """Rows that a model of this tokenizer has (for gpt2 padded to 50304)."""
+
+    @property
+    @abstractmethod
+    def valid_vocab(self) -> int:
+        """Ids from 0 to this number (excluded) decode; rows beyond it are never sampled."""
+
+    @property
+    def special_tokens(self) -> Mapping[str, int]:
+        """The tokens that stand for a mark and not for text, by their spelling; none for char."""
+        return {}
+
+    @abstractmethod
+    def check_ready(self) -> None:
+        """Raise UserError now if something that encoding needs is missing (it is loaded on first use otherwise)."""
+
+    @abstractmethod
+    def encode(self, text: str, *, specials: bool = False) -> list[int]:
+        """The ids of `text`; `specials` lets spelled-out special tokens become their id.
+
+        Raises UserError where a character has no token (char only).
+        """
+
+    @abstractmethod
+    def encode_array(self, text: str) -> TokenArray:
+        """`encode(text)` for megabytes of text: a flat uint16 array, or uint32 where ids do not fit."""
+
+    @abstractmethod
+    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+        """The UTF-8 bytes of `ids`. One token may be a part of a character: see `StreamDecoder`."""
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of `ids`; what is no character, or no token, shows as U+FFFD."""
+        return self.decode_bytes(ids).decode("utf-8", "replace")
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """The object that `tokenizer.json` holds; `from_dict` reads it back, fields unknown to us included."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """In a few words: "char, 55 characters"."""
+
+    def unknown(self, text: str) -> list[str]:
+        """The characters of `text` that have no token, sorted. Empty for the kinds that encode any bytes."""
+        return []
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The libraries' objects do not pickle everywhere; worker processes rebuild them on first use.
+        from mypt.tokenizers.files import from_dict
+
+        return from_dict, (self.to_dict(),)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.describe()}>"
+
+
+class StreamDecoder:
+    """Text from ids as they arrive; bytes of a character that is not complete yet are held back."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def push(self, *ids: int) -> str:
+        """The text that `ids` complete; often one token's, sometimes none."""
+        return self._decoder.decode(self._tokenizer.decode_bytes(ids))
+
+    def finish(self) -> str:
+        """What was held back at the end: U+FFFD for a character that never became complete, else nothing."""
+        return self._decoder.decode(b"", final=True)
+
+
+def empty_array(length: int, vocab: int) -> TokenArray:
+    """An array for `length` ids below `vocab`, of the smallest type that holds them."""
+    import numpy as np
+
+    return np.empty(length, dtype=np.uint16) if vocab <= 1 << 16 else np.empty(length, dtype=np.uint32)
+
+
+def pieces(text: str, characters: int = 1 << 20) -> Iterable[str]:
+    r"""`text` in pieces of about `characters`, cut where byte-level pre-tokenization cuts in any case.
+
+    That is after a newline between two characters that are not white space. GPT-2's pattern and its relatives
+    never let a token reach over such a place, so the pieces' ids, joined, are those of the whole.
+    """
+    start = 0
+    while len(text) - start > characters:
+        cut = text.find("\n", start + characters)
+        while cut != -1 and (cut + 1 >= len(text) or text[cut + 1].isspace() or text[cut - 1].isspace()):
+            cut = text.find("\n", cut + 1)
+        if cut == -1:
+            break
+        yield text[start : cut + 1]
+        start = cut + 1
+    yield text[start:]
