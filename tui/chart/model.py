@@ -1,0 +1,75 @@
+"""What a chart is given to show: curves over columns, marks on them, and the axis. No Textual here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from mypt.watch.column import Axis, Column
+
+__all__ = ["AXES", "Axis", "ChartData", "Column", "Curve", "Mark", "MarkKind", "series_color"]
+
+AXES: tuple[Axis, ...] = ("step", "tokens", "time")
+
+MarkKind = Literal["gold", "blocked", "phase", "resume", "best"]
+
+PALETTE_SIZE = 8
+
+
+def series_color(number: int) -> str:
+    """The `number`-th colour of the palette (from 0, then over again), for `Curve.color`."""
+    return f"series-{number % PALETTE_SIZE + 1}"
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One line: where its values are and how it looks.
+
+    `color` is a name of the palette (`series-1` to `series-8`: they follow the theme and suit the colour-blind) or any
+    colour Textual understands. `dim` draws it closer to the background, `dashed` with gaps; an invisible curve
+    stays in the legend. `format` writes its values in the readout.
+    """
+
+    key: str
+    label: str
+    color: str
+    column: Column
+    dim: bool = False
+    dashed: bool = False
+    visible: bool = True
+    format: Callable[[float], str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """An event on the chart, at its place on each axis (updates, tokens, seconds).
+
+    gold ★ and blocked ✕ stand at `y`; phase is a vertical line with `text` on top, resume a small sign at the bottom;
+    best is a faint horizontal line at `y`. `text` is what the readout says there.
+    """
+
+    step: float
+    tokens: float
+    time: float
+    y: float | None
+    kind: MarkKind
+    text: str = ""
+
+    def x(self, axis: Axis) -> float:
+        """The position on `axis`."""
+        if axis == "step":
+            return self.step
+        return self.tokens if axis == "tokens" else self.time
+
+
+@dataclass(frozen=True, slots=True)
+class ChartData:
+    """All that is shown. The first curve is the most important: it is drawn last, on top, and the cursor prefers it.
+
+    `axis` None leaves the axis as the reader has set it.
+    """
+
+    curves: tuple[Curve, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    axis: Axis | None = None

@@ -1,0 +1,257 @@
+"""From curves, marks and a view to a picture: layout, scales, axes and the canvas. Pure.
+
+A picture has no cursor: it is kept while only the cursor moves.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from rich.cells import cell_len, set_cell_size
+
+from mypt.text import printable
+from mypt.watch.column import Axis, Bucket
+from tui.chart import ink
+from tui.chart.model import ChartData, Curve
+from tui.chart.raster import Canvas, Run, Shape
+from tui.chart.scale import Scale, Tick, x_scale, x_ticks, y_scale, y_ticks
+from tui.chart.view import Window
+
+# Stars nearer than this to a later one are left out: while a run improves at every evaluation they would hide it.
+_STARS_APART = 6
+_AXIS_NAMES: dict[Axis, str] = {"step": "steps", "tokens": "tokens", "time": "time"}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which rows and columns of a widget hold what; a row of -1 is left out where there is no room."""
+
+    width: int
+    height: int
+    legend: int
+    top: int
+    rows: int
+    axis: int
+    labels: int
+    readout: int
+
+
+def arrange(width: int, height: int) -> Layout:
+    """The layout for a size in cells. The plot comes first, then labels, readout, legend and the axis line."""
+    labels, readout, legend, axis = height >= 3, height >= 4, height >= 5, height >= 6
+    rows = max(height - labels - readout - legend - axis, 0)
+    top = int(legend)
+    bottom = top + rows
+    return Layout(
+        width,
+        height,
+        legend=0 if legend else -1,
+        top=top,
+        rows=rows,
+        axis=bottom if axis else -1,
+        labels=bottom + axis if labels else -1,
+        readout=height - 1 if readout else -1,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A painted plot: its canvas, the scales behind it, and the ticks beside it."""
+
+    layout: Layout
+    canvas: Canvas
+    x: Scale
+    y: Scale
+    gutter: int
+    x_ticks: list[Tick]
+    y_ticks: list[Tick]
+    axis: Axis
+
+    def column(self, x: float) -> int | None:
+        """The cell of the canvas that shows the position `x`, None outside."""
+        return self.x.cell(x, self.canvas.width)
+
+    def row(self, y: float) -> int | None:
+        """The row of the canvas that shows the value `y`, None outside."""
+        cell = self.y.cell(y, self.canvas.height)
+        return None if cell is None else self.canvas.height - 1 - cell
+
+
+def full_window(data: ChartData, axis: Axis) -> Window | None:
+    """The stretch of the axis that the visible curves cover, from 0 where they begin near it; None without points."""
+    firsts = [p.x(axis) for c in data.curves if c.visible and (p := c.column.first())]
+    lasts = [p.x(axis) for c in data.curves if c.visible and (p := c.column.last())]
+    if not firsts:
+        return None
+    lo, hi = min(firsts), max(lasts)
+    return Window(0.0 if 0 < lo < 0.1 * hi else lo, hi)
+
+
+def paint(data: ChartData, axis: Axis, log: bool, window: Window, layout: Layout) -> Picture:
+    """Paint all but legend, readout and cursor."""
+    x = x_scale(*window)
+    y = y_scale(_extremes(data, axis, window, log), log)
+    ticks = y_ticks(y, layout.rows, max(2, layout.rows // 9 + 1)) if layout.rows else []
+    gutter = _gutter(layout.width, ticks)
+    canvas = Canvas(layout.width - gutter, layout.rows)
+    # Labels crowd a wide axis long before they overlap.
+    along = x_ticks(x, canvas.width, axis == "time", calm=8 + canvas.width // 40) if canvas.width else []
+    picture = Picture(layout, canvas, x, y, gutter, along, ticks, axis)
+    _lines_below(picture, data)
+    for number in range(len(data.curves) - 1, -1, -1):
+        if data.curves[number].visible:
+            _curve(picture, data.curves[number], number, window)
+    _signs(picture, data)
+    return picture
+
+
+def gutter_runs(picture: Picture, row: int) -> list[Run]:
+    """What stands left of the plot in a row of it: a label and the axis."""
+    if picture.gutter == 0:
+        return []
+    cell = picture.canvas.height - 1 - row
+    label = next((t.label for t in picture.y_ticks if t.cell == cell), None)
+    if label is None:
+        return [(" " * (picture.gutter - 1) + "│", ink.AXIS)]
+    return [(set_cell_size(label.rjust(picture.gutter - 1), picture.gutter - 1), ink.LABEL), ("┤", ink.AXIS)]
+
+
+def axis_runs(picture: Picture) -> list[Run]:
+    """The line under the plot, with a mark at each tick."""
+    line = ["─"] * picture.canvas.width
+    for tick in picture.x_ticks:
+        line[tick.cell] = "┬"
+    corner = " " * (picture.gutter - 1) + "└" if picture.gutter else ""
+    return [(corner + "".join(line), ink.AXIS)]
+
+
+def label_runs(picture: Picture) -> list[Run]:
+    """The numbers under the axis, each below its tick, and the name of the axis at the end."""
+    width, name = picture.layout.width, _AXIS_NAMES[picture.axis]
+    line = [" "] * width
+    last = ends = 0
+    for tick in picture.x_ticks:
+        start = min(max(picture.gutter + tick.cell - len(tick.label) // 2, 0), width - len(tick.label))
+        if start < 0 or (ends and start < ends + 1):
+            continue
+        line[start : start + len(tick.label)] = tick.label
+        last, ends = start, start + len(tick.label)
+    runs = [("".join(line), ink.LABEL)]
+    # Behind the last number where there is room, else before it.
+    for start in (width - len(name), last - len(name) - 2) if ends else ():
+        around = "".join(line[max(start - 2, 0) : start + len(name)])
+        if start >= picture.gutter + 8 and not around.strip():
+            return [
+                (runs[0][0][:start], ink.LABEL),
+                (name, ink.FAINT),
+                (runs[0][0][start + len(name) :], ink.LABEL),
+            ]
+    return runs
+
+
+def _gutter(width: int, ticks: list[Tick]) -> int:
+    if width < 12:
+        return 0
+    # At least four, so that the plot does not shift when 9 becomes 10.
+    return min(max([4, *(len(t.label) for t in ticks)]) + 1, width // 3)
+
+
+def _extremes(data: ChartData, axis: Axis, window: Window, log: bool) -> list[float]:
+    values: list[float] = []
+    for curve in data.curves:
+        if not curve.visible:
+            continue
+        bounds = curve.column.bounds(axis, *window)
+        if bounds:
+            values.extend(bounds)
+        if not bounds or (log and bounds[0] <= 0):
+            # Between two points a line may still cross the window; and a log scale starts at what is positive.
+            for bucket in curve.column.sample(axis, *window, 200):
+                values.extend((bucket.first, bucket.low, bucket.high, bucket.last))
+    return values
+
+
+def _shapes(buckets: list[Bucket], picture: Picture) -> list[Shape]:
+    across = picture.x.mapper(picture.canvas.width * 2)
+    up = picture.y.mapper(picture.canvas.height * 4)
+    bottom = picture.canvas.height * 4 - 1e-9
+    shapes: list[Shape] = []
+    for x0, x1, first, low, high, last, _ in buckets:
+        x = across(x0)
+        if low == high:
+            y = bottom - up(low)
+            shapes.append((x, y, y, y, y))
+            continue
+        shape = (x, bottom - up(first), bottom - up(high), bottom - up(low), bottom - up(last))
+        if shape[3] != shape[3]:
+            # A log scale cannot show the lower end: the bar runs to the bottom.
+            shape = (x, shape[1], shape[2], bottom, shape[4])
+        if x1 > x0 and math.floor(across(x1)) > math.floor(x):
+            # Wider than a column of dots (the zoomed edge of a sparse curve): its end gets its own place.
+            shapes.append(shape)
+            end = bottom - up(last)
+            shape = (across(x1), end, end, end, end)
+        shapes.append(shape)
+    return shapes
+
+
+def _curve(picture: Picture, curve: Curve, number: int, window: Window) -> None:
+    canvas = picture.canvas
+    buckets = curve.column.sample(picture.axis, *window, canvas.width * 2)
+    own = ink.of_curve(number)
+    for x, y in canvas.trace(_shapes(buckets, picture), own, dash=3 if curve.dashed else 0):
+        canvas.over(x >> 1, y >> 2, "•" if len(buckets) > 1 else "●", own)
+
+
+def _lines_below(picture: Picture, data: ChartData) -> None:
+    canvas, axis = picture.canvas, picture.axis
+    for mark in data.marks:
+        row = picture.row(mark.y) if mark.kind == "best" and mark.y is not None else None
+        if row is not None:
+            canvas.under(0, row, "╌" * canvas.width, ink.FAINT)
+    boundaries = [(picture.column(m.x(axis)), m) for m in data.marks if m.kind == "phase"]
+    seen = sorted(
+        ((c, printable(m.text, newline=False)) for c, m in boundaries if c is not None), key=lambda b: b[0]
+    )
+    for place, (column, name) in enumerate(seen):
+        # At the very left there is nothing that the line would part.
+        for row in range(canvas.height if column else 0):
+            canvas.under(column, row, "┊", ink.FAINT)
+        end = seen[place + 1][0] if place + 1 < len(seen) else canvas.width
+        start = column + 2 if column else 1
+        if end - start >= 4 and canvas.height >= 3:
+            canvas.under(start, 0, clipped(name, end - start - 1), ink.LABEL)
+    for mark in data.marks:
+        at = picture.column(mark.x(axis)) if mark.kind == "resume" else None
+        if at is not None:
+            canvas.under(at, canvas.height - 1, ink.SIGNS["resume"], ink.LABEL)
+
+
+def _signs(picture: Picture, data: ChartData) -> None:
+    places: list[tuple[int, int]] = []
+    latest = True
+    for mark in sorted((m for m in data.marks if m.kind == "gold"), key=lambda m: -m.step):
+        column, row = (
+            picture.column(mark.x(picture.axis)),
+            picture.row(mark.y) if mark.y is not None else None,
+        )
+        if column is None or row is None:
+            latest = False
+            continue
+        if latest or all(abs(column - other) >= _STARS_APART for other, _ in places):
+            picture.canvas.over(column, row, ink.SIGNS["gold"], ink.GOLD if latest else ink.GOLD_PAST)
+            places.append((column, row))
+        latest = False
+    for mark in data.marks:
+        if mark.kind == "blocked" and mark.y is not None:
+            column, row = picture.column(mark.x(picture.axis)), picture.row(mark.y)
+            if column is not None and row is not None:
+                picture.canvas.over(column, row, ink.SIGNS["blocked"], ink.TROUBLE)
+
+
+def clipped(text: str, width: int) -> str:
+    """`text` in at most `width` cells, its end an ellipsis where it was longer."""
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, max(width - 1, 0)).rstrip() + "…" if width > 0 else ""

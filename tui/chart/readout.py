@@ -1,0 +1,135 @@
+"""The two lines of words at a chart: the legend above it and the readout below. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rich.cells import cell_len
+
+from mypt import text
+from tui.chart import ink
+from tui.chart.cursor import Cursor, mark_at
+from tui.chart.model import Axis, ChartData, Curve, Mark
+from tui.chart.picture import clipped
+from tui.chart.raster import Run
+from tui.chart.scale import value_label
+
+
+class Legend(NamedTuple):
+    """The runs of the legend, and for each curve in it (first cell, cell after the last, key)."""
+
+    runs: list[Run]
+    spots: list[tuple[int, int, str]]
+
+
+def legend(data: ChartData, width: int, indent: int, state: str, ascii_only: bool) -> Legend:
+    """One line: each curve's sample and label, as many as fit, and at the right end `state`."""
+    runs: list[Run] = [(" " * indent, ink.BLANK)]
+    spots: list[tuple[int, int, str]] = []
+    used = indent
+    room = width - (cell_len(state) + 2 if state and width >= 60 else 0)
+    for number, curve in enumerate(data.curves):
+        own = ink.of_curve(number) if curve.visible else ink.FAINT
+        sample = _sample(curve, number, ascii_only)
+        label = clipped(text.printable(curve.label, newline=False), 24)
+        size = cell_len(sample) + 1 + cell_len(label)
+        left = len(data.curves) - number - 1
+        more = len(f"+{left}") + 1 if left else 0
+        if used + size + more > room:
+            runs.append((f"+{left + 1}", ink.LABEL))
+            used += len(f"+{left + 1}")
+            break
+        runs += [(sample, own), (" " + label, own if curve.visible else ink.FAINT), ("  ", ink.BLANK)]
+        spots.append((used, used + size, curve.key))
+        used += size + 2
+    if state and room < width:
+        runs += [(" " * max(width - used - cell_len(state), 0), ink.BLANK), (state, ink.LABEL)]
+    return Legend(runs, spots)
+
+
+def readout(data: ChartData, axis: Axis, cursor: Cursor | None, reach: float, width: int) -> list[Run]:
+    """What the values are: at the cursor, or without one the latest; with the mark that stands there.
+
+    `reach` is half a cell in units of the axis. Where the line is too long values are left out from the end, so that
+    position and mark stay.
+    """
+    if cursor is None:
+        place, mark = _latest(data), _last_gold(data)
+    else:
+        place, mark = _place(data, axis, cursor), mark_at(data, axis, cursor.x, reach)
+    head: list[Run] = [("┃ " if cursor else "  ", ink.CURSOR), (place, ink.STRONG if cursor else ink.LABEL)]
+    tail: list[Run] = []
+    if mark:
+        tail = [(" │ ", ink.AXIS), (_said(mark, at=cursor is None), ink.OF_MARK[mark.kind])]
+    values: list[list[Run]] = []
+    for number, curve in enumerate(data.curves):
+        said = _value(curve, axis, cursor, reach) if curve.visible else None
+        if said is not None:
+            label = clipped(text.printable(curve.label, newline=False), 24)
+            values.append(
+                [
+                    ("  " if values else " │ ", ink.AXIS),
+                    (f"{label} ", ink.LABEL),
+                    (said, ink.of_curve(number)),
+                ]
+            )
+    if cursor is None and _width(head, *values, tail) > width:
+        # Nobody asked for the mark: the values come first.
+        tail, mark = [], None
+    while values and _width(head, *values, tail) > width and (len(values) > 1 or mark is None):
+        values.pop()
+    if _width(head, *values, tail) > width and tail:
+        room = width - _width(head, *values) - 3
+        if room < 8 and values:
+            values.clear()
+            room = width - _width(head) - 3
+        tail = [tail[0], (clipped(tail[1][0], room), tail[1][1])] if room > 3 else []
+    return [*head, *(run for value in values for run in value), *tail]
+
+
+def _sample(curve: Curve, number: int, ascii_only: bool) -> str:
+    if ascii_only:
+        return ink.ascii_of_curve(number) * 2
+    return "╍╍" if curve.dashed else "━━"
+
+
+def _width(*parts: list[Run]) -> int:
+    return sum(cell_len(run) for part in parts for run, _ in part)
+
+
+def _latest(data: ChartData) -> str:
+    steps = [p.step for c in data.curves if c.visible and (p := c.column.last())]
+    return f"step {text.whole(max(steps))}" if steps else ""
+
+
+def _place(data: ChartData, axis: Axis, cursor: Cursor) -> str:
+    step = f"step {text.whole(cursor.step)}"
+    if axis == "tokens":
+        return f"{step} · {text.count(cursor.x)} tokens"
+    return f"{step} · {text.duration(cursor.x)}" if axis == "time" else step
+
+
+def _last_gold(data: ChartData) -> Mark | None:
+    return max((m for m in data.marks if m.kind == "gold"), key=lambda m: m.step, default=None)
+
+
+def _said(mark: Mark, at: bool) -> str:
+    said = text.printable(mark.text, newline=False)
+    if mark.kind in ("phase", "resume") and not said.startswith(mark.kind):
+        said = f"{mark.kind} {said}" if said else mark.kind
+    sign = ink.SIGNS[mark.kind]
+    said = said if said.startswith(sign) else f"{sign} {said}"
+    return f"{said} at {text.whole(int(mark.step))}" if at else said
+
+
+def _value(curve: Curve, axis: Axis, cursor: Cursor | None, reach: float) -> str | None:
+    """The curve's value there; a dash where it does not reach so far; None where it has no point at all."""
+    point = curve.column.last() if cursor is None else curve.column.nearest(axis, cursor.x)
+    if point is None:
+        return None
+    if cursor is not None:
+        first, last = curve.column.first(), curve.column.last()
+        margin = 2 * reach
+        if first and last and not first.x(axis) - margin <= cursor.x <= last.x(axis) + margin:
+            return "–"
+    return (curve.format or value_label)(point.y)

@@ -1,0 +1,578 @@
+"""The chart: curves and marks over steps, tokens or time, with zoom, pan and a cursor that reads values off.
+
+The picture is painted once for its data, size and view; a moved cursor is drawn on a copy.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.actions import SkipAction
+from textual.binding import Binding, BindingType
+from textual.color import Color, ColorParseError
+from textual.geometry import Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tui.chart import ink
+from tui.chart.cursor import Cursor, moved, snap, translated
+from tui.chart.model import AXES, PALETTE_SIZE, Axis, ChartData
+from tui.chart.picture import Picture, arrange, axis_runs, full_window, gutter_runs, label_runs, paint
+from tui.chart.raster import Run
+from tui.chart.readout import legend, readout
+from tui.chart.scale import number_label, time_label
+from tui.chart.view import Window, panned, zoomed
+
+_ZOOM = 2.0
+_WHEEL_ZOOM = 1.25
+_PAN = 0.25
+_JUMP = 10
+
+
+class Chart(Widget, can_focus=True):
+    """Curves over one x axis. Give it data with `show`, as often as they change: it draws only what is new."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        *(f"chart--{name}" for name in ink.NAMES),
+        *(f"chart--series-{number + 1}" for number in range(PALETTE_SIZE)),
+    }
+
+    DEFAULT_CSS = """
+    Chart {
+        width: 1fr;
+        height: 1fr;
+        & .chart--axis { color: $foreground 35%; }
+        & .chart--label { color: $foreground 70%; }
+        & .chart--faint { color: $foreground 35%; }
+        & .chart--strong { color: $foreground; text-style: bold; }
+        & .chart--gold { color: #ffc83d; text-style: bold; }
+        & .chart--gold-past { color: #b8923a; }
+        & .chart--trouble { color: #ff5d5d; text-style: bold; }
+        & .chart--cursor { color: $foreground 60%; }
+        & .chart--series-1 { color: #58b6f5; }
+        & .chart--series-2 { color: #d98cc3; }
+        & .chart--series-3 { color: #35c2a1; }
+        & .chart--series-4 { color: #ee9148; }
+        & .chart--series-5 { color: #9f94f5; }
+        & .chart--series-6 { color: #c6d06b; }
+        & .chart--series-7 { color: #93a9b8; }
+        & .chart--series-8 { color: #d8b59b; }
+        &:light {
+            & .chart--gold { color: #b07800; }
+            & .chart--gold-past { color: #cfa850; }
+            & .chart--trouble { color: #c81e1e; }
+            & .chart--series-1 { color: #0067b0; }
+            & .chart--series-2 { color: #a93f8d; }
+            & .chart--series-3 { color: #00806a; }
+            & .chart--series-4 { color: #bd5400; }
+            & .chart--series-5 { color: #5a49c8; }
+            & .chart--series-6 { color: #6c7400; }
+            & .chart--series-7 { color: #546b7a; }
+            & .chart--series-8 { color: #8a6143; }
+        }
+    }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "left",
+            "cursor(-1)",
+            "Cursor left",
+            False,
+            id="chart.cursor-left",
+            tooltip="Read the point before",
+        ),
+        Binding(
+            "right",
+            "cursor(1)",
+            "Cursor right",
+            False,
+            id="chart.cursor-right",
+            tooltip="Read the next point",
+        ),
+        Binding(
+            "shift+left",
+            f"cursor(-{_JUMP})",
+            "Jump left",
+            False,
+            id="chart.jump-left",
+            tooltip="Ten cells to the left",
+        ),
+        Binding(
+            "shift+right",
+            f"cursor({_JUMP})",
+            "Jump right",
+            False,
+            id="chart.jump-right",
+            tooltip="Ten cells to the right",
+        ),
+        Binding(
+            "escape",
+            "escape",
+            "Back",
+            False,
+            id="chart.escape",
+            tooltip="Hide the cursor, then show the whole run",
+        ),
+        Binding(
+            "plus,equals_sign",
+            "zoom_in",
+            "Zoom in",
+            False,
+            key_display="+",
+            id="chart.zoom-in",
+            tooltip="See half as much",
+        ),
+        Binding(
+            "minus",
+            "zoom_out",
+            "Zoom out",
+            False,
+            key_display="-",
+            id="chart.zoom-out",
+            tooltip="See twice as much",
+        ),
+        Binding(
+            "less_than_sign,comma",
+            "pan_left",
+            "Pan left",
+            False,
+            key_display="<",
+            id="chart.pan-left",
+            tooltip="Earlier",
+        ),
+        Binding(
+            "greater_than_sign,full_stop",
+            "pan_right",
+            "Pan right",
+            False,
+            key_display=">",
+            id="chart.pan-right",
+            tooltip="Later",
+        ),
+        Binding(
+            "0", "reset_view", "Whole run", False, id="chart.reset", tooltip="See the whole run and follow it"
+        ),
+        Binding("y", "log_y", "Log", False, id="chart.log", tooltip="Logarithmic values, or linear"),
+    ]
+
+    axis: reactive[Axis] = reactive[Axis]("step", init=False)
+    """What x counts: "step", "tokens" or "time". The window and the cursor keep their place in the run."""
+    log_y: reactive[bool] = reactive(False, init=False)
+    """Whether values stand on a logarithmic scale (those that are not positive are left out)."""
+    ascii_only: reactive[bool] = reactive(False, init=False)
+    """Draw with plain ASCII, for terminals without braille."""
+    empty_text: reactive[str] = reactive("No points yet", init=False)
+    """What stands in the middle while there is nothing to draw."""
+
+    @dataclass
+    class CursorMoved(Message):
+        """The cursor was placed, moved or hidden (then both are None)."""
+
+        chart: Chart
+        step: int | None
+        x: float | None
+
+        @property
+        def control(self) -> Chart:
+            """The chart that speaks."""
+            return self.chart
+
+    @dataclass
+    class ViewChanged(Message):
+        """Axis, log or window changed by the reader; `window` None is the whole run, followed."""
+
+        chart: Chart
+        axis: Axis
+        log_y: bool
+        window: tuple[float, float] | None
+
+        @property
+        def control(self) -> Chart:
+            """The chart that speaks."""
+            return self.chart
+
+    @dataclass
+    class LegendClicked(Message):
+        """A label of the legend was clicked: the owner may hide or show that curve."""
+
+        chart: Chart
+        key: str
+
+        @property
+        def control(self) -> Chart:
+            """The chart that speaks."""
+            return self.chart
+
+    def __init__(
+        self,
+        *,
+        empty_text: str = "No points yet",
+        ascii_only: bool = False,
+        name: str | None = None,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(name=name, id=id, classes=classes)
+        self.set_reactive(Chart.empty_text, empty_text)
+        self.set_reactive(Chart.ascii_only, ascii_only)
+        self._data = ChartData()
+        self._seen: object = None
+        self._window: Window | None = None
+        self._cursor: Cursor | None = None
+        self._picture: Picture | None = None
+        self._strips: list[Strip] | None = None
+        self._styles_of: dict[int, Style] = {}
+        self._drawn_size = Size(0, 0)
+        self._spots: list[tuple[int, int, str]] = []
+        self._dragging = False
+
+    # Data
+
+    @property
+    def data(self) -> ChartData:
+        """What is shown."""
+        return self._data
+
+    @property
+    def window(self) -> Window | None:
+        """The part of the axis that is seen; None is the whole run, growing with it."""
+        return self._window
+
+    @property
+    def cursor(self) -> Cursor | None:
+        """Where the cursor stands; None while it is hidden."""
+        return self._cursor
+
+    def show(self, data: ChartData) -> None:
+        """Show `data` from now on. Call it again when the columns have grown: nothing is drawn if nothing changed."""
+        seen = (data, tuple(curve.column.revision for curve in data.curves))
+        if seen == self._seen:
+            return
+        self._data, self._seen = data, seen
+        # Curves may have changed places, and with them the inks their colours.
+        self._styles_of.clear()
+        if data.axis is not None and data.axis != self.axis:
+            self.axis = data.axis
+        self._repaint()
+
+    # View
+
+    def action_zoom_in(self) -> None:
+        """See half as much, around the cursor; without one around the end."""
+        self._zoom(_ZOOM)
+
+    def action_zoom_out(self) -> None:
+        """See twice as much."""
+        self._zoom(1 / _ZOOM)
+
+    def action_pan_left(self) -> None:
+        """See earlier points."""
+        self._pan(-_PAN)
+
+    def action_pan_right(self) -> None:
+        """See later points."""
+        self._pan(_PAN)
+
+    def action_reset_view(self) -> None:
+        """See the whole run, and follow it as it grows."""
+        self._look_at(None)
+
+    def action_log_y(self) -> None:
+        """Logarithmic values, or linear again."""
+        self.log_y = not self.log_y
+        self._say_view()
+
+    def action_next_axis(self) -> None:
+        """From steps to tokens to time and round."""
+        self.axis = AXES[(AXES.index(self.axis) + 1) % len(AXES)]
+        self._say_view()
+
+    def look_at(self, lo: float, hi: float) -> None:
+        """See the stretch from lo to hi of the axis (cut to where points are)."""
+        full = full_window(self._data, self.axis)
+        if full and lo < hi:
+            window = Window(max(lo, full.lo), min(hi, full.hi))
+            self._look_at(window if window.lo < window.hi and window != full else None)
+
+    def _zoom(self, factor: float, anchor: float | None = None) -> None:
+        full = full_window(self._data, self.axis)
+        if full is None or full.width <= 0:
+            return
+        window = self._window or full
+        if anchor is None:
+            anchor = self._cursor.x if self._cursor and window.lo <= self._cursor.x <= window.hi else None
+        if anchor is None:
+            # What is new interests most; in the midst of a run nothing does more than the middle.
+            anchor = window.hi if window.hi >= full.hi else (window.lo + window.hi) / 2
+        least = max(full.width * 1e-7, 4.0 if self.axis == "step" else 1.0)
+        self._look_at(zoomed(window, full, factor, anchor, least))
+
+    def _pan(self, share: float) -> None:
+        full = full_window(self._data, self.axis)
+        if full and self._window:
+            self._look_at(panned(self._window, full, share))
+
+    def _look_at(self, window: Window | None) -> None:
+        if window != self._window:
+            self._window = window
+            self._repaint()
+            self._say_view()
+
+    def _say_view(self) -> None:
+        self.post_message(self.ViewChanged(self, self.axis, self.log_y, self._window))
+
+    def watch_axis(self, before: Axis, after: Axis) -> None:
+        """Carry window and cursor over to the same place of the run."""
+        if self._cursor:
+            x = translated(self._data, self._cursor.x, before, after)
+            self._cursor = None if x is None else Cursor(x, self._cursor.step)
+        if self._window:
+            lo = translated(self._data, self._window.lo, before, after)
+            hi = translated(self._data, self._window.hi, before, after)
+            self._window = Window(lo, hi) if lo is not None and hi is not None and lo < hi else None
+        self._repaint()
+
+    def validate_axis(self, axis: Axis) -> Axis:
+        """An unknown axis is the step axis."""
+        return axis if axis in AXES else "step"
+
+    def watch_log_y(self) -> None:
+        """Paint anew."""
+        self._repaint()
+
+    def watch_ascii_only(self) -> None:
+        """Paint anew."""
+        self._repaint()
+
+    def watch_empty_text(self) -> None:
+        """Paint anew."""
+        self._repaint()
+
+    # Cursor
+
+    def action_cursor(self, by: int) -> None:
+        """Move the cursor by so many cells, or to the next point where there is none so near."""
+        picture = self._current_picture()
+        if picture is None:
+            return
+        if self._cursor is None:
+            self._place(snap(self._data, self.axis, picture.x.hi, 0.0))
+            return
+        self._place(moved(self._data, self.axis, self._cursor.x, picture.x, picture.canvas.width, by))
+
+    def action_escape(self) -> None:
+        """Hide the cursor; if there is none, see the whole run; if it is seen, leave the key to others."""
+        if self._cursor is not None:
+            self._place(None)
+        elif self._window is not None:
+            self._look_at(None)
+        else:
+            raise SkipAction
+
+    def _place(self, cursor: Cursor | None) -> None:
+        if cursor == self._cursor:
+            return
+        self._cursor = cursor
+        full = full_window(self._data, self.axis)
+        if cursor and self._window and full and not self._window.lo <= cursor.x <= self._window.hi:
+            beyond = cursor.x - (self._window.lo if cursor.x < self._window.lo else self._window.hi)
+            self._look_at(panned(self._window, full, beyond / self._window.width))
+        self._strips = None
+        self.refresh()
+        self.post_message(
+            self.CursorMoved(self, cursor.step if cursor else None, cursor.x if cursor else None)
+        )
+
+    def _x_at(self, event: events.MouseEvent) -> float | None:
+        """The position on the axis under the pointer; beyond the plot's sides that of its edge."""
+        picture = self._current_picture()
+        if picture is None or picture.canvas.width <= 0:
+            return None
+        column = event.x - self.gutter.left - picture.gutter
+        return picture.x.value(min(max(column, 0), picture.canvas.width - 1), picture.canvas.width)
+
+    def _point_at(self, event: events.MouseEvent) -> None:
+        x, picture = self._x_at(event), self._picture
+        if x is not None and picture is not None:
+            cell = (picture.x.hi - picture.x.lo) / picture.canvas.width
+            self._place(snap(self._data, self.axis, x, cell / 2))
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Place the cursor, or tell of a label clicked."""
+        if event.button != 1:
+            return
+        row, column = event.y - self.gutter.top, event.x - self.gutter.left
+        if row == arrange(*self.content_size).legend:
+            key = next((key for start, end, key in self._spots if start <= column < end), None)
+            if key is not None:
+                self.post_message(self.LegendClicked(self, key))
+            return
+        self._dragging = True
+        self.capture_mouse()
+        self._point_at(event)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Draw the cursor along while the button is held."""
+        if self._dragging:
+            self._point_at(event)
+
+    def on_mouse_up(self, event: events.MouseUp) -> None:
+        """Let go of the cursor."""
+        if self._dragging:
+            self._dragging = False
+            self.release_mouse()
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Zoom in around the pointer."""
+        event.stop()
+        event.prevent_default()
+        self._zoom(_WHEEL_ZOOM, self._x_at(event))
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Zoom out around the pointer."""
+        event.stop()
+        event.prevent_default()
+        self._zoom(1 / _WHEEL_ZOOM, self._x_at(event))
+
+    # Drawing
+
+    def notify_style_update(self) -> None:
+        """Forget colours when the theme or a style sheet changes."""
+        super().notify_style_update()
+        self._styles_of.clear()
+        self._strips = None
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the picture, painted when the first line is asked for."""
+        if self._strips is None or self._drawn_size != self.content_size:
+            self._strips = self._draw()
+            self._drawn_size = self.content_size
+        return (
+            self._strips[y]
+            if y < len(self._strips)
+            else Strip.blank(self.content_size.width, self.rich_style)
+        )
+
+    def _repaint(self) -> None:
+        self._picture = None
+        self._strips = None
+        self.refresh()
+
+    def _current_picture(self) -> Picture | None:
+        """The picture for the present size and view; None where there is nothing to draw."""
+        width, height = self.content_size
+        layout = arrange(width, height)
+        if self._picture is None or self._picture.layout != layout:
+            full = full_window(self._data, self.axis)
+            self._picture = None
+            if full is not None and layout.rows > 0 and width > 0:
+                self._picture = paint(self._data, self.axis, self.log_y, self._window or full, layout)
+        return self._picture
+
+    def _draw(self) -> list[Strip]:
+        picture = self._current_picture()
+        lines = self._empty_lines() if picture is None else self._lines(picture)
+        width = self.content_size.width
+        return [self._strip(line, width) for line in lines]
+
+    def _lines(self, picture: Picture) -> list[list[Run]]:
+        layout, canvas = picture.layout, picture.canvas
+        if self._cursor and (column := picture.column(self._cursor.x)) is not None:
+            canvas = canvas.copy()
+            for row in range(canvas.height):
+                canvas.under(column, row, "│", ink.CURSOR)
+            for number in range(len(self._data.curves) - 1, -1, -1):
+                curve = self._data.curves[number]
+                point = curve.column.nearest(self.axis, self._cursor.x) if curve.visible else None
+                at = picture.row(point.y) if point and picture.column(point.x(self.axis)) == column else None
+                if at is not None and not picture.canvas.has_sign(column, at):
+                    canvas.over(column, at, "●", ink.of_curve(number))
+        glyphs = None
+        if self.ascii_only:
+            glyphs = {ink.of_curve(n): ink.ascii_of_curve(n) for n in range(len(self._data.curves))}
+        lines: list[list[Run]] = []
+        if layout.legend >= 0:
+            words = legend(self._data, layout.width, picture.gutter, self._state(), self.ascii_only)
+            self._spots = words.spots
+            lines.append(words.runs)
+        lines.extend([*gutter_runs(picture, row), *runs] for row, runs in enumerate(canvas.rows(glyphs)))
+        if layout.axis >= 0:
+            lines.append(axis_runs(picture))
+        if layout.labels >= 0:
+            lines.append(label_runs(picture))
+        if layout.readout >= 0:
+            reach = (picture.x.hi - picture.x.lo) / max(picture.canvas.width, 1) / 2
+            lines.append(readout(self._data, self.axis, self._cursor, reach, layout.width))
+        return lines
+
+    def _state(self) -> str:
+        """What differs from the plain view, in a few words."""
+        said = ["log"] if self.log_y else []
+        if self._window:
+            lo, hi = self._window
+            label = time_label if self.axis == "time" else number_label
+            fine = max(self._window.width / 100, 1.0)
+            said.append(f"{label(round(lo), fine)} – {label(round(hi), fine)}")
+        return " · ".join(said)
+
+    def _empty_lines(self) -> list[list[Run]]:
+        width, height = self.content_size
+        hidden = any(not c.visible and len(c.column) for c in self._data.curves)
+        words = "Every curve is hidden" if hidden else self.empty_text
+        wrapped = [
+            line
+            for part in words.splitlines()
+            for line in textwrap.wrap(part, max(min(width - 2, 60), 1)) or [""]
+        ][:height]
+        top = (height - len(wrapped)) // 2
+        lines: list[list[Run]] = [[] for _ in range(height)]
+        for number, line in enumerate(wrapped):
+            lines[top + number] = [(line.center(width), ink.LABEL)]
+        if hidden and top > 0:
+            words_above = legend(self._data, width, 5, "", self.ascii_only)
+            lines[0], self._spots = words_above.runs, words_above.spots
+        return lines
+
+    def _strip(self, runs: list[Run], width: int) -> Strip:
+        style_of = self._style
+        if self.ascii_only:
+            runs = [(ink.to_ascii(text), number) for text, number in runs]
+        strip = Strip([Segment(text, style_of(number)) for text, number in runs if text])
+        return strip.adjust_cell_length(width, self._style(ink.BLANK))
+
+    def _style(self, number: int) -> Style:
+        style = self._styles_of.get(number)
+        if style is None:
+            style = self._styles_of[number] = self._make_style(number)
+        return style
+
+    def _make_style(self, number: int) -> Style:
+        base = Style(bgcolor=self.rich_style.bgcolor)
+        if number < ink.FIRST_CURVE:
+            return (
+                base if number == ink.BLANK else self.get_component_rich_style(f"chart--{ink.NAMES[number]}")
+            )
+        index = number - ink.FIRST_CURVE
+        curve = self._data.curves[index] if index < len(self._data.curves) else None
+        if curve is None:
+            return base
+        name = f"chart--{curve.color}"
+        if name in self.COMPONENT_CLASSES:
+            color = self.get_component_styles(name).color
+        else:
+            try:
+                color = Color.parse(curve.color)
+            except ColorParseError:
+                color = self.get_component_styles("chart--series-1").color
+        if curve.dim:
+            _, background = self.background_colors
+            color = background.blend(color, 0.55)
+        return base + Style(color=color.rich_color)
