@@ -88,10 +88,11 @@ class GPT(nn.Module):
         logits: Tensor = self.lm_head(self.ln_f(x)).float()
         return logits, None if targets is None else cross_entropy(logits, targets, loss_mask)
 
+    @torch.no_grad()
     def step(self, idx: Tensor, cache: KVCache, *, all_positions: bool = False) -> Tensor:
         """Logits after the tokens `idx` (B, T) that follow those in `cache`, which then holds these too.
 
-        (B, V) after the last one, or (B, T, V) with `all_positions`. ValueError where the cache or the learned
+        No gradients. (B, V) after the last one, or (B, T, V) with `all_positions`. ValueError where the cache or the learned
         positions have no room.
         """
         new = idx.size(1)

@@ -40,8 +40,8 @@ def load_weights(
 
 
 def _bare(name: str) -> str:
-    for wrapper in _WRAPPERS:
-        name = name.removeprefix(wrapper)
+    while name.startswith(_WRAPPERS):
+        name = name[name.index(".") + 1 :]
     return name
 
 
@@ -89,7 +89,7 @@ def _check(model: GPT, weights: dict[str, Any], where: str) -> None:
             listed = sorted(names)
             more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
             problems.append(Problem(f"{title} weights: {', '.join(listed[:_SHOWN])}{more}", where=where))
-    for name in wanted.keys() & weights.keys():
+    for name in sorted(wanted.keys() & weights.keys()):
         value, shape = weights[name], tuple(wanted[name].shape)
         if not isinstance(value, Tensor):
             problems.append(Problem(f"is no tensor but {type(value).__name__}", where=where, field=name))
