@@ -6,8 +6,7 @@ import contextlib
 import json
 import os
 import re
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -162,7 +161,8 @@ def create(
                 write_json_atomic(aside / "run.json", record.to_json(), durable=True)
                 aside.rename(folder / run_id)
             except BaseException:
-                shutil.rmtree(aside, ignore_errors=True)
+                (aside / "run.json").unlink(missing_ok=True)
+                aside.rmdir()
                 raise
     except OSError as error:
         raise RunError(
@@ -212,7 +212,12 @@ def list_records(workspace: Path) -> Records:
 
 
 def update(run: RunDirectory, **changes: Any) -> RunRecord:
-    """Change fields of the record of `run` and return it; launcher, supervisor and trainer may all do so at once.
+    """`modify` that sets the fields in `changes`."""
+    return modify(run, lambda record: replace(record, **changes))
+
+
+def modify(run: RunDirectory, change: Callable[[RunRecord], RunRecord]) -> RunRecord:
+    """Read the record of `run`, `change` it, write it, return it; launcher, supervisor and trainer may all do so at once.
 
     Raises RunError where the record is broken or cannot be written.
     """
@@ -221,7 +226,7 @@ def update(run: RunDirectory, **changes: Any) -> RunRecord:
             record = load(run)
             if isinstance(record, BrokenRecord):
                 raise RunError(f"run {run.run_id}: {record.problem}")
-            changed = replace(record, **changes)
+            changed = change(record)
             if changed != record:
                 write_json_atomic(run.record_file, changed.to_json())
             return changed

@@ -1,0 +1,269 @@
+"""What state a run is in: a pure function of the evidence, with the sentence that says why.
+
+Nothing here looks at the clock, at files or at processes, except `evidence_of`, which gathers.
+"""
+
+from __future__ import annotations
+
+import enum
+import signal
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mypt.runs.directory import CANCELLED, NOT_STARTED, ExitRecord, read_exit, stop_requested
+from mypt.runs.identity import Alive
+from mypt.runs.record import RunRecord
+from mypt.text import duration, printable
+
+STALLED_AFTER_S = 600.0
+"""A run silent for this long is stalled until new bytes come: long enough for an evaluation or a compilation."""
+_STARTING_GRACE_S = 30.0
+"""Between the record and the first word of its supervisor: a Python start on a busy machine."""
+STOPPED_BY_KILL = "kill"
+"""The reason in a stop request that a kill on request leaves behind, so that its state can tell."""
+
+
+class RunState(enum.Enum):
+    """What a run does, as shown to people."""
+
+    QUEUED = "queued"
+    STARTING = "starting"
+    RUNNING = "running"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    STALLED = "stalled"
+    LAST_SEEN = "last_seen"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is to come from this run (as far as one can tell)."""
+        return self in (RunState.FINISHED, RunState.STOPPED, RunState.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that a state is decided from.
+
+    `record` is None for a log that nobody recorded. `trainer` and `supervisor` are None where their identity was
+    never written. `closing` is the last word of this run in its log, `"complete"` or `"stopped:<reason>:<message>"`,
+    None while it has not said one. `silent_s` is the time in seconds since the log last grew or, when this run has
+    written no event yet, since it was started or last printed something; None is unknown. `wrote_event` says whether this run wrote any event.
+    `stop` is the reason of a stop request.
+    """
+
+    record: RunRecord | None = None
+    trainer: Alive | None = None
+    supervisor: Alive | None = None
+    exit: ExitRecord | None = None
+    closing: str | None = None
+    silent_s: float | None = None
+    wrote_event: bool = False
+    stop: str | None = None
+
+
+def evidence_of(
+    workspace: Path,
+    record: RunRecord,
+    *,
+    closing: str | None,
+    silent_s: float | None,
+    wrote_event: bool,
+) -> Evidence:
+    """Look at the processes and files of a recorded run; what its log says comes from the caller, who reads it.
+
+    `silent_s` is the age of the log's last growth where this run has written to it, else None.
+    """
+    run = record.directory(workspace)
+    exit_record = read_exit(run)
+    if not wrote_event:
+        # Before its first event the console is where a run shows that it lives (reading data, compiling).
+        ages = (_age_s(record.started_at or record.created_at), _file_age_s(run.console))
+        silent_s = min((age for age in ages if age is not None), default=None)
+    # An exit record settles what became of the processes; asking the system again would only cost time.
+    ended = exit_record is not None
+    return Evidence(
+        record=record,
+        trainer=None if ended or record.trainer is None else record.trainer.is_alive(),
+        supervisor=None if ended or record.supervisor is None else record.supervisor.is_alive(),
+        exit=exit_record,
+        closing=closing,
+        silent_s=silent_s,
+        wrote_event=wrote_event,
+        stop=stop_requested(run),
+    )
+
+
+def decide(evidence: Evidence) -> tuple[RunState, str]:
+    """The state of a run and one sentence that says why; printable, without a full stop."""
+    state, sentence = _decide(evidence)
+    return state, printable(sentence, newline=False)
+
+
+def _decide(evidence: Evidence) -> tuple[RunState, str]:
+    if evidence.record is None:
+        return _foreign(evidence)
+    if evidence.exit is not None:
+        return _ended(evidence, evidence.exit)
+    if evidence.closing is not None:
+        return _closed(evidence.closing)
+    known = (evidence.trainer, evidence.supervisor)
+    if Alive.ALIVE in known:
+        return _alive(evidence, evidence.record)
+    if Alive.OTHER_HOST in known:
+        return _elsewhere(evidence, evidence.record)
+    return _vanished(evidence, evidence.record)
+
+
+def _foreign(evidence: Evidence) -> tuple[RunState, str]:
+    if evidence.closing is not None:
+        return _closed(evidence.closing)
+    if evidence.silent_s is not None and evidence.silent_s < STALLED_AFTER_S:
+        return RunState.RUNNING, "its log is growing"
+    return RunState.STOPPED, "its log ends without a closing line"
+
+
+def _closed(closing: str) -> tuple[RunState, str]:
+    """The state that a closing event of the log tells."""
+    if closing == "complete":
+        return RunState.FINISHED, "trained to the end"
+    _, _, rest = closing.partition(":")
+    reason, _, message = rest.partition(":")
+    tail = f": {message}" if message else ""
+    if reason == "request":
+        return RunState.STOPPED, f"stopped on request{tail}"
+    if reason == "signal":
+        return RunState.STOPPED, f"stopped by a signal, after saving{tail}"
+    if reason == "nan":
+        return RunState.FAILED, f"stopped at a loss that is not a number{tail}"
+    if reason == "error":
+        return RunState.FAILED, f"failed{tail}"
+    return RunState.STOPPED, f"stopped ({reason or 'no reason given'}){tail}"
+
+
+def _ended(evidence: Evidence, end: ExitRecord) -> tuple[RunState, str]:
+    """The state of a run with an exit record."""
+    if end.reason == CANCELLED:
+        return RunState.STOPPED, "taken from the queue before it started"
+    if end.reason.startswith(NOT_STARTED):
+        return RunState.FAILED, f"could not be started{end.reason.removeprefix(NOT_STARTED)}"
+    last = end.reason or next((line.strip() for line in reversed(end.last_lines) if line.strip()), "")
+    said = f": {_shorten(last)}" if last else ""
+    if evidence.closing is not None:
+        # The log's last word says more than a status does; what befell the process after it is added.
+        state, sentence = _closed(evidence.closing)
+        if end.signal is not None:
+            return state, f"{sentence}; then killed by signal {end.signal}"
+        if state is RunState.FINISHED and end.code not in (0, 130, 143, None):
+            return RunState.FAILED, f"{sentence}, then ended with status {end.code}{said}"
+        return state, sentence
+    if end.signal is not None:
+        return _killed(evidence, end.signal)
+    if end.code == 0:
+        if evidence.stop is not None:
+            return RunState.STOPPED, "stopped on request"
+        if evidence.wrote_event:
+            return RunState.FINISHED, "ended with status 0"
+        return RunState.FINISHED, f"had nothing left to do{said}"
+    if end.code in (130, 143):
+        by = "SIGINT (Ctrl-C)" if end.code == 130 else "SIGTERM"
+        return RunState.STOPPED, f"stopped by {by}"
+    if end.code == 2:
+        return RunState.FAILED, f"refused its settings or data (status 2){said}"
+    if end.code is None:
+        return RunState.FAILED, end.reason or "ended, nobody knows how"
+    return RunState.FAILED, f"ended with status {end.code}{said}"
+
+
+def _killed(evidence: Evidence, number: int) -> tuple[RunState, str]:
+    if evidence.stop == STOPPED_BY_KILL:
+        return RunState.STOPPED, "killed on request; what was saved before is intact"
+    if number in (signal.SIGTERM, signal.SIGINT):
+        return RunState.STOPPED, f"ended by signal {number} before it could save"
+    guess = " (out of memory?)" if number == _SIGKILL else ""
+    return RunState.FAILED, f"killed by signal {number}{guess}"
+
+
+def _alive(evidence: Evidence, record: RunRecord) -> tuple[RunState, str]:
+    """The state of a run with a live process on this machine and no last word."""
+    if evidence.trainer is None and record.queued and record.started_at is None:
+        if evidence.stop is not None:
+            return RunState.QUEUED, "is being taken from the queue"
+        return RunState.QUEUED, "waits for the runs before it"
+    if evidence.trainer is Alive.DEAD:
+        return RunState.RUNNING, "has just ended; its exit status is about to come"
+    silent = evidence.silent_s
+    if silent is not None and silent >= STALLED_AFTER_S:
+        since = "" if evidence.wrote_event else " since it was started"
+        return RunState.STALLED, f"no word for {_span(silent)}{since}"
+    if evidence.stop is not None:
+        return RunState.RUNNING, "is saving and stopping, as requested"
+    if not evidence.wrote_event:
+        return RunState.STARTING, "is loading its data and building its model"
+    return RunState.RUNNING, "is training"
+
+
+def _elsewhere(evidence: Evidence, record: RunRecord) -> tuple[RunState, str]:
+    """The state of a run whose processes belong to a machine that cannot be asked from here."""
+    identity = record.trainer or record.supervisor
+    host = identity.host if identity else "another machine"
+    silent = evidence.silent_s
+    fresh = silent is not None and silent < STALLED_AFTER_S
+    if not fresh:
+        ago = f", {_span(silent)} ago" if silent is not None else ""
+        return RunState.LAST_SEEN, f"last seen on {host}{ago}"
+    if record.trainer is None and record.queued and record.started_at is None:
+        return RunState.QUEUED, f"waits in the queue of {host}"
+    if not evidence.wrote_event:
+        return RunState.STARTING, f"is starting on {host}"
+    return RunState.RUNNING, f"is training on {host}"
+
+
+def _vanished(evidence: Evidence, record: RunRecord) -> tuple[RunState, str]:
+    """The state of a run whose processes are gone and that left no word."""
+    if evidence.trainer is None and evidence.supervisor is None:
+        if evidence.silent_s is not None and evidence.silent_s < _STARTING_GRACE_S:
+            return RunState.STARTING, "is being started"
+        return RunState.FAILED, "was never started"
+    if evidence.stop == STOPPED_BY_KILL:
+        return RunState.STOPPED, "killed on request; what was saved before is intact"
+    if evidence.stop is not None:
+        return RunState.STOPPED, "ended after it was asked to stop, without a closing line"
+    if evidence.trainer is None:
+        where = (
+            "while it waited in the queue"
+            if record.queued and record.started_at is None
+            else "before it trained"
+        )
+        return RunState.FAILED, f"its supervisor ended {where} (killed, or the machine was restarted)"
+    return RunState.FAILED, "ended without a word (killed, or the machine was restarted)"
+
+
+_SIGKILL = int(getattr(signal, "SIGKILL", 9))
+
+
+def _span(seconds: float) -> str:
+    if seconds < 3600:
+        minutes = int(seconds // 60)
+        return f"{minutes} minute{'' if minutes == 1 else 's'}"
+    return duration(seconds)
+
+
+def _age_s(stamp: str) -> float | None:
+    try:
+        return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(stamp)).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def _file_age_s(path: Path) -> float | None:
+    try:
+        return max(0.0, time.time() - path.stat().st_mtime)
+    except OSError:
+        return None
+
+
+def _shorten(text: str, limit: int = 160) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

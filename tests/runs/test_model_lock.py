@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mypt.errors import RunError, UserError
+from mypt.runs.filelock import is_locked
+from mypt.runs.identity import ProcessIdentity
+from mypt.runs.lock import ModelLock
+
+HOLD = """
+import sys
+from pathlib import Path
+from mypt.runs.lock import ModelLock
+lock = ModelLock(Path(sys.argv[1]), sys.argv[2])
+lock.acquire(run_id="run-1", command=["mypt", "train", "--model_name", "dante"])
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+Hold = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def hold(tmp_path: Path) -> Iterator[Hold]:
+    children: list[subprocess.Popen[bytes]] = []
+
+    def start(model: str = "dante") -> subprocess.Popen[bytes]:
+        child = subprocess.Popen(
+            [sys.executable, "-c", HOLD, str(tmp_path), model], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        children.append(child)
+        assert child.stdout is not None and child.stdout.readline() == b"held\n"
+        return child
+
+    yield start
+    for child in children:
+        child.kill()
+        child.communicate()
+
+
+def test_a_second_process_is_refused_with_the_facts(tmp_path: Path, hold: Hold) -> None:
+    child = hold()
+    lock = ModelLock(tmp_path, "dante")
+    with pytest.raises(UserError) as refusal:
+        lock.acquire(run_id="run-2", command=[], patience_s=0.1)
+    text = str(refusal.value)
+    assert "two runs on one model: held by run run-1" in text
+    assert f"pid {child.pid}" in text
+    assert "mypt train --model_name dante" in text
+    assert "since 2" in text
+    assert "another --model_name" in text
+    assert refusal.value.exit_status == 2
+    with ModelLock(tmp_path, "other").acquire(run_id="run-3", command=[]):
+        pass
+
+
+def test_looking_disturbs_nobody(tmp_path: Path, hold: Hold) -> None:
+    lock = ModelLock(tmp_path, "dante")
+    assert lock.holder() is None
+    child = hold()
+    holder = lock.holder()
+    assert holder is not None
+    assert (holder.run_id, holder.identity.pid) == ("run-1", child.pid)
+    assert holder.command == ("mypt", "train", "--model_name", "dante")
+    assert is_locked(lock.path) is True
+    child.communicate(b"")
+    assert lock.holder() is None
+    assert is_locked(lock.path) is False
+
+
+def test_what_a_crash_leaves_refuses_nobody(tmp_path: Path, hold: Hold) -> None:
+    child = hold()
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    lock = ModelLock(tmp_path, "dante")
+    assert json.loads(lock.path.read_text())["run_id"] == "run-1"
+    assert lock.holder() is None
+    with lock.acquire(run_id="run-2", command=["x"], patience_s=0):
+        content = json.loads(lock.path.read_text())
+        assert content["run_id"] == "run-2"
+        assert ProcessIdentity.from_json(content["identity"]) == ProcessIdentity.of_self()
+    assert lock.path.read_bytes() == b""
+
+
+def test_content_that_is_not_json_refuses_nobody(tmp_path: Path) -> None:
+    lock = ModelLock(tmp_path, "dante")
+    lock.path.parent.mkdir(parents=True)
+    lock.path.write_bytes(b'{"run_id": \xff')
+    assert lock.holder() is None
+    with lock.acquire(run_id="run-2", command=[]):
+        holder = lock.holder()
+        assert holder is not None and holder.run_id == "run-2"
+
+
+def test_one_process_does_not_take_a_model_twice(tmp_path: Path) -> None:
+    with (
+        ModelLock(tmp_path, "dante").acquire(run_id="a", command=[]),
+        pytest.raises(UserError, match="run a"),
+    ):
+        ModelLock(tmp_path, "dante").acquire(run_id="b", command=[], patience_s=0)
+
+
+def test_acquire_outwaits_a_look(tmp_path: Path) -> None:
+    """A shared lock held for a moment, as a look takes it, does not refuse a run."""
+    lock = ModelLock(tmp_path, "dante")
+    lock.path.parent.mkdir(parents=True)
+    lock.path.touch()
+    code = (
+        "import fcntl, sys; f = open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_SH)\n"
+        "print('up', flush=True); sys.stdin.read()"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, str(lock.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert child.stdout is not None and child.stdout.readline() == b"up\n"
+    with pytest.raises(UserError, match="has not said who it is"):
+        lock.acquire(run_id="a", command=[], patience_s=0)
+    assert child.stdin is not None
+    child.stdin.close()  # it ends while we already wait
+    with lock.acquire(run_id="a", command=[], patience_s=20):
+        assert is_locked(lock.path) is True
+    child.wait()
+    child.stdout.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_worker_does_not_hold_the_model(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from mypt.runs.lock import ModelLock\n"
+        "lock = ModelLock(Path(sys.argv[1]), 'held').acquire(run_id='a', command=[])\n"
+        "if os.fork() == 0:\n"
+        "    print('worker', os.getpid(), flush=True); sys.stdin.read(); os._exit(0)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert child.stdout is not None and child.stdin is not None
+    worker = ProcessIdentity.of_pid(int(child.stdout.readline().split()[1]))
+    child.wait()
+    assert worker.is_alive().value == "alive"
+    with ModelLock(tmp_path, "held").acquire(run_id="b", command=[], patience_s=0):
+        pass
+    child.stdin.close()
+    child.stdout.close()
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b"])
+def test_a_lock_stays_in_its_folder(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError):
+        ModelLock(tmp_path, name)
+
+
+def test_a_folder_that_cannot_be_made_is_an_expected_error(tmp_path: Path) -> None:
+    (tmp_path / ".mypt").write_text("a file is in the way")
+    with pytest.raises(RunError, match="cannot lock"):
+        ModelLock(tmp_path, "dante").acquire(run_id="a", command=[])

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import json
+import multiprocessing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from mypt.errors import RunError
+from mypt.runs.directory import (
+    ExitRecord,
+    RunDirectory,
+    read_exit,
+    request_stop,
+    runs_folder,
+    stop_requested,
+    write_exit,
+)
+from mypt.runs.identity import ProcessIdentity
+from mypt.runs.record import (
+    BrokenRecord,
+    RunRecord,
+    create,
+    list_records,
+    load,
+    modify,
+    relative_to_workspace,
+    update,
+)
+
+
+def make(workspace: Path, name: str = "dante", **more: object) -> RunRecord:
+    return create(
+        workspace,
+        model_name=name,
+        log_file=workspace / "logs" / "train" / f"{name}_eval.jsonl",
+        command=["mypt", "train"],
+        origin="shell",
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def test_a_record_reads_back(tmp_path: Path) -> None:
+    made = make(tmp_path, settings={"learning_rate": 3e-4}, queued=True)
+    assert load(made.directory(tmp_path)) == made
+    assert made.run_id.startswith(datetime.now(UTC).strftime("%Y%m"))
+    assert "-dante-" in made.run_id
+    assert made.log_file == "logs/train/dante_eval.jsonl"
+    assert made.log_path(tmp_path) == tmp_path / "logs/train/dante_eval.jsonl"
+    changed = update(made.directory(tmp_path), trainer=ProcessIdentity.of_self(), started_at="now")
+    assert load(made.directory(tmp_path)) == changed
+    assert changed.trainer == ProcessIdentity.of_self()
+
+
+def test_a_log_elsewhere_stays_absolute(tmp_path: Path) -> None:
+    workspace = tmp_path / "w"
+    workspace.mkdir()
+    assert relative_to_workspace(workspace, tmp_path / "l.jsonl") == str((tmp_path / "l.jsonl").resolve())
+    assert relative_to_workspace(workspace, "../l.jsonl") == str((tmp_path / "l.jsonl").resolve())
+    assert relative_to_workspace(workspace, "logs/../l.jsonl") == "l.jsonl"
+
+
+def test_unknown_fields_are_kept(tmp_path: Path) -> None:
+    run = make(tmp_path).directory(tmp_path)
+    content = json.loads(run.record_file.read_text()) | {"from_the_future": [1, 2]}
+    run.record_file.write_text(json.dumps(content))
+    update(run, queued=True)
+    assert json.loads(run.record_file.read_text())["from_the_future"] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "run.json"),
+        (b'{"run_id": "x"', "run.json"),
+        (b"[]", "not a JSON object"),
+        (b"{}", "run_id is missing"),
+        (b"\xff\xfe", "run.json"),
+        (b'{"run_id": 3}', "run_id: expected str, found int"),
+    ],
+)
+def test_a_broken_record_is_reported_and_hurts_no_other(tmp_path: Path, content: bytes, words: str) -> None:
+    good = make(tmp_path, "good")
+    bad = make(tmp_path, "bad").directory(tmp_path)
+    bad.record_file.write_bytes(content)
+    found = list_records(tmp_path)
+    assert found.records == [good]
+    assert [broken.run_id for broken in found.broken] == [bad.run_id]
+    assert words in found.broken[0].problem
+    with pytest.raises(RunError, match=bad.run_id):
+        update(bad, queued=True)
+
+
+def test_missing_and_misplaced_records(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    (runs_folder(tmp_path) / "empty").mkdir()
+    (runs_folder(tmp_path) / "a file").touch()
+    (runs_folder(tmp_path) / "copy").mkdir()
+    (runs_folder(tmp_path) / "copy" / "run.json").write_bytes(
+        made.directory(tmp_path).record_file.read_bytes()
+    )
+    found = list_records(tmp_path)
+    assert found.records == [made]
+    assert {b.run_id: b.problem for b in found.broken} == {
+        "copy": f"run.json belongs to another run ({made.run_id})",
+        "empty": "run.json is missing",
+    }
+
+
+def test_an_empty_workspace_has_no_runs(tmp_path: Path) -> None:
+    assert list_records(tmp_path / "nowhere") == ([], [])
+
+
+def _make_many(workspace: str, name: str) -> None:
+    for _ in range(25):
+        before = {record.run_id for record in list_records(Path(workspace)).records}
+        made = make(Path(workspace), name)
+        after = list_records(Path(workspace)).records
+        # Whatever was visible before comes before; this is what the queue relies on.
+        assert all(record.order < made.order for record in after if record.run_id in before)
+
+
+def test_two_processes_create_in_one_order(tmp_path: Path) -> None:
+    makers = [multiprocessing.Process(target=_make_many, args=(str(tmp_path), name)) for name in "ab"]
+    for maker in makers:
+        maker.start()
+    for maker in makers:
+        maker.join()
+    assert [maker.exitcode for maker in makers] == [0, 0]
+    found = list_records(tmp_path)
+    assert len({record.order for record in found.records}) == 50
+    assert found.broken == []
+
+
+def test_a_clock_that_is_set_back_does_not_change_the_order(tmp_path: Path) -> None:
+    make(tmp_path)
+    order = runs_folder(tmp_path) / ".order"
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    order.write_text(ahead.isoformat())
+    assert datetime.fromisoformat(make(tmp_path).created_at) > ahead
+    order.write_text((ahead + timedelta(days=400)).isoformat())
+    assert datetime.fromisoformat(make(tmp_path).created_at) <= datetime.now(UTC)
+
+
+def _raise_count(run: RunDirectory) -> None:
+    for _ in range(50):
+        modify(run, lambda record: replace(record, settings={"n": record.settings["n"] + 1}))
+
+
+def test_changes_of_two_processes_are_not_lost(tmp_path: Path) -> None:
+    run = make(tmp_path, settings={"n": 0}).directory(tmp_path)
+    changers = [multiprocessing.Process(target=_raise_count, args=(run,)) for _ in range(2)]
+    for changer in changers:
+        changer.start()
+    for changer in changers:
+        changer.join()
+    record = load(run)
+    assert not isinstance(record, BrokenRecord)
+    assert record.settings == {"n": 100}
+
+
+def test_a_name_with_anything_in_it_stays_in_the_folder(tmp_path: Path) -> None:
+    made = make(tmp_path, "../../ü/" + "x" * 300)
+    assert made.directory(tmp_path).path.parent == runs_folder(tmp_path)
+    assert made.directory(tmp_path).record_file.is_file()
+    assert load(made.directory(tmp_path)) == made
+
+
+def test_a_workspace_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / ".mypt").touch()
+    with pytest.raises(RunError, match="cannot record the run"):
+        make(tmp_path)
+
+
+def test_exit_records(tmp_path: Path) -> None:
+    run = make(tmp_path).directory(tmp_path)
+    assert read_exit(run) is None
+    end = ExitRecord(code=None, signal=9, reason="", last_lines=("a", "b"))
+    write_exit(run, end)
+    assert read_exit(run) == end
+    run.exit_file.write_text('{"code": 1, "last_lines": ["a\\u001b[2J"]}')
+    assert read_exit(run) == ExitRecord(code=1, time="", last_lines=("a\\x1b[2J",))
+    run.exit_file.write_text('{"code": ')
+    broken = read_exit(run)
+    assert broken is not None and "cannot be read" in broken.reason
+
+
+def test_stop_requests(tmp_path: Path) -> None:
+    run = make(tmp_path).directory(tmp_path)
+    assert stop_requested(run) is None
+    request_stop(run, "enough")
+    assert stop_requested(run) == "enough"
+    run.stop_file.write_bytes(b"")
+    assert stop_requested(run) == "request"
