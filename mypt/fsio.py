@@ -33,6 +33,8 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | str, *, durable: bo
     file is untouched and no temporary file is left.
     """
     target = Path(path)
+    if target.is_symlink():
+        target = target.resolve()  # what somebody keeps elsewhere stays there
     raw = data.encode("utf-8") if isinstance(data, str) else data
     # Same directory, since a rename does not cross file systems; a name of its own, since two may write at once.
     temporary = target.parent / f".{target.name}.tmp-{os.getpid()}-{os.urandom(4).hex()}"

@@ -33,7 +33,8 @@ class LockHolder:
 
     def __str__(self) -> str:
         command = f" ({_shorten(shlex.join(self.command))})" if self.command else ""
-        return printable(f"run {self.run_id}, pid {self.identity.pid} on {self.identity.host}{command}")
+        run = f"run {self.run_id}, " if self.run_id else ""
+        return printable(f"{run}pid {self.identity.pid} on {self.identity.host}{command}")
 
 
 class ModelLock:
@@ -49,8 +50,12 @@ class ModelLock:
         self.path = workspace / ".mypt" / "locks" / f"{model_name}.lock"
         self._lock = FileLock(self.path)
 
-    def acquire(self, *, run_id: str, command: Sequence[str], patience_s: float = _PATIENCE_S) -> ModelLock:
+    def acquire(
+        self, *, command: Sequence[str], run_id: str = "", patience_s: float = _PATIENCE_S
+    ) -> ModelLock:
         """Take the lock for this process and write who it is into it; usable as `with lock.acquire(…):`.
+
+        A run that is recorded only once it holds its model says its `run_id` later, by `name_run`.
 
         Raises UserError naming the holder where another process trains this model, RunError where the lock file
         cannot be written.
@@ -71,6 +76,13 @@ class ModelLock:
             self._lock.release()
             raise RunError(f"cannot lock the model {self.model_name!r}: {error}") from error
         return self
+
+    def name_run(self, run_id: str) -> None:
+        """Add to the lock which run holds it. Does nothing when it is not held; a full disk is not worth an error."""
+        holder = self._read()
+        if self._lock.fd >= 0 and holder is not None:
+            with contextlib.suppress(OSError):
+                self._write(run_id, holder.command, holder.since)
 
     def release(self) -> None:
         """Give the model back; does nothing when it is not held."""
@@ -97,11 +109,11 @@ class ModelLock:
     ) -> None:
         self.release()
 
-    def _write(self, run_id: str, command: Sequence[str]) -> None:
+    def _write(self, run_id: str, command: Sequence[str], since: str | None = None) -> None:
         content = {
             "run_id": run_id,
             "identity": ProcessIdentity.of_self().to_json(),
-            "since": datetime.now(UTC).isoformat(timespec="seconds"),
+            "since": since or datetime.now(UTC).isoformat(timespec="seconds"),
             "command": list(command),
         }
         # In place, not by a rename: the lock belongs to this file, not to its name.

@@ -2,19 +2,18 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
+from launch_bench import Bench
 
 from mypt.launch.stop import How, stop
 from mypt.runs.directory import stop_requested
 from mypt.runs.identity import Alive, ProcessIdentity
 from mypt.runs.record import create, update
 from mypt.runs.state import RunState, decide, evidence_of
-
-if TYPE_CHECKING:
-    from conftest import Bench
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 
@@ -36,6 +35,13 @@ print("stopping:", reason)
 """
 
 ALL: list[How] = ["request", "terminate", "kill"]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path.resolve())
+    yield bench
+    bench.clear()
 
 
 def test_the_request_is_seen(bench: Bench) -> None:

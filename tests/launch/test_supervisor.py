@@ -5,11 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from launch_bench import Bench
 
 from mypt.errors import RunError
 from mypt.launch.start import TRAIN, launch
@@ -18,9 +19,6 @@ from mypt.runs.directory import CANCELLED, NOT_STARTED, ExitRecord, read_exit, r
 from mypt.runs.identity import Alive
 from mypt.runs.record import create, list_records
 from mypt.runs.state import RunState, decide, evidence_of
-
-if TYPE_CHECKING:
-    from conftest import Bench
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and sessions are POSIX")
 
@@ -43,6 +41,13 @@ open("up", "w").write(str(os.getpid()) + "\\n")
 while True:
     time.sleep(0.01)
 """
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path.resolve())
+    yield bench
+    bench.clear()
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 143])

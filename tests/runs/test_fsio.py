@@ -36,6 +36,16 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.json", "folder"]
 
 
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    real, link = tmp_path / "elsewhere" / "prefs.json", tmp_path / "prefs.json"
+    real.write_text("old")
+    link.symlink_to(real)
+    fsio.write_atomic(link, "new")
+    assert link.is_symlink()
+    assert real.read_text() == "new"
+
+
 def test_a_name_that_is_not_utf8_survives_the_json(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9")
     fsio.write_json_atomic(tmp_path / "a.json", {"name": name})

@@ -100,6 +100,21 @@ def test_content_that_is_not_json_refuses_nobody(tmp_path: Path) -> None:
         assert holder is not None and holder.run_id == "run-2"
 
 
+def test_a_run_may_say_its_name_later(tmp_path: Path) -> None:
+    lock = ModelLock(tmp_path, "dante").acquire(command=["mypt", "train"])
+    with pytest.raises(UserError, match=f"held by pid {os.getpid()}"):
+        ModelLock(tmp_path, "dante").acquire(command=[], patience_s=0)
+    before = lock.holder()
+    lock.name_run("run-7")
+    after = lock.holder()
+    assert before is not None and after is not None
+    assert (before.run_id, after.run_id) == ("", "run-7")
+    assert (before.since, before.command) == (after.since, after.command)
+    lock.release()
+    lock.name_run("run-8")
+    assert lock.path.read_bytes() == b""
+
+
 def test_one_process_does_not_take_a_model_twice(tmp_path: Path) -> None:
     with (
         ModelLock(tmp_path, "dante").acquire(run_id="a", command=[]),

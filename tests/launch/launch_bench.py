@@ -1,13 +1,13 @@
+"""A workspace for tests in which small real programs stand in for the trainer."""
+
 from __future__ import annotations
 
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from mypt.launch.start import launch
 from mypt.runs.directory import ExitRecord, read_exit
@@ -17,7 +17,7 @@ DEADLINE_S = 60.0
 
 
 class Bench:
-    """A workspace in which small real programs stand in for the trainer."""
+    """Launches programs in `workspace` and waits, with a deadline, for what they do."""
 
     def __init__(self, workspace: Path) -> None:
         self.workspace = workspace
@@ -71,10 +71,3 @@ class Bench:
             for identity in (record.supervisor, record.trainer):
                 if identity is not None and identity.pid != os.getpid():
                     identity.signal_if_same(signal.SIGKILL)
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(tmp_path.resolve())
-    yield bench
-    bench.clear()
