@@ -73,15 +73,16 @@ def memory(
     dtype: str = "float32",
     optimizer: str = "adamw",
     kernel: str = "sdpa",
+    device_type: str = "cuda",
 ) -> Memory:
     """The memory of a training step with `batch_size` sequences (the config's where None) of `block_size` tokens.
 
-    A token and layer keep, with element size s of `dtype` (float32, bfloat16, float16) and width C: two inputs of the
-    norms (4C bytes each, the stream is float32); norm outputs, q, k, v, attention output and its copy for the
-    projection (7sC); in the MLP 2 (GELU) or 4 (SwiGLU) hidden vectors; a byte an element for each dropout mask; and
-    with the plain kernel its row of attention weights. With activation checkpointing only one input a layer stays,
-    and one layer at a time is whole. The peak is either at the start of the backward pass (activations and logits,
-    gradients only from earlier micro-batches) or at its end (gradients). Allocator overhead is not included.
+    A token and layer keep, with element size s of `dtype` (float32, bfloat16, float16) and width C: the inputs of two
+    norms (4C bytes each, the stream is float32); norm outputs, q, k, v and the attention's output (6sC); in the MLP 2
+    (GELU) or 4 (SwiGLU) hidden vectors; a mask for each dropout; and with the plain kernel a row of attention weights
+    a head. With activation checkpointing only one input a layer stays, and one layer at a time is whole. The peak is
+    either at the start of the backward pass (activations and logits, gradients only of earlier micro-batches) or at
+    its end (gradients). What the allocator and the libraries take for themselves is not included.
     """
     c = config
     size = _BYTES[dtype]
@@ -90,10 +91,10 @@ def memory(
     weights = count * (4 if size == 4 else 4 + size)
     gradients = 4 * count
     moments = 4 * count * _MOMENTS[optimizer]
-    layer = tokens * _layer_bytes(c, size, kernel)
+    layer = tokens * _layer_bytes(c, size, kernel, device_type)
     stream = 4 * tokens * c.n_embd
-    ends = 2 * stream + size * tokens * c.n_embd
-    activations = ends + (c.n_layer * stream + layer if c.use_checkpoint else c.n_layer * layer)
+    last_norm = stream + size * tokens * c.n_embd
+    activations = last_norm + (c.n_layer * stream + layer if c.use_checkpoint else c.n_layer * layer)
     logits = tokens * c.vocab_size * (12 + (size if size < 4 else 0))
     held = weights + moments
     forward_peak = held + activations + logits + (gradients if grad_accum_steps > 1 else 0)
@@ -107,15 +108,26 @@ def memory(
     )
 
 
-def _layer_bytes(c: GPTConfig, size: int, kernel: str) -> int:
-    width = c.n_embd
-    kept = 8 * width + 7 * size * width + size * c.mlp_hidden * (4 if c.mlp_type == "swiglu" else 2)
-    dropped = 2 * width if c.dropout else 0
+def _layer_bytes(c: GPTConfig, size: int, kernel: str, device_type: str) -> int:
+    """Bytes a token that one block keeps for its backward pass."""
+    width, cpu = c.n_embd, device_type == "cpu"
+    # On CPUs torch keeps dropout masks as numbers of the compute dtype, and the inside of RMSNorm.
+    mask = size if cpu else 1
+    kept = 8 * width + 6 * size * width + size * c.mlp_hidden * (4 if c.mlp_type == "swiglu" else 2)
+    if c.norm_type == "rmsnorm" and cpu:
+        kept += 8 * width
+    if c.dropout:
+        kept += 2 * mask * width
     scores = c.n_head * c.block_size
     if kernel == "plain":
-        # Weights, and with dropout its mask and the weights after it.
-        return kept + dropped + scores * (size if not c.dropout else 2 * size + 1)
-    return kept + dropped
+        return kept + scores * (2 * size + mask if c.dropout else size)
+    if c.dropout and cpu:
+        # The fused kernel of CPUs has no dropout: torch computes in float32 and keeps weights, mask and product.
+        return kept + 12 * scores + (12 - 3 * size) * width
+    if c.pos_encoding == "rope":
+        # Turned queries and keys, beside the unturned that share their memory with the values.
+        kept += 2 * size * width
+    return kept
 
 
 # Dense tensor-core peaks in TFLOP/s from the makers' data sheets (accumulating in float32). The most specific name

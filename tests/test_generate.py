@@ -129,7 +129,7 @@ def test_damaged_weights_are_said(model: GPT) -> None:
 def test_values_that_mean_nothing_are_refused_at_once(
     model: GPT, fields: dict[str, Any], names: list[str]
 ) -> None:
-    options = {"ids": [1], "max_new_tokens": 1} | fields
+    options: dict[str, Any] = {"ids": [1], "max_new_tokens": 1} | fields
     with pytest.raises(UserError) as refused:
         sample_tokens(model, **options)
     assert [p.field for p in refused.value.problems] == names
