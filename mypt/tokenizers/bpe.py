@@ -129,9 +129,22 @@ class BpeTokenizer(Tokenizer):
         return out
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
-        """The bytes of the tokens. A leading space that SentencePiece adds is not taken away again."""
+        """The bytes of the tokens, one after the other; a leading space stays (see `decode`)."""
         table, missing = self._bytes, NO_TOKEN.encode()
         return b"".join([table.get(index, missing) for index in ids])
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of `ids`, without the leading space that SentencePiece's kind adds to every text."""
+        text = super().decode(ids)
+        return text[1:] if self._adds_space and text.startswith(" ") else text
+
+    @cached_property
+    def _adds_space(self) -> bool:
+        return any(
+            (stage.get("type") == "Strip" and stage.get("start") == 1 and stage.get("content") == " ")
+            or (stage.get("type") == "Metaspace" and stage.get("prepend_scheme") != "never")
+            for stage in _stages(self._data.get("decoder"), "decoders")
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The Hugging Face object under `tokenizer`."""

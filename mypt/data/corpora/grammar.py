@@ -141,7 +141,7 @@ def _visit(helpers: tuple[str, ...], trouble: Beat, offer: Beat, deed: Beat) -> 
             offer,
             deed,
             (
-                "The {aunt} was so happy that she gave them both some tea.",
+                "The {aunt} was very happy and gave them both some tea.",
                 "The {aunt} stood at the door and laughed for joy.",
                 'The {aunt} said, "How kind you are!"',
             ),
