@@ -114,9 +114,7 @@ def candidates(environ: Mapping[str, str]) -> Iterator[Path]:
         for form in FORMS:
             yield folder / form.cache_name
     for package, inside in CARRIERS:
-        # The path finder alone, so that no import hook of another package runs.
-        spec = PathFinder.find_spec(package)
-        for root in (spec.submodule_search_locations or ()) if spec else ():
+        for root in _folders_of(package):
             yield Path(root) / inside
 
 
@@ -137,6 +135,7 @@ def find(path: str | os.PathLike[str] | None = None, environ: Mapping[str, str] 
         if data is not None and identify(data):
             return data
         looked.append(str(place) if data is None else f"{place} (its contents are not GPT-2's)")
+    looked += [f"package {package} (not installed)" for package, _ in CARRIERS if not _folders_of(package)]
     if environ.get(OFFLINE_ENV, "") not in ("", "0"):
         raise _not_found(looked, f"{OFFLINE_ENV} is set, so it was not downloaded")
     print(f"GPT-2 vocabulary: not on this machine, downloading {VOCAB_BPE.url}", file=sys.stderr, flush=True)
@@ -205,6 +204,12 @@ def download(url: str, silence_s: float = SILENCE_S, total_s: float = DOWNLOAD_S
 _WANTED = (
     f"it takes vocab.bpe (sha256 {VOCAB_BPE.sha256[:8]}...) or {R50K.name} (sha256 {R50K.sha256[:8]}...)"
 )
+
+
+def _folders_of(package: str) -> list[str]:
+    # The path finder alone, so that no import hook of another package runs.
+    spec = PathFinder.find_spec(package)
+    return list(spec.submodule_search_locations or ()) if spec else []
 
 
 def _read(path: Path) -> bytes | None:

