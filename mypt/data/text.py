@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from pathlib import Path
 
+from mypt.data.corpora import BUILTIN as BUILTIN_TEXTS
 from mypt.data.split import Split
 from mypt.errors import Problem, UserError
 from mypt.text import size
@@ -70,6 +71,15 @@ def split_text(text: str, tokenizer: Tokenizer, name: str, block_size: int) -> t
 
 
 def _builtin(name: str) -> str:
-    from mypt.data import corpora
-
-    return corpora.text(name)
+    corpus = BUILTIN_TEXTS.get(name)
+    if corpus is None:
+        known = ", ".join(BUILTIN + each for each in BUILTIN_TEXTS)
+        raise UserError(
+            Problem(
+                "no such built-in text",
+                field="input_file",
+                value=BUILTIN + name,
+                remedy=f"there are: {known}",
+            )
+        )
+    return corpus.make()

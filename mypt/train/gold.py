@@ -35,10 +35,17 @@ class GoldState:
         """The state that was saved; an empty one where there is none or it cannot be read."""
         if not isinstance(value, dict):
             return cls()
-        known = {k: v for k, v in value.items() if k in cls.__dataclass_fields__}
-        first = known.pop("first", {})
-        numbers = {k: v for k, v in known.items() if v is None or isinstance(v, int | float)}
-        return cls(**numbers, first=dict(first) if isinstance(first, dict) else {})
+        first = value.get("first")
+        sets = first if isinstance(first, dict) else {}
+        return cls(
+            best=_number(value.get("best")),
+            best_step=_step(value.get("best_step")),
+            gold_step=_step(value.get("gold_step")),
+            previous=_number(value.get("previous")),
+            rises=_step(value.get("rises")) or 0,
+            first={str(k): float(v) for k, v in sets.items() if _number(v) is not None},
+            lowest=_number(value.get("lowest")),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +130,11 @@ def blocked_by(
 def new_phase(state: GoldState) -> GoldState:
     """At a phase switch the validation data changes: best and trend begin anew, the eval sets' first values stay."""
     return replace(state, best=None, best_step=None, previous=None, rises=0)
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _step(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

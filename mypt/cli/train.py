@@ -1,0 +1,67 @@
+"""Train a model: a new one, one fine-tuned from another, or the same again, which resumes it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from mypt.settings import fields
+from mypt.settings.resolve import Request, as_text
+from mypt.train.run import train
+
+_NOT_SETTINGS = ("config_file", "model_name", "init_from_model", "resume_from", "reset_optimizer", "dry_run")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Every setting is a flag; what is not given on the command line stays unsaid."""
+    run = parser.add_argument_group("run")
+    run.add_argument("--config_file", metavar="PRESET", help="a preset: a file, or a name such as 150M")
+    run.add_argument(
+        "--model_name", metavar="NAME", help="names the checkpoint; the preset's name if not given"
+    )
+    run.add_argument("--init_from_model", metavar="BASE", help="fine-tune from this checkpoint")
+    run.add_argument(
+        "--resume_from", choices=("last", "gold"), default="last", help="which checkpoint to resume"
+    )
+    run.add_argument(
+        "--reset_optimizer", action="store_true", help="resume the weights, but start AdamW anew"
+    )
+    run.add_argument(
+        "--dry_run", action="store_true", help="show every effective value and its source, and stop"
+    )
+    for group in fields.Group:
+        section = parser.add_argument_group(str(group))
+        for name in fields.names():
+            if fields.group(name) is group:
+                _add_setting(section, name)
+
+
+def _add_setting(section: argparse._ArgumentGroup, name: str) -> None:
+    choices = fields.choices(name)
+    default = fields.default(name)
+    text = fields.help_text(name).replace("%", "%%")
+    shown = "" if default is None or default == "" else f" [{as_text(default)}]"
+    # Values stay text here, so that flags and forms are checked by the same rules, all at once.
+    section.add_argument(
+        f"--{name}",
+        default=argparse.SUPPRESS,
+        metavar="{" + ",".join(choices) + "}" if choices else "VALUE",
+        nargs="?" if choices == ["true", "false"] else None,
+        const="true" if choices == ["true", "false"] else None,
+        help=text + shown,
+    )
+
+
+def run(options: argparse.Namespace, workspace: Path) -> int:
+    """Train as the flags ask."""
+    values = vars(options)
+    request = Request(
+        model_name=options.model_name or "",
+        config_file=options.config_file,
+        init_from_model=options.init_from_model,
+        resume_from=options.resume_from,
+        reset_optimizer=options.reset_optimizer,
+        given={name: value for name, value in values.items() if name not in _NOT_SETTINGS},
+    )
+    return train(request, workspace, command=["mypt", *sys.argv[1:]], dry_run=options.dry_run)

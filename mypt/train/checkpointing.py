@@ -1,0 +1,162 @@
+"""Weights, optimizer and state into bundles and back. Pickles are only ever read with `weights_only=True`."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import platform
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+
+import mypt
+from mypt import bundle
+from mypt.bundle import BundleInfo
+from mypt.errors import Problem, RunError, UserError
+from mypt.fsio import write_json_atomic
+from mypt.model import GPT
+from mypt.model.weights import load_weights
+from mypt.settings.model_config import GPTConfig
+from mypt.text import size
+
+_DTYPE_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+
+
+def save(
+    target: Path,
+    model: GPT,
+    tokenizer: dict[str, Any],
+    state: dict[str, Any],
+    *,
+    device: str,
+    optimizer: dict[str, Any] | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write the bundle `target`, whole or not at all. Raises `RunError` where the disk will not take it.
+
+    `state` is the content of `training_state.json`; weights are stored as `dtype`.
+    """
+    weights = {name: t.detach().to("cpu", dtype) for name, t in model.state_dict().items()}
+    if model.config.tie_weights:
+        # One storage for both names, so that the file holds the matrix once.
+        weights["lm_head.weight"] = weights["token_embedding_table.weight"]
+    name = _DTYPE_NAMES[dtype]
+    try:
+        with bundle.writing(target) as folder:
+            torch.save(
+                {
+                    "state_dict": weights,
+                    "checkpoint_dtype": name,
+                    "model_dtype": str(dtype).removeprefix("torch."),
+                },
+                folder / bundle.MODEL,
+            )
+            if optimizer is not None:
+                torch.save(optimizer, folder / bundle.OPTIMIZER)
+                state = {**state, "optimizer_file": bundle.OPTIMIZER}
+            write_json_atomic(folder / bundle.CONFIG, {**model.config.to_dict(), "device": device})
+            write_json_atomic(folder / bundle.TOKENIZER, tokenizer)
+            write_json_atomic(folder / bundle.STATE, {**state, "checkpoint_dtype": name})
+    except (OSError, RuntimeError) as error:
+        # torch reports a failed write as RuntimeError.
+        if (
+            isinstance(error, RuntimeError)
+            and "write" not in str(error).lower()
+            and "file" not in str(error).lower()
+        ):
+            raise
+        reason = (
+            error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
+        )
+        before = "the previous one is intact" if target.is_dir() else "nothing was written"
+        raise RunError(f"{target.name}: the checkpoint could not be saved ({reason}); {before}") from error
+
+
+def read_weights(info: BundleInfo) -> dict[str, Any]:
+    """The state dict in a bundle's `model.pt` (wrapped or raw), on the CPU. Raises `UserError` for what is none."""
+    content = load_pickle(info.path / bundle.MODEL)
+    weights = content.get("state_dict", content) if isinstance(content, dict) else None
+    if not isinstance(weights, dict):
+        raise UserError(Problem("holds no state dict", where=f"{info.name}/{bundle.MODEL}"))
+    return weights
+
+
+def load_pickle(path: Path) -> Any:
+    """What `torch.save` wrote, tensors on the CPU; nothing in the file is run. Raises `UserError` for the rest."""
+    where = f"{path.parent.name}/{path.name}"
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(Problem("is missing", where=where)) from None
+    except pickle.UnpicklingError as error:
+        reason = str(error)
+        if "Unsupported" in reason or "WeightsUnpickler" in reason or "GLOBAL" in reason:
+            found = reason.split("GLOBAL ")[-1].split(" ")[0] if "GLOBAL " in reason else "other objects"
+            raise UserError(
+                Problem(
+                    f"asks for more than tensors and plain values ({found}), which could run code",
+                    where=where,
+                    remedy="it is refused; save the state dict alone",
+                )
+            ) from None
+        raise UserError(
+            Problem("is damaged or no checkpoint", where=where, remedy="restore the file")
+        ) from None
+    except (
+        RuntimeError,
+        EOFError,
+        ValueError,
+        OSError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        zipfile.BadZipFile,
+    ) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            Problem(
+                f"cannot be read, it is cut short or damaged ({first[:120]})",
+                where=where,
+                remedy="restore the file",
+            )
+        ) from None
+
+
+def load_model(info: BundleInfo, config: GPTConfig | None = None) -> GPT:
+    """The model of a bundle with its weights, in float32 on the CPU. Raises `UserError` where they do not fit."""
+    if config is None:
+        config = GPTConfig.from_dict(info.config, where=f"{info.name}/{bundle.CONFIG}")
+    model = GPT(copy.deepcopy(config), seed=None)
+    load_weights(model, read_weights(info), where=f"{info.name}/{bundle.MODEL}")
+    return model
+
+
+def versions() -> dict[str, str]:
+    """What the arithmetic depends on, for the record."""
+    return {
+        "mypt": mypt.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "platform": f"{sys.platform}-{platform.machine()}",
+    }
+
+
+def needed_space(model: GPT) -> int:
+    """Bytes that a bundle with its optimizer takes: weights and two moments in float32, and a little."""
+    return 12 * model.num_parameters() + (1 << 20)
+
+
+def check_space(folder: Path, needed: int) -> str | None:
+    """A sentence where the disk has no room for two bundles, the saved one and the one being written; else None."""
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < 2 * needed:
+        return f"the disk has {size(free)} free; checkpoints of this model take {size(needed)} each, and two are kept"
+    return None

@@ -1,0 +1,185 @@
+"""How the arithmetic is done on this machine: device, precision, attention kernel, compile; chosen, said, kept."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mypt.errors import Problem, RunError, UserError
+from mypt.settings.fields import Settings
+from mypt.text import size
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+# Up to this context plain products beat flash attention in bf16 on a CPU; beyond it their T×T scores cost too much.
+_PLAIN_UP_TO = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Numerics:
+    """What was chosen. `precision` is that of matrix products (autocast); weights and optimizer stay in float32."""
+
+    device: str
+    precision: str
+    attention: str
+    compile: bool
+    threads: int
+
+    @property
+    def kind(self) -> str:
+        """The device's type: cpu, cuda or mps."""
+        return self.device.partition(":")[0]
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The context in which forward passes run."""
+        if self.precision == "fp32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.kind, dtype=_DTYPES[self.precision])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for the checkpoint and the log."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        compiled = ", compiled" if self.compile else ""
+        cores = f", {self.threads} threads" if self.kind == "cpu" else ""
+        return f"{self.device}{cores}, {self.precision}, {self.attention} attention{compiled}"
+
+
+def choose(settings: Settings, kept: Mapping[str, Any] | None = None) -> tuple[Numerics, list[str]]:
+    """What to compute with, and notices. A resumed run keeps what its checkpoint was trained with (`kept`).
+
+    Raises `UserError` where a device or a precision is asked for that this machine does not have.
+    """
+    notices: list[str] = []
+    device = pick_device(settings.device)
+    kind = device.partition(":")[0]
+    same_kind = bool(kept) and str(kept.get("device", "")).partition(":")[0] == kind if kept else False
+    if kept and not same_kind:
+        notices.append(
+            f"the checkpoint was trained on {kept.get('device')}, this is {device}: from here on the run is no "
+            "exact continuation"
+        )
+
+    def keep(name: str, asked: Any, fresh: Any) -> Any:
+        if asked != "auto":
+            if same_kind and kept and kept.get(name) not in (None, asked):
+                notices.append(
+                    f"{name} changes from {kept[name]} to {asked}: from here on the run is no exact continuation"
+                )
+            return asked
+        return kept[name] if same_kind and kept and kept.get(name) is not None else fresh
+
+    precision = keep("precision", _asked_precision(settings), _best_precision(kind, settings))
+    _check_precision(precision, kind)
+    fresh_kernel = (
+        "plain" if kind == "cpu" and precision == "bf16" and settings.block_size <= _PLAIN_UP_TO else "sdpa"
+    )
+    attention = keep("attention", settings.attention, fresh_kernel)
+    asked_compile = {"auto": "auto", "on": True, "off": False}[settings.compile]
+    compiled = keep("compile", asked_compile, kind == "cuda")
+    threads = torch.get_num_threads()
+    if same_kind and kept and kind == "cpu" and kept.get("threads") not in (None, threads):
+        notices.append(
+            f"the checkpoint was trained with {kept['threads']} threads, here are {threads}: sums may differ in "
+            "their last bits"
+        )
+    return Numerics(device, precision, attention, compiled, threads), notices
+
+
+def pick_device(asked: str) -> str:
+    """The device to use: the one that is asked for, or CUDA, then MPS, then the CPU. Raises `UserError` without it."""
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if asked == "auto":
+        return "cuda" if cuda else "mps" if mps else "cpu"
+    number = int(asked.partition(":")[2] or 0)
+    kind = asked.partition(":")[0]
+    there = {"cpu": True, "mps": mps, "cuda": cuda and number < torch.cuda.device_count()}[kind]
+    if not there:
+        found = (
+            ["cpu"] + ["mps"] * mps + [f"cuda:{n}" for n in range(torch.cuda.device_count() if cuda else 0)]
+        )
+        raise UserError(
+            Problem(
+                "this machine does not have it",
+                field="device",
+                value=asked,
+                remedy=f"use auto, or one of: {', '.join(found)}",
+            )
+        )
+    return asked
+
+
+def _asked_precision(settings: Settings) -> str:
+    if settings.precision != "auto":
+        return settings.precision
+    return "auto" if settings.use_amp else "fp32"
+
+
+def _best_precision(kind: str, settings: Settings) -> str:
+    wanted = settings.amp_dtype
+    if kind == "cuda":
+        able = torch.cuda.is_bf16_supported(including_emulation=False)
+        return wanted if wanted != "auto" and (wanted == "fp16" or able) else "bf16" if able else "fp16"
+    if kind == "cpu":
+        return "bf16" if cpu_has_fast_bf16() and wanted in ("auto", "bf16") else "fp32"
+    return "fp32"
+
+
+def _check_precision(precision: str, kind: str) -> None:
+    if precision == "fp16" and kind != "cuda":
+        raise UserError(
+            Problem("fp16 needs a CUDA GPU", field="precision", value=precision, remedy="use bf16 or fp32")
+        )
+
+
+@lru_cache(maxsize=1)
+def cpu_has_fast_bf16() -> bool:
+    """Whether the processor multiplies bf16 matrices itself (AVX-512 bf16 or AMX); elsewhere bf16 is slower than fp32."""
+    if platform.system() != "Linux":
+        return False
+    try:
+        flags = Path("/proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def device_name(device: str) -> str:
+    """What the device calls itself, for the log."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    return platform.processor() or platform.machine()
+
+
+@contextlib.contextmanager
+def telling_memory(device: str, needed: str) -> Iterator[None]:
+    """Turn running out of memory into a `RunError` that says what was needed and what to lower."""
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
+        text = str(error).lower()
+        plain = isinstance(error, RuntimeError) and not isinstance(error, torch.OutOfMemoryError)
+        if plain and "alloc" not in text and "out of memory" not in text:
+            raise
+        raise RunError(
+            f"out of memory on {device} ({_free_memory(device)} in all): {needed}. Lower batch_size (and raise "
+            "grad_accum_steps by as much), lower block_size, or set use_checkpoint to true"
+        ) from error
+
+
+def _free_memory(device: str) -> str:
+    if device.startswith("cuda"):
+        return size(torch.cuda.get_device_properties(device).total_memory)
+    try:
+        return size(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (ValueError, OSError, AttributeError):
+        return "unknown"

@@ -1,0 +1,69 @@
+"""AdamW as the original groups it: decay on matrices, none on embeddings, norms and biases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.optim import AdamW
+
+from mypt.errors import UserError
+from mypt.model import GPT
+from mypt.model.decay import decay_groups
+
+BETAS = (0.9, 0.95)
+EPS = 1e-8
+
+
+def build(model: GPT, *, learning_rate: float, weight_decay: float) -> AdamW:
+    """A fused AdamW over the trainable parameters, in the order that `optimizer.pt` has them."""
+    decay, no_decay = decay_groups(model)
+    groups = [
+        {"params": [p for p in decay if p.requires_grad], "weight_decay": weight_decay},
+        {"params": [p for p in no_decay if p.requires_grad], "weight_decay": 0.0},
+    ]
+    return AdamW(groups, lr=learning_rate, betas=BETAS, eps=EPS, fused=True)
+
+
+def load_state(optimizer: AdamW, state: dict[str, Any], *, weight_decay: float) -> None:
+    """Take over moments and step counts; the learning rate and the weight decay are this run's own.
+
+    Raises `UserError` where the state belongs to another model.
+    """
+    own = optimizer.state_dict()["param_groups"]
+    try:
+        sizes = [len(group["params"]) for group in state["param_groups"]]
+        if sizes != [len(group["params"]) for group in own]:
+            raise ValueError(f"it has {sizes} parameters, the model {[len(g['params']) for g in own]}")
+        # The original and older torch versions save other options; only the moments are wanted.
+        optimizer.load_state_dict({"state": state["state"], "param_groups": own})
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"optimizer.pt does not fit the model: {error}; --reset_optimizer starts AdamW anew"
+        ) from None
+    optimizer.param_groups[0]["weight_decay"] = weight_decay
+    for parameter, moments in optimizer.state.items():
+        for name in ("exp_avg", "exp_avg_sq"):
+            if moments[name].shape != parameter.shape:
+                raise UserError(
+                    f"optimizer.pt does not fit the model: {name} has shape {tuple(moments[name].shape)}, the weights "
+                    f"{tuple(parameter.shape)}; --reset_optimizer starts AdamW anew"
+                )
+
+
+def steps_done(state: dict[str, Any]) -> int | None:
+    """Updates that an optimizer state has behind it, by its own count; None where it does not say."""
+    counts = [int(s["step"]) for s in state.get("state", {}).values() if isinstance(s, dict) and "step" in s]
+    return max(counts) if counts else None
+
+
+def set_rate(optimizer: AdamW, rate: float) -> None:
+    """Make `rate` the learning rate of every group."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def clip(model: GPT, limit: float) -> torch.Tensor:
+    """The norm of all gradients together (a 0-d tensor), which are scaled down to `limit` where it is not 0."""
+    parameters = [p for p in model.parameters() if p.grad is not None]
+    return torch.nn.utils.clip_grad_norm_(parameters, limit if limit > 0 else float("inf"), foreach=True)

@@ -1,0 +1,113 @@
+"""Tells the log and the console what happens in a run; the loop knows of neither."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mypt import events
+from mypt.events import LogWriter
+from mypt.text import count, printable
+from mypt.train.console import Console, bar
+from mypt.train.gold import Decision
+
+if TYPE_CHECKING:
+    from mypt.train.loop import Trainer
+
+
+class RunReporter:
+    """Writes each event to the log first and says it on the console then.
+
+    `sampler` gives (prompt, text) after a number of updates, or None where the run wants no samples.
+    """
+
+    def __init__(
+        self,
+        log: LogWriter,
+        console: Console,
+        max_iters: int,
+        sampler: Callable[[int], tuple[str, str] | None],
+    ) -> None:
+        self.log, self.console, self.max_iters, self._sampler = log, console, max_iters, sampler
+        self._first: tuple[float, int] | None = None
+
+    def train(self, event: events.Train) -> None:
+        """One update, for the log."""
+        self.log.write(event)
+
+    def evaluation(self, event: events.Eval) -> None:
+        """An evaluation: a line of the log, two of the console."""
+        self.log.write(event)
+        if self._first is None:
+            self._first = (event.elapsed_s or 0.0, event.iter)
+        head = [
+            f"step {event.iter}/{self.max_iters} ({event.progress_pct or 0:.1f}%)",
+            time.strftime("%H:%M:%S"),
+            span(event.elapsed_s or 0.0),
+            f"ETA {self._eta(event)}",
+            f"{count(event.tokens_processed or 0, 2)} tokens",
+        ]
+        body = [
+            f"val {event.val_loss:.4f}",
+            f"lr {event.lr:.2e}",
+            f"phase: {event.phase}",
+            *(f"{name} {value:.4f}" for name, value in event.eval_sets.items()),
+            f"train {event.train_loss:.4f}",
+        ]
+        self.console.line()
+        self.console.line(" | ".join(head), "strong")
+        self.console.line("  " + " | ".join(body))
+
+    def gold(self, decision: Decision, step: int, val_loss: float, train_loss: float | None) -> None:
+        """A gold checkpoint was saved, or blocked by a guard."""
+        if decision.accepted:
+            self.log.write(events.GoldCheckpoint(iter=step, val_loss=val_loss, prev_best=decision.prev_best))
+            self.console.line(f"  🏆 New GOLD checkpoint! val_loss={val_loss:.4f} at step {step}", "gold")
+            return
+        self.log.write(
+            events.GoldBlocked(
+                iter=step, val_loss=val_loss, best_val_loss=decision.prev_best, reason=decision.reason
+            )
+        )
+        kind, _, detail = decision.reason.partition(": ")
+        detail = detail.replace(".0x", "x") if kind == "overfit" else detail
+        best = "no gold yet" if decision.prev_best is None else f"< best {decision.prev_best:.4f}"
+        self.console.line(f"  ⚠️  GOLD blocked: val {val_loss:.4f} {best} but {kind} ({detail})", "trouble")
+
+    def phase(self, event: events.PhaseSwitch) -> None:
+        """The curriculum goes on."""
+        self.log.write(event)
+        self.console.line(f"  → phase: {event.new_phase} from step {event.iter}", "strong")
+
+    def sample(self, step: int) -> None:
+        """What the model writes now."""
+        drawn = self._sampler(step)
+        if drawn is None:
+            return
+        prompt, text = drawn
+        self.log.write(events.Sample(iter=step, prompt=prompt, text=text))
+        shown = " ".join(printable(prompt + text).split())
+        self.console.line(f"  “{shown[:150]}{'…' if len(shown) > 150 else ''}”", "quiet")
+
+    def progress(self, trainer: Trainer) -> None:
+        """The progress line between two evaluations."""
+        p = trainer.progress
+        rate = f"{count(trainer.tokens_per_sec)} tok/s" if trainer.tokens_per_sec else "measuring speed"
+        self.console.progress(
+            f"{bar(p.iter / self.max_iters)} {p.iter}/{self.max_iters}  loss {p.train_loss or 0:.4f}  {rate}"
+        )
+
+    def _eta(self, event: events.Eval) -> str:
+        assert self._first is not None
+        seconds, steps = (event.elapsed_s or 0.0) - self._first[0], event.iter - self._first[1]
+        if steps <= 0:
+            return "..."
+        return span(seconds / steps * (self.max_iters - event.iter))
+
+
+def span(seconds: float) -> str:
+    """A time span in one unit, as the evaluation lines have it: 42s, 15m, 52.3h."""
+    if seconds < 60:
+        return f"{seconds:.0f}s"
+    return f"{seconds / 60:.0f}m" if seconds < 3600 else f"{seconds / 3600:.1f}h"

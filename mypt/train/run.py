@@ -1,0 +1,171 @@
+"""`mypt train` from a request to an exit status. Everything that can be wrong is found before anything is written."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mypt import bundle
+from mypt.data.source import RunData, describe, open_data, vocabulary_rows
+from mypt.errors import MyptError
+from mypt.runs.attach import RUN_DIR_VARIABLE, attach, finish
+from mypt.runs.directory import RunDirectory, stop_requested
+from mypt.runs.lock import ModelLock
+from mypt.settings.resolve import Mode, Request, Resolved, as_text, resolve, warmup_steps
+from mypt.text import count, whole
+from mypt.train.console import Console
+from mypt.train.stopping import StopFlag
+
+if TYPE_CHECKING:
+    from mypt.train.session import Session
+
+_ENDED_BY = {130: "SIGINT", 143: "SIGTERM", 129: "SIGHUP"}
+
+
+def train(request: Request, workspace: Path, *, command: Sequence[str] = (), dry_run: bool = False) -> int:
+    """Train as `request` asks. Returns the exit status; raises `MyptError` for bad input and bad luck."""
+    console = Console()
+    command = list(command) or sys.argv
+    run = resolve(request, workspace)
+    data = open_data(run)
+    if dry_run:
+        show_settings(run, data, console)
+        return 0
+    # torch takes a second to import, which bad input need not wait for.
+    from mypt.train import session
+
+    stop = StopFlag()
+    stop.listen()
+    try:
+        made = session.build(run, data, console)
+        supervised = os.environ.get(RUN_DIR_VARIABLE, "")
+        with ModelLock(workspace, run.model_name).acquire(
+            run_id=Path(supervised).name or "started in a shell", command=command
+        ):
+            mended = bundle.repair(workspace / "checkpoints", run.model_name)
+            if mended or _moved_on(run):
+                # What was read before the lock was ours is out of date.
+                run = resolve(request, workspace)
+                data = open_data(run)
+                made = session.build(run, data, console)
+            if made.progress.iter >= run.settings.max_iters:
+                _say_already_done(run, made.progress.iter, console)
+                return 0
+            directory = attach(
+                workspace, run.model_name, run.settings.log_file or "", command, _summary(run, made)
+            )
+            if not supervised:
+                console.keep_in(directory.console)
+            stop.request = lambda: stop_requested(directory)
+            made.run_id = directory.run_id
+            for sentence in mended:
+                console.line(sentence, "quiet")
+            _banner(run, data, made, console)
+            return _recorded(directory, console, lambda: made.train(console, stop))
+    finally:
+        stop.unlisten()
+        console.close()
+
+
+def _recorded(directory: RunDirectory, console: Console, body: Callable[[], int]) -> int:
+    """Run `body` and write down how it ended, whatever happens."""
+    code, reason = 1, "error"
+    try:
+        code = body()
+        reason = _ENDED_BY.get(code, "")
+        return code
+    except MyptError as error:
+        code, reason = error.exit_status, str(error)
+        console.note(reason)
+        raise
+    except BaseException as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise
+    finally:
+        finish(directory, code, reason)
+
+
+def _moved_on(run: Resolved) -> bool:
+    """Whether the checkpoint is another one than when it was read."""
+    info = bundle.read_info(run.workspace / "checkpoints" / run.model_name)
+    if run.checkpoint is None:
+        return bool(info.files)
+    return run.request.resume_from == "last" and info.step != run.checkpoint.step
+
+
+def _summary(run: Resolved, made: Session) -> dict[str, Any]:
+    """The settings that lists and filters show."""
+    s = run.settings
+    names = ("max_iters", "learning_rate", "batch_size", "block_size", "grad_accum_steps", "seed", "dropout")
+    data = s.dataset_dir or s.input_file or (s.curriculum.phases[0].dataset_dir if s.curriculum else None)
+    return {
+        **{name: getattr(s, name) for name in names},
+        "preset": run.preset.label if run.preset else None,
+        "base": run.base.name if run.base else None,
+        "data": data,
+        "parameters": made.model.num_parameters(),
+    }
+
+
+def _banner(run: Resolved, data: RunData, made: Session, console: Console) -> None:
+    s, config = run.settings, made.model.config
+    for notice in [*run.notices, *data.notices, *made.notices]:
+        console.line(f"Note: {notice}", "strong")
+    fields = (
+        "batch_size",
+        "block_size",
+        "vocab_size",
+        "n_embd",
+        "n_head",
+        "n_layer",
+        "dropout",
+        "bias",
+        "device",
+    )
+    shown = ", ".join(f"{name}:{getattr(config, name)}" for name in (*fields, "use_loss_mask"))
+    console.line(f"Using config: {shown}")
+    console.line(
+        f"Model {run.model_name}: {count(made.model.num_parameters(), 4)} parameters on {made.numerics}"
+    )
+    for line in describe(data):
+        console.line(f"Data {line} ({data.tokenizer.describe()})")
+    if run.mode is Mode.RESUME:
+        console.line(f"Resuming checkpoints/{run.model_name} from step {made.progress.iter}", "strong")
+    steps = f"{whole(made.progress.iter)} to {whole(s.max_iters)}"
+    per_step = s.batch_size * s.block_size * s.grad_accum_steps
+    console.line(
+        f"Training from step {steps}, {count(per_step)} tokens a step, warm-up {warmup_steps(s)} steps, "
+        f"evaluation every {s.eval_interval}"
+    )
+    console.line(f"Training log: {s.log_file}")
+
+
+def _say_already_done(run: Resolved, step: int, console: Console) -> None:
+    console.line(
+        f"{run.model_name} is already trained: {step} of {run.settings.max_iters} updates are done.", "strong"
+    )
+    console.line(f"  To go on: mypt train --model_name {run.model_name} --max_iters {2 * step}")
+
+
+def show_settings(run: Resolved, data: RunData, console: Console) -> None:
+    """Every effective value and where it comes from, for `--dry_run`."""
+    from mypt.estimate import parameters
+
+    run.config.vocab_size = vocabulary_rows(run, data.tokenizer)
+    console.line(f"{run.model_name}: {run.mode} run, nothing is written", "strong")
+    width = max(len(name) for name in run.values)
+    for effective in run.values.values():
+        if effective.value is None and effective.source.kind == "default":
+            continue
+        value, source = as_text(effective.value), str(effective.source)
+        if effective.name == "vocab_size" and run.config.vocab_size != effective.value:
+            value, source = str(run.config.vocab_size), "the text's characters"
+        console.line(f"  {effective.name:<{width}}  {value:<22} {source}")
+    for notice in [*run.notices, *data.notices]:
+        console.line(f"Note: {notice}", "strong")
+    console.line(f"Parameters: {whole(parameters(run.config))}")
+    for line in describe(data):
+        console.line(f"Data {line} ({data.tokenizer.describe()})")
