@@ -136,6 +136,8 @@ def test_a_run_outlives_the_terminal_it_was_launched_from(bench: Bench) -> None:
     terminal = pexpect.spawn(sys.executable, ["-c", code, str(bench.workspace), UNTIL_GO], timeout=60)
     terminal.expect("launched")
     bench.until_file("up")
+    terminal.sendintr()  # Ctrl-C reaches whatever belongs to the terminal
+    terminal.expect("KeyboardInterrupt")
     terminal.close(force=True)  # the terminal goes: SIGHUP, and SIGKILL for whoever ignores it
     assert not terminal.isalive()
     record = bench.until_trainer(list_records(bench.workspace).records[0])
