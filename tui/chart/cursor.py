@@ -9,6 +9,9 @@ from mypt.watch.column import Axis, Column, Point
 from tui.chart.model import ChartData, Mark
 from tui.chart.scale import Scale
 
+# So many cells is "near" when the cursor looks for the first curve's next point.
+_NEAR = 8
+
 
 class Cursor(NamedTuple):
     """The cursor's place: x on the chart's axis, and the step of the point it stands on."""
@@ -49,30 +52,35 @@ def within_reach(data: ChartData, axis: Axis, x: float, reach: float) -> Cursor 
 
 
 def moved(data: ChartData, axis: Axis, x: float, scale: Scale, cells: int, by: int) -> Cursor | None:
-    """The place `by` cells from `x` (to the left where negative), or the next point beyond; at the end the last one."""
+    """The place `by` cells from `x` (to the left where negative), or the next point beyond; at the end the last one.
+
+    The first curve's points come first: one cell at a time goes on to its next point where that is near, since a
+    place between two evaluations says little.
+    """
     width = (scale.hi - scale.lo) / max(cells, 1)
     centre = scale.lo + (math.floor((x - scale.lo) / width) + by + 0.5) * width
-    there = within_reach(data, axis, centre, width / 2)
-    if there and (there.x > x) == (by > 0):
-        return there
     columns = columns_of(data)
-    edge = centre + math.copysign(width / 2, -by)
-    if by > 0:
-        beyond = [
-            p for p in (c.at_or_after(axis, max(edge, math.nextafter(x, math.inf))) for c in columns) if p
-        ]
-        ends = [p for p in (c.last() for c in columns) if p]
-        nearest = min(beyond, key=lambda p: p.x(axis), default=None)
-        furthest = max(ends, key=lambda p: p.x(axis), default=None)
-    else:
-        beyond = [
-            p for p in (c.at_or_before(axis, min(edge, math.nextafter(x, -math.inf))) for c in columns) if p
-        ]
-        ends = [p for p in (c.first() for c in columns) if p]
-        nearest = max(beyond, key=lambda p: p.x(axis), default=None)
-        furthest = min(ends, key=lambda p: p.x(axis), default=None)
-    point = nearest or furthest
-    return _at(point, axis) if point else None
+    # Anything nearer to x than this edge is in x's own cell.
+    edge = centre - math.copysign(width / 2, by)
+    edge = max(edge, math.nextafter(x, math.inf)) if by > 0 else min(edge, math.nextafter(x, -math.inf))
+    if abs(by) == 1 and columns:
+        point = _beyond(columns[0], axis, edge, by)
+        if point and abs(point.x(axis) - x) <= _NEAR * width:
+            return within_reach(data, axis, point.x(axis), 0.0)
+    there = within_reach(data, axis, centre, width * (0.5 if abs(by) == 1 else 1.5))
+    if there and there.x != x and (there.x > x) == (by > 0):
+        return there
+    beyond = [p for p in (_beyond(column, axis, edge, by) for column in columns) if p]
+    if not beyond:
+        beyond = [p for p in (c.last() if by > 0 else c.first() for c in columns) if p]
+        by = -by
+    if not beyond:
+        return None
+    return _at((min if by > 0 else max)(beyond, key=lambda p: p.x(axis)), axis)
+
+
+def _beyond(column: Column, axis: Axis, edge: float, by: int) -> Point | None:
+    return column.at_or_after(axis, edge) if by > 0 else column.at_or_before(axis, edge)
 
 
 def translated(data: ChartData, x: float, before: Axis, after: Axis) -> float | None:

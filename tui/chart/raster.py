@@ -7,7 +7,7 @@ of one in the colour of the other.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import floor
+from math import ceil, floor
 
 from rich.cells import cell_len
 
@@ -40,7 +40,7 @@ class Canvas:
         if y0 > y1:
             y0, y1 = y1, y0
         last = self.height * 4 - 1
-        if not 0 <= x < self.width * 2 or y1 < 0 or y0 > last:
+        if not 0 <= x < self.width * 2 or y1 < 0 or y0 > last or last < 0:
             return
         y0, y1 = max(y0, 0), min(y1, last)
         side = x & 1
@@ -69,11 +69,13 @@ class Canvas:
             return
         # Each column takes the line from half a column before it to half a column after, and starts one dot beyond
         # where its neighbour ended, so that neither gaps nor corners twice as thick arise.
+        # An edge just between two dots belongs to the column on its left.
+        shift, whole = (-0.5, ceil) if slope > 0 else (0.5, floor)
         edge = y0 + slope * (start - x0 - 0.5)
-        here = min(max(round(edge), top), bottom)
+        here = min(max(whole(edge + shift), top), bottom)
         for x in range(start, stop + 1):
             edge += slope
-            there = min(max(round(edge), top), bottom)
+            there = min(max(whole(edge + shift), top), bottom)
             if not dash or (x // dash) % 2 == 0:
                 begin = here
                 if x > x0 and begin != there:
@@ -92,23 +94,30 @@ class Canvas:
         before: tuple[int, int] | None = None
         lone: tuple[int, int] | None = None
         for x, first, low, high, last in buckets:
-            if x != x or low != low:
+            if x != x or low != low or high != high:
                 alone += [lone] if lone else []
                 before = lone = None
                 continue
-            column, bottom = floor(x), floor(low)
-            flat = low == high
-            start = bottom if flat else floor(first) if first == first else None
-            if before and start is not None:
-                self.line(*before, column, start, ink, dash)
+            column, top = floor(x), floor(low)
+            bottom = top if low == high else floor(high)
+            begin = top if low == high else floor(first) if first == first else None
+            if before and begin is not None:
                 lone = None
+                reach, end = before
+                if reach <= column <= reach + 1:
+                    # The next column, as most often: the bar itself reaches out for where the line comes from.
+                    if end < top:
+                        top = min(end + column - reach, top)
+                    elif end > bottom:
+                        bottom = max(end - column + reach, bottom)
+                else:
+                    self.line(reach, end, column, begin, ink, dash)
             else:
                 alone += [lone] if lone else []
-                lone = (column, bottom) if flat else None
+                lone = (column, top) if low == high else None
             if not dash or not before or (column // dash) % 2 == 0:
-                self.span(column, bottom, bottom if flat else floor(high), ink)
-            end = bottom if flat else floor(last) if last == last else None
-            before = None if end is None else (column, end)
+                self.span(column, top, bottom, ink)
+            before = (column, floor(last)) if last == last else None
         return alone + ([lone] if lone else [])
 
     def under(self, column: int, row: int, text: str, ink: int) -> None:

@@ -105,7 +105,7 @@ def y_scale(values: Iterable[float], log: bool = False, headroom: float = 0.05) 
         pad = (high - low) * headroom if high - low > _NARROWEST else 0.3
         return Scale(float(10 ** max(low - pad, -307)), float(10 ** min(high + pad, 307)), True)
     flat = hi - lo <= max(1 / HUGE, _NARROWEST * max(abs(lo), abs(hi)))
-    pad = (abs(lo) * 0.1 or 1.0) if flat else (hi - lo) * headroom
+    pad = (abs(lo) * 0.1 if abs(lo) > 1 / HUGE else 1.0) if flat else (hi - lo) * headroom
     return Scale(lo - pad, hi + pad)
 
 
@@ -119,7 +119,8 @@ def y_ticks(scale: Scale, rows: int, spacing: int) -> list[Tick]:
             ticks = _placed(scale, rows, values, text_of_log)
             if len(ticks) >= enough and _apart(ticks, spacing):
                 return ticks
-    for step in _steps_125((scale.hi - scale.lo) / max(rows, 1) / 5):
+    # On a log scale linear steps stand wide apart at the low end, so that finer ones may fit.
+    for step in _steps_125((scale.hi - scale.lo) / max(rows, 1) * spacing * (0.1 if scale.log else 0.9)):
         ticks = _placed(scale, rows, _multiples(scale, step), partial(number_label, step=step))
         if _apart(ticks, spacing):
             return ticks
@@ -131,7 +132,7 @@ def x_ticks(scale: Scale, columns: int, time: bool = False, calm: int = 9, gap: 
 
     Without `time` (then they are seconds) the values are counts: no tick between two whole numbers.
     """
-    room = (scale.hi - scale.lo) / max(columns, 1)
+    room = (scale.hi - scale.lo) / max(columns, 1) * calm * 0.9
     for step in _steps_time(room) if time else _steps_125(room):
         if not time and step < 1:
             continue

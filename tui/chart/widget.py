@@ -256,9 +256,9 @@ class Chart(Widget, can_focus=True):
         seen = (data, tuple(curve.column.revision for curve in data.curves))
         if seen == self._seen:
             return
+        if [(c.color, c.dim) for c in data.curves] != [(c.color, c.dim) for c in self._data.curves]:
+            self._styles_of.clear()
         self._data, self._seen = data, seen
-        # Curves may have changed places, and with them the inks their colours.
-        self._styles_of.clear()
         if data.axis is not None and data.axis != self.axis:
             self.axis = data.axis
         self._repaint()
@@ -403,7 +403,8 @@ class Chart(Widget, can_focus=True):
         x, picture = self._x_at(event), self._picture
         if x is not None and picture is not None:
             cell = (picture.x.hi - picture.x.lo) / picture.canvas.width
-            self._place(snap(self._data, self.axis, x, cell / 2))
+            # A hand aims less well than a key steps: three cells count as one place.
+            self._place(snap(self._data, self.axis, x, cell * 1.5))
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Place the cursor, or tell of a label clicked."""

@@ -1,0 +1,99 @@
+"""How much CPU a full redraw of the chart takes inside a running app.
+
+python -m benchmarks.chart [--laps 40]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import math
+import random
+import statistics
+import time
+from dataclasses import replace
+
+from textual._compositor import CompositorUpdate
+from textual.app import App, ComposeResult
+from textual.screen import Screen
+
+from tui.chart.model import ChartData, Column, Curve, Mark, series_color
+from tui.chart.widget import Chart
+
+SIZE = (200, 50)
+SERIES = 5
+
+
+def curves(points: int) -> ChartData:
+    """Five noisy loss curves over 50 000 steps, and some marks."""
+    noise = random.Random(1)
+    lines = []
+    for number in range(SERIES):
+        column = Column()
+        column.extend(
+            (
+                i,
+                i * 100.0,
+                i * 0.01,
+                2 + 0.1 * number + 2 * math.exp(-8 * i / points) + noise.gauss(0, 0.03),
+            )
+            for i in range(points)
+        )
+        lines.append(Curve(f"c{number}", f"curve {number}", series_color(number), column))
+    marks = tuple(Mark(i, i * 100.0, i * 0.01, 2.3, "gold", "gold") for i in range(0, points, points // 20))
+    return ChartData(tuple(lines), marks)
+
+
+class Bench(App[None]):
+    """An app that shows nothing but a chart, and encodes each frame for the terminal though none is there."""
+
+    written = 0
+
+    def compose(self) -> ComposeResult:
+        yield Chart()
+
+    def _display(self, screen: Screen[object], renderable: object) -> None:
+        # Without a terminal Textual leaves the encoding out, which a real one pays.
+        if isinstance(renderable, CompositorUpdate):
+            self.written += len(renderable.render_segments(self.console))
+
+
+async def measure(points: int, laps: int) -> tuple[float, float]:
+    """Median CPU and wall milliseconds from new data to a written frame."""
+    data = curves(points)
+    app = Bench()
+    cpu, wall = [], []
+    async with app.run_test(size=SIZE) as pilot:
+        chart = app.query_one(Chart)
+        chart.show(data)
+        await pilot.pause()
+        for _ in range(laps):
+            for curve in data.curves:
+                last = curve.column.last()
+                assert last is not None
+                curve.column.append(last.step + 1, last.tokens + 100, last.time + 0.01, 2.0)
+            drawn = asyncio.Event()
+            before = app.written
+            cpu_before, wall_before = time.process_time(), time.perf_counter()
+            chart.show(replace(data))
+            chart.call_after_refresh(drawn.set)
+            await drawn.wait()
+            cpu.append((time.process_time() - cpu_before) * 1000)
+            wall.append((time.perf_counter() - wall_before) * 1000)
+            assert app.written - before > SIZE[0] * SIZE[1], "no frame was drawn"
+    return statistics.median(cpu), statistics.median(wall)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--laps", type=int, default=40)
+    laps = parser.parse_args().laps
+    for points in (400, 1_000_000):
+        cpu, wall = asyncio.run(measure(points, laps))
+        print(
+            f"{SERIES} series, {points:>9,} points each, {SIZE[0]}×{SIZE[1]}: {cpu:.1f} ms CPU, {wall:.1f} ms wall a frame"
+        )
+
+
+if __name__ == "__main__":
+    main()
