@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 from mypt.estimate import flops_per_token, memory, parameters, peak_flops, utilisation
 from mypt.model import GPT, GPTConfig
 
+# Operations this small are slower on several threads, and far slower beside other programs.
+torch.set_num_threads(1)
+
 UNIFIED = GPTConfig.for_new_model(
     n_layer=32,
     n_embd=1280,

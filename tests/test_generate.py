@@ -11,6 +11,9 @@ from mypt.errors import RunError, UserError
 from mypt.generate import Sampling, generate_text, sample_tokens, stream_text
 from mypt.model import GPT, GPTConfig
 
+# Operations this small are slower on several threads, and far slower beside other programs.
+torch.set_num_threads(1)
+
 LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0, -2.0])
 
 
@@ -166,9 +169,9 @@ def test_drawn_tokens_follow_the_distribution() -> None:
     with torch.no_grad():
         model.lm_head.weight.zero_()
         model.lm_head.bias.copy_(LOGITS)
-    drawn = Counter(sample_tokens(model, [0], max_new_tokens=4000, top_k=3, seed=0))
+    drawn = Counter(sample_tokens(model, [0], max_new_tokens=2000, top_k=3, seed=0))
     for token, share in enumerate(Sampling(top_k=3).distribution(LOGITS).tolist()):
-        assert drawn[token] / 4000 == pytest.approx(share, abs=0.03)
+        assert drawn[token] / 2000 == pytest.approx(share, abs=0.04)
     assert set(drawn) == {0, 1, 2}
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mypt.model.cache import KVCache
+from mypt.model.dropout import Dropout
 from mypt.model.init import linear
 from mypt.model.kernels import attend
 from mypt.model.rope import rotate
@@ -40,7 +41,7 @@ class SelfAttention(nn.Module):
         self.qkv = linear(config.n_embd, rows, bias=config.bias)
         self.proj = linear(config.n_embd, config.n_embd, bias=config.bias)
         self.attention_dropout = config.dropout
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, shared: Pass) -> Tensor:
         """(B, T, C) to (B, T, C)."""

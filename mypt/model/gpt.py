@@ -9,6 +9,7 @@ from torch.utils.checkpoint import checkpoint
 from mypt.errors import raise_for
 from mypt.model.attention import Pass, SelfAttention
 from mypt.model.cache import KVCache
+from mypt.model.dropout import Dropout
 from mypt.model.init import embedding, init_weights, linear
 from mypt.model.kernels import KERNELS, causal_bias, segment_bias
 from mypt.model.loss import cross_entropy
@@ -52,7 +53,7 @@ class GPT(nn.Module):
         self.token_embedding_table = embedding(config.vocab_size, config.n_embd)
         if config.pos_encoding == "learned":
             self.position_embedding_table = embedding(config.block_size, config.n_embd)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
         self.ln_f = build_norm(config)
         self.lm_head = linear(config.n_embd, config.vocab_size, bias=config.head_bias)

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mypt.model.dropout import dropout as drop
+
 KERNELS = ("sdpa", "plain")
 
 #: Beyond this the scores of the plain kernel, T² a head, no longer stay in a processor's caches.
@@ -68,5 +70,5 @@ def _plain(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout: float)
             raise ValueError("the plain kernel needs a bias for more than one query")
     weights = torch.softmax(scores, -1)
     if dropout:
-        weights = F.dropout(weights, dropout)
+        weights = drop(weights, dropout)
     return torch.bmm(weights.to(v.dtype), v).view(batch, heads, queries, width)

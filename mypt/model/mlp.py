@@ -7,6 +7,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mypt.model.dropout import Dropout
 from mypt.model.init import linear
 from mypt.settings.model_config import GPTConfig
 
@@ -27,7 +28,7 @@ class MLP(nn.Module):
             linear(config.n_embd, config.mlp_hidden, bias=config.mlp_bias),
             _ACTIVATIONS[config.activation or "gelu"](),
             linear(config.mlp_hidden, config.n_embd, bias=config.mlp_bias),
-            nn.Dropout(config.dropout),
+            Dropout(config.dropout),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -44,7 +45,7 @@ class SwiGLU(nn.Module):
         self.w_gate = linear(config.n_embd, config.mlp_hidden, bias=False)
         self.w_up = linear(config.n_embd, config.mlp_hidden, bias=False)
         self.w_down = linear(config.mlp_hidden, config.n_embd, bias=False)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.activation = _ACTIVATIONS[config.activation or "silu"]() if config.activation else None
 
     def forward(self, x: Tensor) -> Tensor:

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from mypt.model import GPT, GPTConfig
 
+# Operations this small are slower on several threads, and far slower beside other programs.
+torch.set_num_threads(1)
+
 VARIANTS: dict[str, dict[str, Any]] = {
     "learned": {},
     "rope": {"pos_encoding": "rope", "mlp_type": "swiglu", "norm_type": "rmsnorm"},

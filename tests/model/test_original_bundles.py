@@ -14,6 +14,9 @@ from mypt.generate import sample_tokens
 from mypt.model import GPT, GPTConfig
 from mypt.model.decay import decay_groups
 
+# Operations this small are slower on several threads, and far slower beside other programs.
+torch.set_num_threads(1)
+
 SAMPLES = Path(__file__).parents[2].parent / "shared" / "samples" / "original"
 pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the samples of the original MyPT are not here")
 
