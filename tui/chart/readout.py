@@ -34,7 +34,7 @@ def legend(data: ChartData, width: int, indent: int, state: str, ascii_only: boo
         label = clipped(text.printable(curve.label, newline=False), 24)
         size = cell_len(sample) + 1 + cell_len(label)
         left = len(data.curves) - number - 1
-        more = len(f"+{left}") + 1 if left else 0
+        more = len(f"+{left}") + 2 if left else 0
         if used + size + more > room:
             runs.append((f"+{left + 1}", ink.LABEL))
             used += len(f"+{left + 1}")
@@ -80,7 +80,7 @@ def readout(data: ChartData, axis: Axis, cursor: Cursor | None, reach: float, wi
         values.pop()
     if _width(head, *values, tail) > width and tail:
         room = width - _width(head, *values) - 3
-        if room < 8 and values:
+        if room < 16 and values:
             values.clear()
             room = width - _width(head) - 3
         tail = [tail[0], (clipped(tail[1][0], room), tail[1][1])] if room > 3 else []

@@ -5,16 +5,15 @@ The picture is painted once for its data, size and view; a moved cursor is drawn
 
 from __future__ import annotations
 
-import textwrap
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.actions import SkipAction
-from textual.binding import Binding, BindingType
-from textual.color import Color, ColorParseError
+from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
@@ -23,145 +22,28 @@ from textual.widget import Widget
 
 from tui.chart import ink
 from tui.chart.cursor import Cursor, moved, snap, translated
-from tui.chart.model import AXES, PALETTE_SIZE, Axis, ChartData
-from tui.chart.picture import Picture, arrange, axis_runs, full_window, gutter_runs, label_runs, paint
+from tui.chart.frame import empty_frame, full_frame
+from tui.chart.keys import KEYS
+from tui.chart.look import COMPONENTS, CSS, style_of
+from tui.chart.model import AXES, Axis, ChartData
+from tui.chart.picture import Picture, arrange, full_window, paint
 from tui.chart.raster import Run
-from tui.chart.readout import legend, readout
 from tui.chart.scale import number_label, time_label
 from tui.chart.view import Window, panned, zoomed
 
 _ZOOM = 2.0
 _WHEEL_ZOOM = 1.25
 _PAN = 0.25
-_JUMP = 10
 
 
 class Chart(Widget, can_focus=True):
     """Curves over one x axis. Give it data with `show`, as often as they change: it draws only what is new."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        *(f"chart--{name}" for name in ink.NAMES),
-        *(f"chart--series-{number + 1}" for number in range(PALETTE_SIZE)),
-    }
+    COMPONENT_CLASSES: ClassVar[set[str]] = {*COMPONENTS}
 
-    DEFAULT_CSS = """
-    Chart {
-        width: 1fr;
-        height: 1fr;
-        & .chart--axis { color: $foreground 35%; }
-        & .chart--label { color: $foreground 70%; }
-        & .chart--faint { color: $foreground 35%; }
-        & .chart--strong { color: $foreground; text-style: bold; }
-        & .chart--gold { color: #ffc83d; text-style: bold; }
-        & .chart--gold-past { color: #b8923a; }
-        & .chart--trouble { color: #ff5d5d; text-style: bold; }
-        & .chart--cursor { color: $foreground 60%; }
-        & .chart--series-1 { color: #58b6f5; }
-        & .chart--series-2 { color: #d98cc3; }
-        & .chart--series-3 { color: #35c2a1; }
-        & .chart--series-4 { color: #ee9148; }
-        & .chart--series-5 { color: #9f94f5; }
-        & .chart--series-6 { color: #c6d06b; }
-        & .chart--series-7 { color: #93a9b8; }
-        & .chart--series-8 { color: #d8b59b; }
-        &:light {
-            & .chart--gold { color: #b07800; }
-            & .chart--gold-past { color: #cfa850; }
-            & .chart--trouble { color: #c81e1e; }
-            & .chart--series-1 { color: #0067b0; }
-            & .chart--series-2 { color: #a93f8d; }
-            & .chart--series-3 { color: #00806a; }
-            & .chart--series-4 { color: #bd5400; }
-            & .chart--series-5 { color: #5a49c8; }
-            & .chart--series-6 { color: #6c7400; }
-            & .chart--series-7 { color: #546b7a; }
-            & .chart--series-8 { color: #8a6143; }
-        }
-    }
-    """
+    DEFAULT_CSS = CSS
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "left",
-            "cursor(-1)",
-            "Cursor left",
-            False,
-            id="chart.cursor-left",
-            tooltip="Read the point before",
-        ),
-        Binding(
-            "right",
-            "cursor(1)",
-            "Cursor right",
-            False,
-            id="chart.cursor-right",
-            tooltip="Read the next point",
-        ),
-        Binding(
-            "shift+left",
-            f"cursor(-{_JUMP})",
-            "Jump left",
-            False,
-            id="chart.jump-left",
-            tooltip="Ten cells to the left",
-        ),
-        Binding(
-            "shift+right",
-            f"cursor({_JUMP})",
-            "Jump right",
-            False,
-            id="chart.jump-right",
-            tooltip="Ten cells to the right",
-        ),
-        Binding(
-            "escape",
-            "escape",
-            "Back",
-            False,
-            id="chart.escape",
-            tooltip="Hide the cursor, then show the whole run",
-        ),
-        Binding(
-            "plus,equals_sign",
-            "zoom_in",
-            "Zoom in",
-            False,
-            key_display="+",
-            id="chart.zoom-in",
-            tooltip="See half as much",
-        ),
-        Binding(
-            "minus",
-            "zoom_out",
-            "Zoom out",
-            False,
-            key_display="-",
-            id="chart.zoom-out",
-            tooltip="See twice as much",
-        ),
-        Binding(
-            "less_than_sign,comma",
-            "pan_left",
-            "Pan left",
-            False,
-            key_display="<",
-            id="chart.pan-left",
-            tooltip="Earlier",
-        ),
-        Binding(
-            "greater_than_sign,full_stop",
-            "pan_right",
-            "Pan right",
-            False,
-            key_display=">",
-            id="chart.pan-right",
-            tooltip="Later",
-        ),
-        Binding(
-            "0", "reset_view", "Whole run", False, id="chart.reset", tooltip="See the whole run and follow it"
-        ),
-        Binding("y", "log_y", "Log", False, id="chart.log", tooltip="Logarithmic values, or linear"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
 
     axis: reactive[Axis] = reactive[Axis]("step", init=False)
     """What x counts: "step", "tokens" or "time". The window and the cursor keep their place in the run."""
@@ -253,6 +135,8 @@ class Chart(Widget, can_focus=True):
 
     def show(self, data: ChartData) -> None:
         """Show `data` from now on. Call it again when the columns have grown: nothing is drawn if nothing changed."""
+        if not all(math.isfinite(mark.step) for mark in data.marks):
+            data = replace(data, marks=tuple(mark for mark in data.marks if math.isfinite(mark.step)))
         seen = (data, tuple(curve.column.revision for curve in data.curves))
         if seen == self._seen:
             return
@@ -480,39 +364,13 @@ class Chart(Widget, can_focus=True):
 
     def _draw(self) -> list[Strip]:
         picture = self._current_picture()
-        lines = self._empty_lines() if picture is None else self._lines(picture)
+        if picture is None:
+            frame = empty_frame(self._data, self.empty_text, *self.content_size, self.ascii_only)
+        else:
+            frame = full_frame(picture, self._data, self._cursor, self._state(), self.ascii_only)
+        self._spots = frame.spots
         width = self.content_size.width
-        return [self._strip(line, width) for line in lines]
-
-    def _lines(self, picture: Picture) -> list[list[Run]]:
-        layout, canvas = picture.layout, picture.canvas
-        if self._cursor and (column := picture.column(self._cursor.x)) is not None:
-            canvas = canvas.copy()
-            for row in range(canvas.height):
-                canvas.under(column, row, "│", ink.CURSOR)
-            for number in range(len(self._data.curves) - 1, -1, -1):
-                curve = self._data.curves[number]
-                point = curve.column.nearest(self.axis, self._cursor.x) if curve.visible else None
-                at = picture.row(point.y) if point and picture.column(point.x(self.axis)) == column else None
-                if at is not None and not picture.canvas.has_sign(column, at):
-                    canvas.over(column, at, "●", ink.of_curve(number))
-        glyphs = None
-        if self.ascii_only:
-            glyphs = {ink.of_curve(n): ink.ascii_of_curve(n) for n in range(len(self._data.curves))}
-        lines: list[list[Run]] = []
-        if layout.legend >= 0:
-            words = legend(self._data, layout.width, picture.gutter, self._state(), self.ascii_only)
-            self._spots = words.spots
-            lines.append(words.runs)
-        lines.extend([*gutter_runs(picture, row), *runs] for row, runs in enumerate(canvas.rows(glyphs)))
-        if layout.axis >= 0:
-            lines.append(axis_runs(picture))
-        if layout.labels >= 0:
-            lines.append(label_runs(picture))
-        if layout.readout >= 0:
-            reach = (picture.x.hi - picture.x.lo) / max(picture.canvas.width, 1) / 2
-            lines.append(readout(self._data, self.axis, self._cursor, reach, layout.width))
-        return lines
+        return [self._strip(line, width) for line in frame.lines]
 
     def _state(self) -> str:
         """What differs from the plain view, in a few words."""
@@ -524,56 +382,14 @@ class Chart(Widget, can_focus=True):
             said.append(f"{label(round(lo), fine)} – {label(round(hi), fine)}")
         return " · ".join(said)
 
-    def _empty_lines(self) -> list[list[Run]]:
-        width, height = self.content_size
-        hidden = any(not c.visible and len(c.column) for c in self._data.curves)
-        words = "Every curve is hidden" if hidden else self.empty_text
-        wrapped = [
-            line
-            for part in words.splitlines()
-            for line in textwrap.wrap(part, max(min(width - 2, 60), 1)) or [""]
-        ][:height]
-        top = (height - len(wrapped)) // 2
-        lines: list[list[Run]] = [[] for _ in range(height)]
-        for number, line in enumerate(wrapped):
-            lines[top + number] = [(line.center(width), ink.LABEL)]
-        if hidden and top > 0:
-            words_above = legend(self._data, width, 5, "", self.ascii_only)
-            lines[0], self._spots = words_above.runs, words_above.spots
-        return lines
-
     def _strip(self, runs: list[Run], width: int) -> Strip:
-        style_of = self._style
         if self.ascii_only:
             runs = [(ink.to_ascii(text), number) for text, number in runs]
-        strip = Strip([Segment(text, style_of(number)) for text, number in runs if text])
+        strip = Strip([Segment(text, self._style(number)) for text, number in runs if text])
         return strip.adjust_cell_length(width, self._style(ink.BLANK))
 
     def _style(self, number: int) -> Style:
         style = self._styles_of.get(number)
         if style is None:
-            style = self._styles_of[number] = self._make_style(number)
+            style = self._styles_of[number] = style_of(self, number, self._data.curves)
         return style
-
-    def _make_style(self, number: int) -> Style:
-        base = Style(bgcolor=self.rich_style.bgcolor)
-        if number < ink.FIRST_CURVE:
-            return (
-                base if number == ink.BLANK else self.get_component_rich_style(f"chart--{ink.NAMES[number]}")
-            )
-        index = number - ink.FIRST_CURVE
-        curve = self._data.curves[index] if index < len(self._data.curves) else None
-        if curve is None:
-            return base
-        name = f"chart--{curve.color}"
-        if name in self.COMPONENT_CLASSES:
-            color = self.get_component_styles(name).color
-        else:
-            try:
-                color = Color.parse(curve.color)
-            except ColorParseError:
-                color = self.get_component_styles("chart--series-1").color
-        if curve.dim:
-            _, background = self.background_colors
-            color = background.blend(color, 0.55)
-        return base + Style(color=color.rich_color)

@@ -1,0 +1,79 @@
+"""All lines of the chart's widget: legend, plot with gutter and cursor, axis, labels, readout. Pure."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import NamedTuple
+
+from tui.chart import ink
+from tui.chart.cursor import Cursor
+from tui.chart.model import ChartData
+from tui.chart.picture import Picture, axis_runs, gutter_runs, label_runs
+from tui.chart.raster import Canvas, Run
+from tui.chart.readout import legend, readout
+
+# Text wider than this is tiring to read, however wide the terminal.
+_TEXT_WIDTH = 60
+
+
+class Frame(NamedTuple):
+    """The lines from top to bottom, and where in the first line the curves' labels are: (start, end, key)."""
+
+    lines: list[list[Run]]
+    spots: list[tuple[int, int, str]]
+
+
+def full_frame(
+    picture: Picture, data: ChartData, cursor: Cursor | None, state: str, ascii_only: bool
+) -> Frame:
+    """A picture with its words around it; `state` is said at the right end of the legend."""
+    layout = picture.layout
+    canvas = _with_cursor(picture, data, cursor) if cursor else picture.canvas
+    glyphs = {ink.of_curve(n): ink.ascii_of_curve(n) for n in range(len(data.curves))} if ascii_only else None
+    lines: list[list[Run]] = []
+    spots: list[tuple[int, int, str]] = []
+    if layout.legend >= 0:
+        words, spots = legend(data, layout.width, picture.gutter, state, ascii_only)
+        lines.append(words)
+    lines.extend([*gutter_runs(picture, row), *runs] for row, runs in enumerate(canvas.rows(glyphs)))
+    if layout.axis >= 0:
+        lines.append(axis_runs(picture))
+    if layout.labels >= 0:
+        lines.append(label_runs(picture))
+    if layout.readout >= 0:
+        reach = (picture.x.hi - picture.x.lo) / max(picture.canvas.width, 1) / 2
+        lines.append(readout(data, picture.axis, cursor, reach, layout.width))
+    return Frame(lines, spots)
+
+
+def empty_frame(data: ChartData, text: str, width: int, height: int, ascii_only: bool) -> Frame:
+    """`text` in the middle; where curves only are hidden, that and the legend instead."""
+    hidden = any(not curve.visible and len(curve.column) for curve in data.curves)
+    words = "Every curve is hidden" if hidden else text
+    room = max(min(width - 2, _TEXT_WIDTH), 1)
+    wrapped = [line for part in words.splitlines() for line in textwrap.wrap(part, room) or [""]][:height]
+    top = (height - len(wrapped)) // 2
+    lines: list[list[Run]] = [[] for _ in range(height)]
+    for number, line in enumerate(wrapped):
+        lines[top + number] = [(line.center(width), ink.LABEL)]
+    spots: list[tuple[int, int, str]] = []
+    if hidden and top > 0:
+        lines[0], spots = legend(data, width, 5, "", ascii_only)
+    return Frame(lines, spots)
+
+
+def _with_cursor(picture: Picture, data: ChartData, cursor: Cursor) -> Canvas:
+    column = picture.column(cursor.x)
+    if column is None:
+        return picture.canvas
+    canvas = picture.canvas.copy()
+    for each in range(canvas.height):
+        canvas.under(column, each, "│", ink.CURSOR)
+    # The most important last, so that its point is the one seen where several share a cell.
+    for number in range(len(data.curves) - 1, -1, -1):
+        curve = data.curves[number]
+        point = curve.column.nearest(picture.axis, cursor.x) if curve.visible else None
+        row = picture.row(point.y) if point and picture.column(point.x(picture.axis)) == column else None
+        if row is not None and not picture.canvas.has_sign(column, row):
+            canvas.over(column, row, "●", ink.of_curve(number))
+    return canvas

@@ -1,0 +1,81 @@
+"""How the chart looks: its style sheet and the style of each ink."""
+
+from __future__ import annotations
+
+from rich.style import Style
+from textual.color import Color, ColorParseError
+from textual.widget import Widget
+
+from tui.chart import ink
+from tui.chart.model import PALETTE_SIZE, Curve
+
+COMPONENTS = frozenset(
+    [
+        *(f"chart--{name}" for name in ink.NAMES),
+        *(f"chart--series-{number + 1}" for number in range(PALETTE_SIZE)),
+    ]
+)
+
+# The series are told apart by the colour-blind as well, and none is close to gold or to the red of trouble.
+CSS = """
+    Chart {
+        width: 1fr;
+        height: 1fr;
+        & .chart--axis { color: $foreground 35%; }
+        & .chart--label { color: $foreground 70%; }
+        & .chart--faint { color: $foreground 35%; }
+        & .chart--strong { color: $foreground; text-style: bold; }
+        & .chart--gold { color: #ffc83d; text-style: bold; }
+        & .chart--gold-past { color: #b8923a; }
+        & .chart--trouble { color: #ff5d5d; text-style: bold; }
+        & .chart--cursor { color: $foreground 60%; }
+        & .chart--series-1 { color: #58b6f5; }
+        & .chart--series-2 { color: #d98cc3; }
+        & .chart--series-3 { color: #35c2a1; }
+        & .chart--series-4 { color: #ee9148; }
+        & .chart--series-5 { color: #9f94f5; }
+        & .chart--series-6 { color: #c6d06b; }
+        & .chart--series-7 { color: #93a9b8; }
+        & .chart--series-8 { color: #d8b59b; }
+        &:light {
+            & .chart--gold { color: #b07800; }
+            & .chart--gold-past { color: #cfa850; }
+            & .chart--trouble { color: #c81e1e; }
+            & .chart--series-1 { color: #0067b0; }
+            & .chart--series-2 { color: #a93f8d; }
+            & .chart--series-3 { color: #00806a; }
+            & .chart--series-4 { color: #bd5400; }
+            & .chart--series-5 { color: #5a49c8; }
+            & .chart--series-6 { color: #6c7400; }
+            & .chart--series-7 { color: #546b7a; }
+            & .chart--series-8 { color: #8a6143; }
+        }
+    }
+    """
+
+
+def style_of(widget: Widget, number: int, curves: tuple[Curve, ...]) -> Style:
+    """The style of an ink under the widget's theme, on the widget's background."""
+    base = Style(bgcolor=widget.rich_style.bgcolor)
+    if number == ink.BLANK:
+        return base
+    if number < ink.FIRST_CURVE:
+        return widget.get_component_rich_style(f"chart--{ink.NAMES[number]}")
+    index = number - ink.FIRST_CURVE
+    if index >= len(curves):
+        return base
+    color = _color(widget, curves[index].color)
+    if curves[index].dim:
+        _, background = widget.background_colors
+        color = background.blend(color, 0.55)
+    return base + Style(color=color.rich_color)
+
+
+def _color(widget: Widget, name: str) -> Color:
+    component = f"chart--{name}"
+    if component in COMPONENTS:
+        return widget.get_component_styles(component).color
+    try:
+        return Color.parse(name)
+    except ColorParseError:
+        return widget.get_component_styles("chart--series-1").color
