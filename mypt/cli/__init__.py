@@ -111,7 +111,7 @@ def _command_at(arguments: list[str]) -> int:
 
 def _with_underscores(arguments: list[str]) -> list[str]:
     """`--max-iters` is `--max_iters`; what follows `--` and values stay as they are."""
-    found = []
+    found: list[str] = []
     for place, word in enumerate(arguments):
         if word == "--":
             return found + arguments[place:]

@@ -1,0 +1,44 @@
+"""`mypt-tui [WORKSPACE]`: opens the dashboard."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Open the dashboard and return the exit status when it is left."""
+    parser = argparse.ArgumentParser(
+        prog="mypt-tui", description="Launch, watch and stop the training of your own GPT, in one terminal."
+    )
+    parser.add_argument(
+        "workspace", nargs="?", default=".", help="the folder with configs/, checkpoints/ and logs/ [.]"
+    )
+    parser.add_argument(
+        "--readonly", action="store_true", help="show everything; start, stop and delete nothing"
+    )
+    parser.add_argument("--version", action="store_true")
+    options = parser.parse_args(argv)
+    if options.version:
+        from mypt import __version__
+
+        print(f"mypt-tui {__version__}")
+        return 0
+    workspace = Path(options.workspace)
+    if not workspace.is_dir():
+        print(f"mypt-tui: {workspace}: no such folder; make it first, or name another", file=sys.stderr)
+        return 2
+    if not sys.stdout.isatty() or not sys.stdin.isatty():
+        print("mypt-tui: needs a terminal; in a script, use `mypt status`", file=sys.stderr)
+        return 2
+    from tui.app import MyptApp
+
+    app = MyptApp(workspace, readonly=options.readonly)
+    app.run()
+    return app.return_code or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""The thread that looks at the workspace, so that the screen never waits for a disk.
+
+It polls `mypt.watch` on a heartbeat, sooner when the operating system hints at a change, and posts one message a
+round with all that is new. Nothing else in the dashboard reads logs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from textual.message import Message
+
+from mypt.bundle import BundleInfo
+from mypt.text import printable
+from mypt.watch.checkpoints import Model, lineage
+from mypt.watch.inventory import Changes, Workspace
+
+# An event must be on the screen within half a second also where no hints come (network disks).
+_HEARTBEAT_S = 0.4
+_SLICE_S = 0.02
+_BUNDLES_EVERY_S = 2.0
+_CONSOLE_TAIL = 64 * 1024
+
+
+class Live:
+    """Owns the picture of the workspace. `start` begins to look; messages go to `post`, which must be thread-safe."""
+
+    class Changed(Message):
+        """Something in the workspace is different: what `changes` names, the console or the checkpoints."""
+
+        def __init__(self, changes: Changes, *, console: bool, bundles: bool, first: bool) -> None:
+            super().__init__()
+            self.changes, self.console, self.bundles, self.first = changes, console, bundles, first
+
+    def __init__(self, path: Path, post: Callable[[Message], object]) -> None:
+        self.workspace = Workspace(path)
+        self.bundles: list[BundleInfo] = []
+        self.models: tuple[Model, ...] = ()
+        self.console = ConsoleTail()
+        self._post = post
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Begin to look, in threads that end with the process."""
+        for body, name in ((self._look, "mypt-live"), (self._listen, "mypt-hints")):
+            thread = threading.Thread(target=body, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self) -> None:
+        """Look no more; returns when the threads have ended, or after a second."""
+        self._stop.set()
+        self._wake.set()
+        for thread in self._threads:
+            thread.join(timeout=1.0)
+
+    def focus(self, key: str | None) -> None:
+        """A person looks at this run: its log and its console come first."""
+        self.workspace.focus(*([key] if key else []))
+        self.console.follow(key)
+        self._wake.set()
+
+    def hint(self) -> None:
+        """Something was just changed by ourselves: look now, new folders included."""
+        self.workspace.hint()
+        self._wake.set()
+
+    def _look(self) -> None:
+        first, bundles_in = True, 0.0
+        while not self._stop.is_set():
+            changes = self.workspace.poll(_SLICE_S)
+            bundles = False
+            bundles_in -= _HEARTBEAT_S
+            if bundles_in <= 0 or changes.added or first:
+                bundles_in = _BUNDLES_EVERY_S
+                found = self.workspace.bundles()
+                if found != self.bundles:
+                    self.bundles, self.models, bundles = found, lineage(found), True
+            console = self.console.read(self.workspace)
+            if changes.any or bundles or console or (first and not changes.more):
+                self._post(self.Changed(changes, console=console, bundles=bundles, first=first))
+                first = False
+            # While there is a backlog the screen still gets most of the time.
+            self._wake.wait(0.01 if changes.more else _HEARTBEAT_S)
+            self._wake.clear()
+
+    def _listen(self) -> None:
+        """Hints from the operating system; where there are none, the heartbeat does."""
+        path = self.workspace.path
+        with contextlib.suppress(Exception):
+            import watchfiles
+
+            while not self._stop.is_set():
+                folders = [p for p in (path / "logs", path / ".mypt" / "runs") if p.is_dir()]
+                if not folders:
+                    self._stop.wait(2.0)
+                    continue
+                for found in watchfiles.watch(
+                    *folders,
+                    stop_event=self._stop,
+                    debounce=100,
+                    step=50,
+                    rust_timeout=1000,
+                    yield_on_timeout=True,
+                    force_polling=False,
+                    raise_interrupt=False,
+                ):
+                    if found:
+                        self.workspace.hint(name for _, name in found)
+                        self._wake.set()
+                    # Folders come and go; a watch on one that was replaced hears nothing more.
+                    if any(not f.is_dir() for f in folders) or len(folders) < 2:
+                        now = [p for p in (path / "logs", path / ".mypt" / "runs") if p.is_dir()]
+                        if now != folders:
+                            break
+
+
+class ConsoleTail:
+    """The last lines of the console output of the run that is looked at."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.path: Path | None = None
+        self._key: str | None = None
+        self._seen: tuple[Path | None, int, int] | None = None
+
+    def follow(self, key: str | None) -> None:
+        """Follow the console of this run from now on."""
+        self._key, self._seen = key, None
+
+    def read(self, workspace: Workspace) -> bool:
+        """Take in what is new; True where the lines are others than before."""
+        run = workspace.get(self._key) if self._key else None
+        path = run.console_path if run else None
+        size = modified = 0
+        with contextlib.suppress(OSError):
+            if path is not None:
+                stat = path.stat()
+                size, modified = stat.st_size, stat.st_mtime_ns
+        seen = (path, size, modified)
+        if seen == self._seen:
+            return False
+        self._seen, self.path = seen, path
+        before, self.lines = self.lines, _tail(path, size)
+        return before != self.lines
+
+
+def _tail(path: Path | None, size: int) -> list[str]:
+    if path is None:
+        return []
+    try:
+        with path.open("rb") as file:
+            file.seek(max(size - _CONSOLE_TAIL, 0))
+            raw = file.read(_CONSOLE_TAIL)
+    except OSError:
+        return []
+    text = raw.decode("utf-8", "replace")
+    if size > _CONSOLE_TAIL:
+        text = text.partition("\n")[2]
+    # Of a line that was written over by carriage returns only the last version counts.
+    return [
+        printable(line.rpartition("\r")[2] or line, newline=False) for line in text.rstrip("\n").split("\n")
+    ]
