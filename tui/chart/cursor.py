@@ -67,7 +67,7 @@ def moved(data: ChartData, axis: Axis, x: float, scale: Scale, cells: int, by: i
         point = _beyond(columns[0], axis, edge, by)
         if point and abs(point.x(axis) - x) <= _NEAR * width:
             return within_reach(data, axis, point.x(axis), 0.0)
-    there = within_reach(data, axis, centre, width * (0.5 if abs(by) == 1 else 1.5))
+    there = within_reach(data, axis, centre, width * max(abs(by) - 1, 1) / 2)
     if there and there.x != x and (there.x > x) == (by > 0):
         return there
     beyond = [p for p in (_beyond(column, axis, edge, by) for column in columns) if p]
