@@ -24,7 +24,8 @@ class MyptApp(App[None]):
     """The dashboard of one workspace."""
 
     TITLE = "MyPT"
-    CSS_PATH = "app.tcss"
+    # The style sheet of the screen that everything begins with is not loaded by pushing it.
+    CSS_PATH = ["app.tcss", "screens/home/home.tcss"]  # noqa: RUF012
     COMMANDS: ClassVar = {Actions}
     BINDINGS: ClassVar[list[BindingType]] = bindings(GLOBAL)
     ENABLE_COMMAND_PALETTE = True
@@ -50,7 +51,6 @@ class MyptApp(App[None]):
         wanted = self.prefs["theme"]
         self.theme = wanted if wanted in self.available_themes else themes.DARK.name
         self.theme_changed_signal.subscribe(self, lambda theme: self._keep_theme(theme.name))
-        self.live.start()
 
     def get_default_screen(self) -> Screen[None]:
         """The screen that everything begins and ends with."""

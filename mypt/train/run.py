@@ -41,10 +41,7 @@ def train(request: Request, workspace: Path, *, command: Sequence[str] = (), dry
     stop.listen()
     try:
         made = session.build(run, data, console)
-        supervised = os.environ.get(RUN_DIR_VARIABLE, "")
-        with ModelLock(workspace, run.model_name).acquire(
-            run_id=Path(supervised).name or "started in a shell", command=command
-        ):
+        with ModelLock(workspace, run.model_name).acquire(command=command) as lock:
             mended = bundle.repair(workspace / "checkpoints", run.model_name)
             if mended or _moved_on(run):
                 # What was read before the lock was ours is out of date.
@@ -57,7 +54,12 @@ def train(request: Request, workspace: Path, *, command: Sequence[str] = (), dry
             directory = attach(
                 workspace, run.model_name, run.settings.log_file or "", command, _summary(run, made)
             )
-            if not supervised:
+            lock.name_run(directory.run_id)
+            if (
+                os.environ.get(RUN_DIR_VARIABLE) is None
+                or directory.path != Path(os.environ[RUN_DIR_VARIABLE]).resolve()
+            ):
+                # A supervisor keeps what is printed; without one nobody else would.
                 console.keep_in(directory.console)
             stop.request = lambda: stop_requested(directory)
             made.run_id = directory.run_id

@@ -1,0 +1,229 @@
+"""What Home says about a run, as styled text; no widgets here."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Sequence
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from mypt.runs.state import RunState
+from mypt.text import count, duration, loss, rate, whole
+from mypt.watch.marks import Mark
+from mypt.watch.run import Run
+from tui.widgets.lines import fit
+
+SIGNS = {
+    RunState.QUEUED: "◷",
+    RunState.STARTING: "◌",
+    RunState.RUNNING: "●",
+    RunState.FINISHED: "✓",
+    RunState.STOPPED: "■",
+    RunState.FAILED: "✗",
+    RunState.STALLED: "◍",
+    RunState.LAST_SEEN: "○",
+}
+_BARS = "▁▂▃▄▅▆▇█"
+_MARK_SIGNS = {
+    "gold": "★",
+    "blocked": "✕",
+    "phase": "┊",
+    "sample": "“",
+    "nan": "✗",
+    "stopped": "■",
+    "complete": "✓",
+    "start": "▸",
+    "resume": "↻",
+    "eval": "·",
+    "other": "·",
+}
+
+Colours = dict[str, str]
+"""The theme's variables, by name."""
+
+
+def state_style(state: RunState, colours: Colours) -> str:
+    """The colour of a state: alive, well, in trouble, or quiet."""
+    if state in (RunState.RUNNING, RunState.STARTING):
+        return f"bold {colours.get('accent', 'green')}"
+    if state in (RunState.FAILED, RunState.STALLED):
+        return f"bold {colours.get('error', 'red')}"
+    if state is RunState.FINISHED:
+        return colours.get("primary", "blue")
+    return "dim"
+
+
+def bars(values: Sequence[float], width: int) -> str:
+    """A sparkline of at most `width` characters; values that are not finite are gaps."""
+    values = list(values)[-width:]
+    finite = [v for v in values if math.isfinite(v)]
+    if not finite:
+        return ""
+    low, high = min(finite), max(finite)
+    scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
+    return "".join(_BARS[round((v - low) * scale)] if math.isfinite(v) else " " for v in values)
+
+
+def percent(progress: float | None) -> str:
+    """A share as a person writes it."""
+    return "" if progress is None else f"{math.floor(progress * 100)}%"
+
+
+def short_why(run: Run) -> str:
+    """In a few words, what the second line of a run that is not running says."""
+    history = run.history
+    if run.state is RunState.QUEUED:
+        return "queued"
+    if run.state is RunState.STARTING:
+        return "starting"
+    if run.state is RunState.FINISHED:
+        gold = history.gold
+        return f"★ {loss(gold.value)} at {whole(gold.step)}" if gold else "finished"
+    if run.state is RunState.FAILED and history.nan_step is not None:
+        return f"nan at {whole(history.nan_step)}"
+    if run.state is RunState.STOPPED and history.step:
+        return f"stopped at {whole(history.step)}"
+    return run.sentence or run.state.value
+
+
+def run_row(run: Run, width: int, colours: Colours) -> Text:
+    """A run in two lines of `width` cells: what it is and how far; how it goes."""
+    history = run.history
+    value = history.latest("val")
+    if value is None:
+        value = history.latest("train")
+    right = f"{percent(history.progress):>4} {loss(value) if value is not None else '':>7}"
+    style = state_style(run.state, colours)
+    text = Text(no_wrap=True, overflow="crop", end="")
+    text.append(f"{SIGNS[run.state]} ", style)
+    text.append(fit(run.label, width - 2 - cell_len(right) - 1), "bold" if not run.state.is_over else "")
+    text.append(" " + right, "" if not run.state.is_over else "dim")
+    spark_width = max(6, min(14, width - 18))
+    spark = fit(bars(run.sparkline(spark_width), spark_width), spark_width)
+    if run.state is RunState.RUNNING:
+        note = f"ETA {duration(run.eta_s)}" if run.eta_s is not None else "ETA –"
+    else:
+        note = short_why(run)
+    room = width - 2 - spark_width - 1
+    text.append("\n  ")
+    text.append(spark, colours.get("primary", "") if not run.state.is_over else "dim")
+    text.append(" ")
+    note = fit(note, room) if cell_len(note) > room else note.rjust(room)
+    text.append(note, style if run.state in (RunState.FAILED, RunState.STALLED) else "dim")
+    return text
+
+
+def run_chip(run: Run, colours: Colours) -> Text:
+    """A run in a word, for the strip that stands in for the list where there is no room."""
+    text = Text(no_wrap=True, end="")
+    text.append(f"{SIGNS[run.state]} ", state_style(run.state, colours))
+    text.append(fit(run.label, min(cell_len(run.label), 24)))
+    if run.state is RunState.RUNNING:
+        text.append(f" {percent(run.history.progress)}", "dim")
+    return text
+
+
+def facts(run: Run) -> list[tuple[str, str]]:
+    """The present of a run as (label, value), most important first."""
+    s, history = run.summary, run.history
+    found: list[tuple[str, str]] = []
+
+    def add(label: str, value: str | None) -> None:
+        if value and value != "–":
+            found.append((label, value))
+
+    if s.max_iters or s.step:
+        total = f" of {whole(s.max_iters)}" if s.max_iters else ""
+        share = f" ({percent(s.progress)})" if s.progress is not None else ""
+        add("step", f"{whole(s.step)}{total}{share}")
+    if run.state is RunState.RUNNING:
+        eta = run.eta_s
+        clock = (
+            time.strftime("%H:%M", time.localtime(time.time() + eta))
+            if eta is not None and eta < 86_400
+            else ""
+        )
+        add("ETA", duration(eta) + (f" ({clock})" if clock else ""))
+    add("elapsed", duration(s.elapsed_s) if s.elapsed_s else None)
+    add("speed", f"{count(s.tokens_per_sec)} tok/s" if s.tokens_per_sec else None)
+    add("val", loss(s.val_loss))
+    add("train", loss(s.train_loss))
+    if s.gold_val is not None:
+        add("gold ★", f"{loss(s.gold_val)} at {whole(s.gold_step or 0)}")
+    elif s.best_val is not None:
+        add("best", f"{loss(s.best_val)} at {whole(s.best_step or 0)}")
+    for name in history.curves:
+        if name.startswith("eval:"):
+            add(name.removeprefix("eval:"), loss(history.latest(name)))
+    add("lr", rate(s.lr))
+    add("phase", s.phase)
+    add("tokens", count(s.tokens) if s.tokens else None)
+    add("grad norm", f"{s.grad_norm:.3g}" if s.grad_norm is not None else None)
+    if s.mfu is not None:
+        add("MFU", f"{100 * s.mfu:.0f}%")
+    add("parameters", count(s.total_params) if s.total_params else None)
+    if s.resumes:
+        add("resumed", f"{s.resumes}×")
+    if s.bad_lines:
+        add("unreadable lines", str(s.bad_lines))
+    return found
+
+
+def flow(pairs: Iterable[tuple[str, str]], width: int, lines: int, colours: Colours) -> Text:
+    """Label and value pairs set one after the other over at most `lines` lines; what has no room is left out."""
+    text = Text(no_wrap=True, overflow="crop", end="")
+    used = row = 0
+    for label, value in pairs:
+        needed = cell_len(label) + 1 + cell_len(value)
+        gap = 3 if used else 0
+        if used + gap + needed > width:
+            if row + 1 >= lines:
+                continue
+            text.append("\n")
+            row, used, gap = row + 1, 0, 0
+        text.append(" " * gap)
+        text.append(f"{label} ", "dim")
+        gold = label.startswith("gold")
+        text.append(value, f"bold {colours.get('warning', '')}" if gold else "bold")
+        used += gap + needed
+    return text
+
+
+def event_line(mark: Mark, colours: Colours) -> Text:
+    """One line of the list of events: when, at which step, what."""
+    text = Text(no_wrap=True, overflow="crop", end="")
+    clock = mark.timestamp[11:19] if len(mark.timestamp) >= 19 else "        "
+    text.append(f"{clock} ", "dim")
+    text.append(f"{whole(mark.step):>7} ", "dim")
+    style = {
+        "gold": f"bold {colours.get('warning', '')}",
+        "blocked": colours.get("error", ""),
+        "nan": colours.get("error", ""),
+        "phase": f"bold {colours.get('primary', '')}",
+        "stopped": "bold",
+        "complete": f"bold {colours.get('accent', '')}",
+    }.get(mark.kind, "dim" if mark.kind == "eval" else "")
+    sign = _MARK_SIGNS.get(mark.kind, "·")
+    words = f"phase {mark.text}" if mark.kind == "phase" else mark.text
+    text.append(f"{sign} {words}", style)
+    return text
+
+
+def next_step(run: Run, colours: Colours) -> Text:
+    """For a run that is not running: why, and what to press."""
+    text = Text(end="")
+    text.append(f"{SIGNS[run.state]} {run.state.value}", state_style(run.state, colours))
+    if run.sentence:
+        text.append(f"  {run.sentence}")
+    hints = {
+        RunState.STOPPED: "r resumes it",
+        RunState.FAILED: "l shows what it said, r tries again from the last checkpoint",
+        RunState.STALLED: "l shows what it said, s asks it to stop",
+        RunState.QUEUED: "it starts when the runs before it have ended; s takes it out",
+        RunState.FINISHED: "c shows its checkpoints",
+    }
+    if run.state in hints:
+        text.append(f"  ({hints[run.state]})", "dim")
+    return text

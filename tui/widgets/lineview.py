@@ -1,0 +1,63 @@
+"""A list of lines that may be long: draws only what is in view, and can follow its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.segment import Segment
+from rich.text import Text
+from textual.geometry import Size
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+
+class LineView(ScrollView, can_focus=True):
+    """Lines of text. With `follow` it stays at the end as lines come, until somebody scrolls up; End goes back."""
+
+    DEFAULT_CSS = """
+    LineView {
+        scrollbar-size-vertical: 1;
+        scrollbar-size-horizontal: 0;
+        overflow-x: hidden;
+        background: transparent;
+    }
+    """
+
+    empty: reactive[str] = reactive("")
+
+    def __init__(self, *, follow: bool = False, empty: str = "", id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._follow = follow
+        self._lines: list[Text] = []
+        self.set_reactive(LineView.empty, empty)
+
+    @property
+    def lines(self) -> Sequence[Text]:
+        """What is shown, styled."""
+        return self._lines
+
+    def show(self, lines: Sequence[Text]) -> None:
+        """Show these lines. Whoever has scrolled away from the end keeps the place."""
+        at_end = self.scroll_offset.y >= self.max_scroll_y - 1
+        self._lines = list(lines)
+        self.virtual_size = Size(self.size.width, len(self._lines))
+        if self._follow and at_end:
+            self.scroll_end(animate=False, immediate=True)
+        elif self.scroll_offset.y > self.max_scroll_y:
+            self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """One line in view, cut at the edge."""
+        width = self.size.width
+        base = self.rich_style
+        row = y + self.scroll_offset.y
+        if row < len(self._lines):
+            text = self._lines[row]
+        elif y == 0 and not self._lines and self.empty:
+            text = Text(self.empty, "dim")
+        else:
+            return Strip.blank(width, base)
+        segments = [s for s in text.render(self.app.console) if s.text and s.text != "\n"]
+        return Strip(Segment.apply_style(segments, base)).adjust_cell_length(width, base)
