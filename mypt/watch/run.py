@@ -1,0 +1,229 @@
+"""One run as it lives: its log, its records, and the state that they amount to."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from mypt.runs.directory import RunDirectory
+from mypt.runs.record import RunRecord
+from mypt.runs.state import Evidence, RunState, decide, evidence_of
+from mypt.text import printable
+from mypt.watch.follow import LogFollower
+from mypt.watch.history import RunHistory, RunSummary, seconds_since_epoch
+
+# Processes are asked for at most this often; a run that is over is looked at again as something may be written late.
+_EVALUATE_S = 1.0
+_EVALUATE_OVER_S = 5.0
+_EVALUATE_SETTLED_S = 60.0
+# More attempts than this are history: whether the oldest still runs is not asked any more.
+_MOST_ATTEMPTS = 20
+_LOG_SUFFIX = "_eval"
+
+
+class Run:
+    """A log, the records that name it (none for a log of another trainer), and what they tell together.
+
+    One thread calls `read` and `evaluate` (the workspace does), any other may look at the rest.
+    """
+
+    def __init__(
+        self, key: str, workspace: Path, log_path: Path, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.key = key
+        """The log's path below the workspace (or absolute): the same for the whole life of the run."""
+        self.log_path = log_path
+        self.attempts: tuple[RunRecord, ...] = ()
+        """Every recorded start, oldest first."""
+        self.record: RunRecord | None = None
+        """The attempt that decides the state: the latest that lives, else the latest."""
+        self.label = ""
+        """`name`, with the folder where two runs share it."""
+        self.state = RunState.STOPPED
+        self.sentence = "its log is being read"
+        """Why `state` is what it is, for people."""
+        self.history = RunHistory()
+        self.follower = LogFollower(log_path, clock=clock)
+        self.reading = True
+        """Whether part of the log is still to be read, so that state and curves are not the last word."""
+        self.known = False
+        """Whether `state` was decided from the whole log."""
+        self.gone = False
+        """Whether there is no log file (not yet, or no more; what was read stays)."""
+        self.found_at = 0.0
+        """When the log was last changed as the folder was listed, in seconds since the epoch."""
+        self.name = self._file_name()
+        self._workspace = workspace
+        self._clock = clock
+        self._over: dict[str, tuple[RunState, str]] = {}
+        self._evaluate_at = -math.inf
+        self._settled = False
+
+    # ── for those who look ──────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def directory(self) -> RunDirectory | None:
+        """Where the deciding attempt keeps its files; None without a record."""
+        return self.record.directory(self._workspace) if self.record else None
+
+    @property
+    def console_path(self) -> Path | None:
+        """What the deciding attempt printed; the file is there for runs started by a supervisor."""
+        directory = self.directory
+        return directory.console if directory else None
+
+    @property
+    def born(self) -> float:
+        """When the run began, as far as is known, in seconds since the epoch: sorts runs without ever jumping."""
+        if self.attempts:
+            return _epoch(self.attempts[0].created_at) or 0.0
+        return seconds_since_epoch(self.history.started_at) or self.found_at
+
+    @property
+    def age_s(self) -> float | None:
+        """Seconds since the log last grew; before it has, since the run was recorded. None where unknown."""
+        last = self.follower.modified or (_epoch(self.record.created_at) if self.record else None)
+        return None if not last else max(0.0, time.time() - last)
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds from now to the end, while the run is running."""
+        eta = self.history.eta_s
+        if eta is None or self.state is not RunState.RUNNING:
+            return None
+        return max(0.0, eta - (self.age_s or 0.0))
+
+    @property
+    def summary(self) -> RunSummary:
+        """The present in plain values, as the log has it."""
+        return self.history.summary()
+
+    def sparkline(self, width: int) -> list[float]:
+        """At most `width` values that show the shape of the loss."""
+        return self.history.sparkline(width)
+
+    # ── for the workspace ───────────────────────────────────────────────────────────────────────────────────────
+
+    def set_attempts(self, attempts: Sequence[RunRecord]) -> bool:
+        """Give the records, oldest first; True where they differ from before."""
+        attempts = tuple(attempts)
+        if attempts == self.attempts:
+            return False
+        kept = {record.run_id for record in attempts if record in self.attempts}
+        self._over = {run_id: over for run_id, over in self._over.items() if run_id in kept}
+        self.attempts = attempts
+        self.record = attempts[-1] if attempts else None
+        self.name = printable(attempts[-1].model_name, newline=False) if attempts else self._file_name()
+        self._evaluate_at = -math.inf
+        return True
+
+    def read(self, max_bytes: int, *, final: bool = False) -> bool:
+        """Take in what is new in the log, at most `max_bytes`; True where something was. Sets `reading`, `gone`."""
+        bad, gone = self.follower.bad, self.gone
+        poll = self.follower.poll(max_bytes, final=final)
+        if poll.reset:
+            self.history.reset()
+            self._over.clear()
+        if poll.events:
+            self.history.feed(poll.events)
+        self.history.bad_lines = self.follower.bad
+        self.gone = poll.gone
+        finished = self.reading and not poll.more
+        self.reading = poll.more
+        changed = bool(poll.events) or poll.reset or self.follower.bad != bad or gone != poll.gone or finished
+        if changed:
+            self._evaluate_at = -math.inf
+        return changed
+
+    @property
+    def evaluation_due(self) -> bool:
+        """Whether `evaluate` would look."""
+        return self._clock() >= self._evaluate_at
+
+    def evaluate(self) -> bool:
+        """Decide the state anew where it is time to; True where state or sentence changed."""
+        now = self._clock()
+        if now < self._evaluate_at:
+            return False
+        state, sentence = self._decide()
+        self.known = not self.reading
+        over = _EVALUATE_SETTLED_S if self._settled else _EVALUATE_OVER_S
+        self._evaluate_at = now + (over if state.is_over else _EVALUATE_S)
+        if (state, sentence) == (self.state, self.sentence):
+            return False
+        self.state, self.sentence = state, sentence
+        return True
+
+    def _decide(self) -> tuple[RunState, str]:
+        self._settled = False
+        if not self.attempts:
+            self.record = None
+            ended = self.history.ended
+            silent = self._silent_s()
+            state, sentence = decide(Evidence(closing=ended.closing if ended else None, silent_s=silent))
+            if self.reading and ended is None and state is RunState.STOPPED:
+                sentence = "its log is being read"
+            return state, sentence
+        found: list[tuple[RunRecord, RunState, str]] = []
+        for record in reversed(self.attempts[-_MOST_ATTEMPTS:]):
+            state, sentence = self._over.get(record.run_id) or self._decide_attempt(record)
+            found.append((record, state, sentence))
+            if state in _ALIVE:
+                break
+        # A refused second start must not hide the first, which lives; a queued one waits behind it.
+        for wanted in (_ALIVE, (RunState.QUEUED,)):
+            for record, state, sentence in found:
+                if state in wanted:
+                    self.record = record
+                    return state, sentence
+        self.record, state, sentence = found[0]
+        return state, sentence
+
+    def _decide_attempt(self, record: RunRecord) -> tuple[RunState, str]:
+        wrote, closing = self._told_by(record)
+        evidence = evidence_of(
+            self._workspace,
+            record,
+            closing=closing,
+            silent_s=self._silent_s() if wrote else None,
+            wrote_event=wrote,
+        )
+        state, sentence = decide(evidence)
+        if record is self.attempts[-1]:
+            self._settled = evidence.exit is not None and not self.reading
+        elif state.is_over and not self.reading and (evidence.exit is not None or record.trainer is not None):
+            self._over[record.run_id] = (state, sentence)
+        return state, sentence
+
+    def _told_by(self, record: RunRecord) -> tuple[bool, str | None]:
+        """Whether this attempt wrote to the log, and its last word there."""
+        history = self.history
+        if record.run_id in history.run_ids:
+            return True, history.closings.get(record.run_id)
+        # A start that names no record belongs to the latest one that was there before it.
+        if history.run_id is None and record is self.attempts[-1]:
+            started, created = seconds_since_epoch(history.last_start_at), _epoch(record.created_at)
+            if started is not None and created is not None and started >= created:
+                return True, history.ended.closing if history.ended else None
+        return False, None
+
+    def _silent_s(self) -> float | None:
+        modified = self.follower.modified or self.found_at
+        return max(0.0, time.time() - modified) if modified else None
+
+    def _file_name(self) -> str:
+        name = self.log_path.name.removesuffix(".jsonl")
+        return printable(name.removesuffix(_LOG_SUFFIX) or name, newline=False)
+
+
+_ALIVE = (RunState.RUNNING, RunState.STARTING, RunState.STALLED)
+
+
+def _epoch(stamp: str) -> float | None:
+    try:
+        return datetime.fromisoformat(stamp).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
