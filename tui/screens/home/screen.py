@@ -227,7 +227,9 @@ class HomeScreen(Screen[None]):
         lists = (run.key, history.revision, self.app.theme)
         if lists != self._lists:
             self._lists = lists
-            lines = [words.event_line(mark, colours) for mark in reversed(history.latest_lines(300))]
+            marks = history.latest_lines(300)
+            width = max((len(whole(mark.step)) for mark in marks), default=1)
+            lines = [words.event_line(mark, colours, width) for mark in reversed(marks)]
             self.query_one("#event-lines", LineView).show(lines)
             self._show_sample(run)
         self._show_chart(run)
