@@ -10,7 +10,7 @@ import difflib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
-from typing import Any
+from typing import Any, cast
 
 from mypt.errors import Problem, raise_for
 
@@ -211,10 +211,10 @@ def _type_name(spec: Field[Any]) -> str:
 
 
 _IN_WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a string"}
-# JSON has one kind of number, and Python's bool is an int: both need saying.
+# JSON has one kind of number, of any size, and Python's bool is an int: all of it needs saying.
 _CHECKS: dict[str, Callable[[object], bool]] = {
     "int": lambda v: isinstance(v, int) and not isinstance(v, bool),
-    "float": lambda v: isinstance(v, int | float) and not isinstance(v, bool),
+    "float": lambda v: isinstance(v, float) or (_CHECKS["int"](v) and -(2**1000) < cast(int, v) < 2**1000),
     "bool": lambda v: isinstance(v, bool),
     "str": lambda v: isinstance(v, str),
 }

@@ -78,6 +78,12 @@ def test_all_wrong_types_are_told_at_once() -> None:
     assert str(refused.value).count("checkpoints/x/config.json") == 6
 
 
+def test_a_whole_number_is_a_number_unless_no_float_holds_it() -> None:
+    assert GPTConfig.from_dict({"rope_theta": 500000}).rope_theta == 500000.0
+    with pytest.raises(UserError, match="rope_theta"):
+        GPTConfig.from_dict({"rope_theta": 10**400})
+
+
 def test_a_replaced_default_causes_no_problem_of_its_own() -> None:
     with pytest.raises(UserError) as refused:
         GPTConfig.from_dict({"n_embd": "wide", "n_head": 5})
