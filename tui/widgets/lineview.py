@@ -55,6 +55,9 @@ class LineView(ScrollView, can_focus=True):
         row = y + self.scroll_offset.y
         if row < len(self._lines):
             text = self._lines[row]
+            if text.cell_len > width:
+                text = text.copy()
+                text.truncate(width, overflow="ellipsis")
         elif y == 0 and not self._lines and self.empty:
             text = Text(self.empty, "dim")
         else:
