@@ -4,9 +4,9 @@ import math
 
 import pytest
 import torch
-from small_models import VARIANTS, ids, model
 
 from mypt.model.kernels import attend, causal_bias, default_kernel, segment_bias
+from tests.model.small_models import VARIANTS, ids, model
 
 
 def by_hand(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:

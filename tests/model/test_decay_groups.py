@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-from small_models import VARIANTS, model
-
 from mypt.model import GPT
 from mypt.model.decay import decay_groups
+from tests.model.small_models import VARIANTS, model
 
 
 def names(built: GPT) -> tuple[list[str], list[str]]:

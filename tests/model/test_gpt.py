@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
-from small_models import VARIANTS, config, ids, model
 
 from mypt.errors import UserError
 from mypt.model import GPT, GPTConfig
 from mypt.model.attention import SelfAttention
+from tests.model.small_models import VARIANTS, config, ids, model
 
 variants = pytest.mark.parametrize("variant", VARIANTS)
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from small_models import VARIANTS, ids, model
 
 from mypt.model import KVCache
+from tests.model.small_models import VARIANTS, ids, model
 
 
 @pytest.mark.parametrize("kernel", ["sdpa", "plain"])

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from small_models import ids, model
 
 from mypt.errors import UserError
 from mypt.model.weights import load_weights
+from tests.model.small_models import ids, model
 
 
 def state(**fields: object) -> dict[str, object]:

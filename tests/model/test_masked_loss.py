@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from small_models import ids, model
 from torch.nn import functional as F
 
 from mypt.model.loss import cross_entropy
+from tests.model.small_models import ids, model
 
 
 def test_each_target_counts_by_its_weight() -> None:

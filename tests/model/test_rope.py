@@ -3,9 +3,9 @@ from __future__ import annotations
 import math
 
 import torch
-from small_models import VARIANTS, ids, model
 
 from mypt.model.rope import Rope, rotate
+from tests.model.small_models import VARIANTS, ids, model
 
 
 def test_each_pair_turns_by_position_times_frequency() -> None:
