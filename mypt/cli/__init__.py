@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import codecs
+import contextlib
+import io
 import os
 import signal
 import sys
@@ -12,6 +15,7 @@ from pathlib import Path
 
 from mypt.errors import MyptError, UserError
 from mypt.text import printable
+from mypt.train.console import plain
 
 COMMANDS = {
     "train": "train a model, or go on with one",
@@ -27,15 +31,16 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:  # type: ignore[override]
         """Raise what argparse would print."""
-        if message.startswith("unrecognized arguments: "):
-            raise UserError(
-                *(
-                    self._unknown(word)
-                    for word in message.split(": ", 1)[1].split(" ")
-                    if word[:1] == "-" or True
-                )
-            )
         raise UserError(f"{self.prog}: {message}")
+
+    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """`parse_args`, naming every flag that is not known. What stands behind one is taken for its value."""
+        options, rest = self.parse_known_args(arguments)
+        if rest:
+            raise UserError(
+                *(self._unknown(word) for word in rest if word.startswith("-") or rest[0] is word)
+            )
+        return options
 
     def _unknown(self, word: str) -> str:
         import difflib
@@ -49,19 +54,44 @@ class Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `mypt` with these arguments (by default the process's own) and return the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _spell_what_cannot_be_shown()
+    code = 0
     try:
-        return _run(arguments)
+        code = _run(arguments)
     except MyptError as error:
-        for line in str(error).splitlines():
+        for line in printable(str(error)).splitlines():
             print(f"mypt: {line}", file=sys.stderr)
-        return error.exit_status
+        code = error.exit_status
     except KeyboardInterrupt:
         print("mypt: interrupted", file=sys.stderr)
-        return 128 + signal.SIGINT
+        code = 128 + signal.SIGINT
     except BrokenPipeError:
-        # `mypt status | head` is no error; the stream must not be flushed again at exit.
+        pass  # `mypt status | head` is no error
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        _let_go_of_stdout()
+    return code
+
+
+def _spell_what_cannot_be_shown() -> None:
+    """Signs that the terminal's encoding lacks are spelled in ASCII, and never an error."""
+
+    def spelled(error: UnicodeError) -> tuple[str, int]:
+        if not isinstance(error, UnicodeEncodeError):
+            raise error
+        return plain(error.object[error.start : error.end]), error.end
+
+    codecs.register_error("mypt.plain", spelled)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="mypt.plain")
+
+
+def _let_go_of_stdout() -> None:
+    """Nobody reads any longer: what is still in the buffer must not be an error at exit."""
+    with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def _run(arguments: list[str]) -> int:
@@ -72,7 +102,7 @@ def _run(arguments: list[str]) -> int:
     top.add_argument("--version", action="store_true")
     top.add_argument("--workspace", default=".")
     cut = _command_at(arguments)
-    options = top.parse_args(arguments[:cut])
+    options = top.parse(arguments[:cut])
     if options.version:
         print(f"mypt {__version__}")
         return 0
@@ -92,7 +122,7 @@ def _run(arguments: list[str]) -> int:
     module = import_module(f"mypt.cli.{name.replace('-', '_')}")
     parser = Parser(prog=f"mypt {name}", description=module.__doc__, allow_abbrev=False)
     module.add_arguments(parser)
-    code: int = module.run(parser.parse_args(_with_underscores(rest)), workspace.resolve())
+    code: int = module.run(parser.parse(_with_underscores(rest)), workspace.resolve())
     return code
 
 

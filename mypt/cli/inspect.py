@@ -39,7 +39,7 @@ def run(options: argparse.Namespace, workspace: Path) -> int:
     )
     rest = [name for name in info.config if name not in fields]
     print("\n=== CONFIG ===")
-    print(", ".join(f"{name}:{info.config[name]}" for name in fields if name in info.config))
+    print(printable(", ".join(f"{name}:{info.config[name]}" for name in fields if name in info.config)))
     for name in rest:
         print(printable(f"  {name:<24}: {info.config[name]}"))
     try:

@@ -68,6 +68,7 @@ def open_data(run: Resolved) -> RunData:
     problems: list[Problem] = []
     for name, folder in wanted.items():
         try:
+            _check_same_tokens(workspace / folder, folder, tokenizer)
             found = _folder(workspace, folder, tokenizer, run, block, eval_only=True)
             eval_sets[name] = found.val
         except UserError as error:
@@ -138,8 +139,6 @@ def _from_text(run: Resolved, inherited: Tokenizer | None) -> tuple[Tokenizer, l
                 remedy="take them out of the text, or train a new model",
             )
         )
-    if settings.use_loss_mask and run.mode is Mode.NEW:
-        pass  # `resolve` has said that every token counts
     _check_rows(tokenizer, run)
     train, val, fingerprint = split_text(text, tokenizer, name, settings.block_size)
     return tokenizer, [PhaseData("default", None, train, val, fingerprint, name)]
@@ -227,6 +226,19 @@ def _tokenizer_of(path: Path, shown: str, run: Resolved) -> Tokenizer:
             remedy="tokenizer_state.json is missing; prepare the dataset again",
         )
     )
+
+
+def _check_same_tokens(path: Path, shown: str, tokenizer: Tokenizer) -> None:
+    """An eval set that says how it was tokenized must agree; its ids would mean other words otherwise."""
+    if any((path / name).is_file() for name in FILE_NAMES) and not same(tokenizer, theirs := load(path)):
+        raise UserError(
+            Problem(
+                f"was made with another tokenizer ({theirs.describe()}) than the training data "
+                f"({tokenizer.describe()})",
+                where=shown,
+                remedy="prepare it with that tokenizer",
+            )
+        )
 
 
 def _check_rows(tokenizer: Tokenizer, run: Resolved) -> None:

@@ -74,8 +74,9 @@ def _object(value: Any, info: ValidationInfo) -> Any:
                 return json.loads(text)
             except ValueError:
                 return value
-        if "=" in text:
-            return dict(part.strip().split("=", 1) for part in text.split(",") if "=" in part)
+        parts = [part.strip().split("=", 1) for part in text.split(",")]
+        if all(len(part) == 2 for part in parts):
+            return dict(parts)
     return value
 
 

@@ -24,6 +24,8 @@ from mypt.settings.problems import nearest
 
 DATA_FIELDS = ("input_file", "dataset_dir", "curriculum")
 DEMO_DATA = "builtin:stories"
+# A checkpoint has the warm-up in steps and the vocabulary of its text, where a preset has a fraction and a guess.
+_KEPT_IN_OTHER_WORDS = ("warmup_iters", "vocab_size")
 
 
 class Mode(StrEnum):
@@ -116,7 +118,9 @@ class Resolved:
         if request.reset_optimizer:
             args += ["--reset_optimizer"]
         for name, value in request.given.items():
-            args += [f"--{name}", as_text(value)]
+            text = as_text(value)
+            # A value that begins like a flag would be taken for one.
+            args += [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
         return args
 
 
@@ -171,7 +175,7 @@ def resolve(request: Request, workspace: Path) -> Resolved:
                 "was its beginning and is not read again"
             )
     elif request.init_from_model:
-        base = bundle.find(checkpoints, request.init_from_model)
+        base = bundle.find(checkpoints, _in_workspace(request.init_from_model, workspace))
     mode = Mode.RESUME if checkpoint else Mode.FINE_TUNE if base else Mode.NEW
 
     layers = _Layers(request, given, preset, checkpoint, base, notices)
@@ -179,6 +183,8 @@ def resolve(request: Request, workspace: Path) -> Resolved:
     _decide_data(values, layers, mode, workspace, notices)
     _fill_in(values, model_name, mode, notices)
     notices += _ignored(values)
+    if mode is Mode.RESUME:
+        notices += _inexact(values, layers)
 
     settings = Settings.model_validate({n: e.value for n, e in values.items()})
     where = request.given_by if not preset else ""
@@ -261,6 +267,8 @@ class _Layers:
         own = {self.request.given_by}
         if mode is Mode.FINE_TUNE and fields.rule(name) is Rule.SHAPE and name != "vocab_size":
             own.add("preset")
+        if mode is Mode.RESUME and source.kind == "checkpoint" and name not in _KEPT_IN_OTHER_WORDS:
+            own.add("preset")
         lost = tuple((v, s) for v, s in rest if v != value and s.kind in own)
         return Effective(name, value, source, lost)
 
@@ -290,7 +298,8 @@ def _given(request: Request) -> tuple[dict[str, Any], list[Problem]]:
 
 
 def _saved(info: BundleInfo, notices: list[str]) -> dict[str, Any]:
-    saved = _shape_of(info) | {k: v for k, v in info.training_config.items() if v is not None}
+    # The weights have the shape that config.json says; what the settings once asked for may differ from it.
+    saved = {k: v for k, v in info.training_config.items() if v is not None} | _shape_of(info)
     typed, wrong = fields.validate(saved, where=f"checkpoint {info.name}", strict=True)
     notices += [f"{problem}; the default is used" for problem in wrong]
     kind = info.tokenizer.get("token_kind")
@@ -395,9 +404,31 @@ def _ignored(values: dict[str, Effective]) -> list[str]:
     return [
         f"{e.name}={as_text(value)} ({source}) is ignored: {e.source} has {as_text(e.value)}"
         + (f"; to change it, copy the preset and edit {e.name} there" if e.source.kind == "preset" else "")
+        + (f"; --{e.name} changes it" if source.kind == "preset" and _may_change(e.name) else "")
         for e in values.values()
         for value, source in e.ignored
     ]
+
+
+def _may_change(name: str) -> bool:
+    return fields.rule(name) in (Rule.TRAINING, Rule.LIVE)
+
+
+def _inexact(values: dict[str, Effective], layers: _Layers) -> list[str]:
+    """What a flag changes in a resumed run although the checkpoint has it otherwise, and what that means."""
+    saved, source = layers.layer("checkpoint") or ({}, DEFAULT)
+    return [
+        f"{e.name} changes from {as_text(saved[e.name])} ({source}) to {as_text(e.value)} ({e.source}): "
+        "from here on the run is no exact continuation"
+        for e in values.values()
+        if fields.rule(e.name) is Rule.LIVE and e.name in saved and saved[e.name] != e.value
+    ]
+
+
+def _in_workspace(name: str, workspace: Path) -> str:
+    """A path to a bundle is meant from the workspace, like every path in settings; a mere name stays one."""
+    inside = workspace / name
+    return str(inside) if len(Path(name).parts) > 1 and inside.is_dir() else name
 
 
 def _config(settings: Settings, info: BundleInfo | None) -> GPTConfig:

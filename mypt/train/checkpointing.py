@@ -154,8 +154,7 @@ def needed_space(model: GPT) -> int:
 
 
 def check_space(folder: Path, needed: int) -> str | None:
-    """A sentence where the disk has no room for two bundles, the saved one and the one being written; else None."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """A sentence where the disk of `folder` has no room for two bundles, one saved and one being written; else None."""
     free = shutil.disk_usage(folder).free
     if free < 2 * needed:
         return f"the disk has {size(free)} free; checkpoints of this model take {size(needed)} each, and two are kept"

@@ -34,15 +34,16 @@ def split_loss(
     numerics: Numerics,
     *,
     name: str,
+    sequences: int,
     stop: Callable[[], bool],
 ) -> float | None:
-    """Mean loss over all valid tokens of `eval_iters` batches of `split`; the same batches at every call.
+    """Mean loss over all valid tokens of `sequences` sequences of `split`; the same ones at every call.
 
     None when `stop` says, between two batches, that there is no time. nan where no token is valid.
     """
     masked = settings.use_loss_mask and split.has_masks
     places = split.places(
-        settings.eval_iters * settings.batch_size,
+        sequences,
         settings.block_size,
         key_of(settings.eval_seed, "eval", name),
     )

@@ -43,6 +43,7 @@ class Progress:
     gold: GoldState = field(default_factory=GoldState)
     train_loss: float | None = None
     val_loss: float | None = None
+    eval_sequences: int = 0
 
 
 class Reporter(Protocol):
@@ -131,8 +132,10 @@ class Trainer:
         """
         s, p = self.settings, self.progress
         p.started_at = p.started_at or events.now()
+        # Losses stay comparable when the batch size changes on a resume.
+        p.eval_sequences = p.eval_sequences or s.eval_iters * s.batch_size
+        p.phase = p.phase or self.data.phase_at(p.iter).name
         self.model.train()
-        self._enter_phase()
         if self._evaluation_due() and not self._evaluate():
             return self._stopped()
         while p.iter < s.max_iters:
@@ -256,6 +259,7 @@ class Trainer:
                 s,
                 self.numerics,
                 name=name,
+                sequences=p.eval_sequences,
                 stop=lambda: bool(self.stop.asked()),
             )
             if loss is None:
@@ -299,7 +303,7 @@ class Trainer:
     def _enter_phase(self) -> None:
         p = self.progress
         phase = self.data.phase_at(p.iter)
-        if p.phase is not None and p.phase != phase.name:
+        if p.phase != phase.name:
             p.gold = gold.new_phase(p.gold)
             self.reporter.phase(
                 events.PhaseSwitch(

@@ -71,7 +71,7 @@ class RunReporter:
             )
         )
         kind, _, detail = decision.reason.partition(": ")
-        detail = detail.replace(".0x", "x") if kind == "overfit" else detail
+        detail = detail.removesuffix(".0x") + "x" if detail.endswith(".0x") else detail
         best = "no gold yet" if decision.prev_best is None else f"< best {decision.prev_best:.4f}"
         self.console.line(f"  ⚠️  GOLD blocked: val {val_loss:.4f} {best} but {kind} ({detail})", "trouble")
 

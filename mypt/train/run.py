@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mypt import bundle
 from mypt.data.source import RunData, describe, open_data, vocabulary_rows
-from mypt.errors import MyptError
+from mypt.errors import MyptError, Problem, UserError
 from mypt.runs.attach import RUN_DIR_VARIABLE, attach, finish
 from mypt.runs.directory import RunDirectory, stop_requested
 from mypt.runs.lock import ModelLock
@@ -31,6 +31,7 @@ def train(request: Request, workspace: Path, *, command: Sequence[str] = (), dry
     command = list(command) or sys.argv
     run = resolve(request, workspace)
     data = open_data(run)
+    _check_log(run)
     if dry_run:
         show_settings(run, data, console)
         return 0
@@ -88,6 +89,22 @@ def _recorded(directory: RunDirectory, console: Console, body: Callable[[], int]
         raise
     finally:
         finish(directory, code, reason)
+
+
+def _check_log(run: Resolved) -> None:
+    """Raises `UserError` where the log could not be written; creates nothing."""
+    path = run.log_path
+    there = next(place for place in (path, *path.parents) if place.exists())
+    reason = ""
+    if path.is_dir():
+        reason = "is a folder"
+    elif there != path and not there.is_dir():
+        reason = f"lies below {there.name}, which is no folder"
+    elif not os.access(there, os.W_OK):
+        reason = "cannot be written"
+    if reason:
+        remedy = "name a place that can be written"
+        raise UserError(Problem(reason, field="log_file", value=run.settings.log_file, remedy=remedy))
 
 
 def _moved_on(run: Resolved) -> bool:

@@ -90,6 +90,7 @@ class Session:
             "step": progress.iter,
             "training_config": {
                 **settings,
+                "vocab_size": self.model.config.vocab_size,
                 "warmup_iters": warmup_steps(run.settings),
                 "start_step": run.start_step,
                 "config_file": run.request.config_file,
@@ -102,6 +103,7 @@ class Session:
                 "started_at": progress.started_at,
                 "last_eval": progress.last_eval,
                 "phase": progress.phase,
+                "eval_sequences": progress.eval_sequences,
                 "train_loss": _finite(progress.train_loss),
                 "val_loss": _finite(progress.val_loss),
             },
@@ -126,14 +128,7 @@ class Session:
         try:
             log = LogWriter(self.run.log_path)
         except OSError as error:
-            raise UserError(
-                Problem(
-                    f"cannot be written: {error.strerror}",
-                    field="log_file",
-                    value=s.log_file,
-                    remedy="choose a place that can be written with --log_file",
-                )
-            ) from None
+            raise RunError(f"{s.log_file}: the log cannot be written: {error.strerror}") from error
         with log:
             reporter = RunReporter(log, console, s.max_iters, self._sampler())
             trainer = Trainer(
@@ -328,6 +323,8 @@ def build(run: Resolved, data: RunData, console: Console) -> Session:
     optimizer = adamw.build(
         model, learning_rate=run.settings.learning_rate, weight_decay=run.settings.weight_decay
     )
+    if short := checkpointing.check_space(run.workspace, checkpointing.needed_space(model)):
+        notices.append(short)
     progress = _resume(run, optimizer, notices) if run.checkpoint is not None else Progress()
     scaler = torch.amp.GradScaler(numerics.kind) if numerics.precision == "fp16" else None
     saved = run.checkpoint.training_state.get("grad_scaler") if run.checkpoint else None
@@ -351,8 +348,10 @@ def _resume(run: Resolved, optimizer: AdamW, notices: list[str]) -> Progress:
         if not isinstance(state, dict):
             raise UserError(Problem("holds no optimizer state", where=f"{info.name}/{bundle.OPTIMIZER}"))
         adamw.load_state(optimizer, state, weight_decay=run.settings.weight_decay)
-        # The original's closing checkpoint says one step less than the weights have behind them.
-        step = adamw.steps_done(state) or step
+        if "progress" not in info.training_state:
+            # The original's closing checkpoint says one step less than the weights have behind them. Ours say the
+            # truth, which an optimizer that started anew, or skipped fp16 overflows, does not know.
+            step = max(step, adamw.steps_done(state) or 0)
     state = info.training_state
     saved = state.get("progress") if isinstance(state.get("progress"), dict) else {}
     assert isinstance(saved, dict)
@@ -368,7 +367,19 @@ def _resume(run: Resolved, optimizer: AdamW, notices: list[str]) -> Progress:
         gold=GoldState.from_json(state.get("gold")),
         train_loss=saved.get("train_loss"),
         val_loss=saved.get("val_loss"),
+        eval_sequences=_eval_sequences(run, saved),
     )
+
+
+def _eval_sequences(run: Resolved, saved: dict[str, Any]) -> int:
+    """The number that the checkpoint evaluated on, unless `eval_iters` has been changed since; then 0: count anew."""
+    info = run.checkpoint
+    assert info is not None
+    before = info.training_config.get("eval_iters")
+    if before != run.settings.eval_iters:
+        return 0
+    kept = saved.get("eval_sequences") or before * info.config.get("batch_size", 0)
+    return kept if isinstance(kept, int) else 0
 
 
 def _from_base(
