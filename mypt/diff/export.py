@@ -1,0 +1,97 @@
+"""A comparison as Markdown, CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+from mypt.diff.rows import Row, by_group
+from mypt.diff.sides import Side
+from mypt.diff.values import Cell
+from mypt.text import printable
+
+Origin = Literal["file", "default", "missing"]
+
+
+def to_markdown(rows: Sequence[Row], sides: Sequence[Side]) -> str:
+    """A table for each group; rows that differ begin with ≠."""
+    head = ["", "setting", *(_markdown(side.name) for side in sides)]
+    lines: list[str] = []
+    for group, members in by_group(rows):
+        lines += [f"### {group}", "", _line(head), _line(["---"] * len(head))]
+        lines += [
+            _line(["≠" if row.differs else "", _markdown(row.name), *map(_markdown, row.texts)])
+            for row in members
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def to_csv(rows: Sequence[Row], sides: Sequence[Side]) -> str:
+    """group, setting, differs and a column a side. Missing is an empty field, null the word.
+
+    A text that a spreadsheet would take for a formula begins with an apostrophe.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["group", "setting", "differs", *(_harmless(side.name) for side in sides)])
+    for row in rows:
+        values = ["" if c.missing else c.text or _plain(c.value) for c in row.cells]
+        cells = [
+            v if isinstance(c.value, int | float) else _harmless(v)
+            for v, c in zip(values, row.cells, strict=True)
+        ]
+        writer.writerow([row.group, _harmless(row.name), "yes" if row.differs else "no", *cells])
+    return out.getvalue()
+
+
+def to_json(rows: Sequence[Row], sides: Sequence[Side]) -> str:
+    """`{"sides": [names], "rows": [{group, setting, differs, values: [{"value", "from"}]}]}`.
+
+    `from` is "file", "default" or "missing"; a number that is not finite is its name.
+    """
+    described = [
+        {
+            "group": row.group,
+            "setting": row.name,
+            "differs": row.differs,
+            "values": [_described(cell) for cell in row.cells],
+        }
+        for row in rows
+    ]
+    content = {"sides": [side.name for side in sides], "rows": described}
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _markdown(text: str) -> str:
+    text = printable(text, newline=False)
+    return "".join(f"\\{c}" if c in "\\|*_`[]<>#~" else c for c in text)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _harmless(text: str) -> str:
+    text = printable(text, newline=False)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, str | int | float) else json.dumps(value, ensure_ascii=False)
+
+
+def _described(cell: Cell) -> dict[str, Any]:
+    origin: Origin = "missing" if cell.missing else "default" if cell.default else "file"
+    value = None if cell.missing else cell.text or cell.value
+    if isinstance(value, float) and not math.isfinite(value):
+        value = str(value)
+    return {"value": value, "from": origin}
