@@ -29,19 +29,13 @@ from mypt.watch import marks as words
 from mypt.watch import pace
 from mypt.watch.axes import Axes
 from mypt.watch.column import Column
+from mypt.watch.ledger import EvalLine, Ledger
 from mypt.watch.marks import Mark, MarkKind, SampleText
 from mypt.watch.series import Series
 
-# Enough for every list that a person scrolls through; a log may hold a million evaluations.
-MOST_LINES = 2000
-_MOST_MARKS = 10_000
-_MOST_SAMPLES = 500
 _MOST_EVAL_SETS = 64
 # Steps are kept as doubles, which count exactly up to here.
 _LARGEST_STEP = 1 << 53
-# A repeated evaluation stands within so many lines of the one that it replaces.
-_LOOK_BACK = 20
-_ONCE_A_STEP = frozenset({"start", "resume", "eval", "gold", "blocked", "phase", "complete"})
 
 
 class Ended(NamedTuple):
@@ -59,31 +53,13 @@ class Ended(NamedTuple):
         return "complete" if self.kind == "complete" else f"stopped:{self.reason}:{self.message}"
 
 
-class EvalLine(NamedTuple):
-    """An evaluation in the list of lines, not yet put into words: few of a million are ever looked at."""
-
-    kind: MarkKind
-    step: int
-    tokens: float
-    time: float
-    event: Eval
-
-    def mark(self) -> Mark:
-        """The same in words."""
-        event = self.event
-        stamp = words.one_line(event.timestamp, 40)
-        return Mark("eval", self.step, self.tokens, self.time, stamp, event.val_loss, words.eval_words(event))
-
-
 class Fold:
     """Takes events in and holds what they amount to; `RunHistory` is the face that is read."""
 
     def __init__(self) -> None:
         self._series: dict[str, Series] = {}
-        self._marks: dict[str, list[Mark]] = {}
-        self._lines: list[Mark | EvalLine] = []
+        self._ledger = Ledger()
         self._names: dict[str, str] = {}
-        self._samples: list[SampleText] = []
         self._revision = 0
         self.reset()
 
@@ -111,9 +87,7 @@ class Fold:
         self.ended: Ended | None = None
         for series in self._series.values():
             series.rewind(0)
-        self._marks.clear()
-        self._lines = []
-        self._samples = []
+        self._ledger.clear()
         self._axes = Axes()
         self._first_phase = ""
         self._latest_phase = ""
@@ -183,9 +157,8 @@ class Fold:
                     self._latest_phase = words.one_line(event.new_phase, 80)
                     self._mark("phase", event.iter, event.timestamp, None, self._latest_phase)
             case GoldCheckpoint():
-                earlier = reversed(self._marks.get("gold", []))
-                before = next((m.value for m in earlier if m.step < event.iter), None)
-                text = words.gold_words(event, before)
+                before = self._ledger.last("gold", before=event.iter)
+                text = words.gold_words(event, before.value if before else None)
                 self._mark("gold", event.iter, event.timestamp, event.val_loss, text)
             case GoldBlocked():
                 self._mark(
@@ -251,7 +224,7 @@ class Fold:
             self._add("train_eval", (step, tokens, time, event.train_loss))
         for name, value in event.eval_sets.items():
             self._eval_set(name, step, tokens, time, value)
-        self._put(EvalLine("eval", step, tokens, time, event))
+        self._ledger.add_line(EvalLine("eval", step, tokens, time, event))
         if event.val_loss is not None:
             self._add("val", (step, tokens, time, event.val_loss))
             self._watch_nan("val", step, event.val_loss, event.timestamp)
@@ -272,12 +245,7 @@ class Fold:
         sample = SampleText(
             event.iter, words.long_text(event.prompt), words.long_text(event.text), self._stamp(event)
         )
-        recent = self._samples[-_LOOK_BACK:]
-        self._samples[-_LOOK_BACK:] = [
-            s for s in recent if (s.step, s.prompt) != (sample.step, sample.prompt)
-        ]
-        self._samples.append(sample)
-        _bound(self._samples, _MOST_SAMPLES)
+        self._ledger.add_sample(sample)
         self._line("sample", event.iter, event.timestamp, None, words.sample_words(event))
 
     def _complete(self, event: TrainingComplete) -> None:
@@ -320,13 +288,10 @@ class Fold:
         tokens, time = pace.position(self._columns, step, self._axes.tokens_per_step)
         for series in self._series.values():
             series.rewind(step + 1)
-        stepped: list[list[Any]] = [*self._marks.values(), self._lines, self._samples]
-        for items in stepped:
-            while items and items[-1].step > step:
-                items.pop()
+        self._ledger.rewind(step)
         self._nan_since = {name: since for name, since in self._nan_since.items() if since <= step}
-        phases = self._marks.get("phase")
-        self._latest_phase = phases[-1].text if phases else self._first_phase
+        phase = self._ledger.last("phase")
+        self._latest_phase = phase.text if phase else self._first_phase
         self._axes.resume(step, tokens, time)
 
     def _add(self, name: str, row: tuple[int, float, float, float]) -> None:
@@ -349,13 +314,9 @@ class Fold:
     def _mark(self, kind: MarkKind, step: int, timestamp: str, value: float | None, text: str) -> None:
         if not self._counts(step):
             return
-        marks = self._marks.setdefault(kind, [])
-        while marks and (marks[-1].step > step or (marks[-1].step == step and kind != "nan")):
-            marks.pop()
-        line = f"blocked {loss(value)}: {text}" if kind == "blocked" else text
-        mark = self._line(kind, step, timestamp, value, f"phase {text}" if kind == "phase" else line)
-        marks.append(mark._replace(text=text))
-        _bound(marks, _MOST_MARKS)
+        line = {"blocked": f"blocked {loss(value)}: {text}", "phase": f"phase {text}"}.get(kind, text)
+        mark = self._line(kind, step, timestamp, value, line)
+        self._ledger.add_mark(mark._replace(text=text))
 
     def _line(self, kind: MarkKind, step: int, timestamp: str, value: float | None, text: str) -> Mark:
         axes = self._axes
@@ -364,20 +325,8 @@ class Fold:
             self._flush()
             tokens, time = pace.position(self._columns, step, axes.tokens_per_step)
         mark = Mark(kind, step, tokens, time, words.one_line(timestamp, 40), value, text)
-        self._put(mark)
+        self._ledger.add_line(mark)
         return mark
-
-    def _put(self, line: Mark | EvalLine) -> None:
-        lines = self._lines
-        if line.kind in _ONCE_A_STEP:
-            for index in range(len(lines) - 1, max(-1, len(lines) - _LOOK_BACK), -1):
-                if lines[index].step < line.step:
-                    break
-                if lines[index].kind == line.kind and lines[index].step == line.step:
-                    del lines[index]
-                    break
-        lines.append(line)
-        _bound(lines, MOST_LINES)
 
     def _name(self, raw: str) -> str:
         """A name from the log, printable; the same few come with every evaluation."""
@@ -391,9 +340,3 @@ class Fold:
     @staticmethod
     def _stamp(event: TrainingStart | Sample | TrainingStopped | TrainingComplete) -> str:
         return words.one_line(event.timestamp, 40)
-
-
-def _bound(items: list[Any], most: int) -> None:
-    # Cut seldom, and then by half, since every cut moves all that stay.
-    if len(items) > 2 * most:
-        del items[:-most]

@@ -11,8 +11,9 @@ from typing import NamedTuple
 from mypt.watch import marks as words
 from mypt.watch import pace
 from mypt.watch.column import Column
-from mypt.watch.fold import MOST_LINES, Fold
-from mypt.watch.marks import Mark, MarkKind, SampleText
+from mypt.watch.fold import Fold
+from mypt.watch.ledger import MOST_LINES
+from mypt.watch.marks import Mark, SampleText
 from mypt.watch.series import sparkline
 
 
@@ -77,35 +78,32 @@ class RunHistory(Fold):
     @property
     def golds(self) -> tuple[Mark, ...]:
         """Accepted gold checkpoints."""
-        return self._of("gold")
+        return self._ledger.of("gold")
 
     @property
     def blocked(self) -> tuple[Mark, ...]:
         """Gold checkpoints refused by a guard; `text` is the reason."""
-        return self._of("blocked")
+        return self._ledger.of("blocked")
 
     @property
     def phases(self) -> tuple[Mark, ...]:
         """Where a curriculum went on; `text` is the new phase."""
-        return self._of("phase")
+        return self._ledger.of("phase")
 
     @property
     def resumes(self) -> tuple[Mark, ...]:
         """Where a process took over from a checkpoint."""
-        return self._of("resume")
+        return self._ledger.of("resume")
 
     @property
     def nans(self) -> tuple[Mark, ...]:
         """Where a loss stopped being a finite number."""
-        return self._of("nan")
-
-    def _of(self, kind: MarkKind) -> tuple[Mark, ...]:
-        return tuple(self._marks.get(kind, ()))
+        return self._ledger.of("nan")
 
     @property
     def samples(self) -> tuple[SampleText, ...]:
         """What the model wrote, oldest first, the latest few hundred."""
-        return tuple(self._samples)
+        return self._ledger.samples()
 
     @property
     def lines(self) -> tuple[Mark, ...]:
@@ -114,8 +112,7 @@ class RunHistory(Fold):
 
     def latest_lines(self, most: int) -> tuple[Mark, ...]:
         """The last `most` of `lines`, for a list that shows no more."""
-        lines = self._lines[-most:] if most > 0 else []
-        return tuple(line if isinstance(line, Mark) else line.mark() for line in lines)
+        return self._ledger.lines(most)
 
     @property
     def step(self) -> int:
@@ -181,8 +178,8 @@ class RunHistory(Fold):
         val = self._columns.get("val")
         if val is None:
             return None
-        phases = self.phases
-        since = val.at_or_after("step", phases[-1].step + 1) if phases else None
+        phase = self._ledger.last("phase")
+        since = val.at_or_after("step", phase.step + 1) if phase else None
         later = [p for p in val.points(since.place) if math.isfinite(p.y)] if since else []
         point = min(later, key=lambda p: p.y) if later else val.best()
         return Best(point.y, point.step) if point else None
@@ -190,11 +187,8 @@ class RunHistory(Fold):
     @property
     def gold(self) -> Best | None:
         """The gold checkpoint that stands."""
-        golds = self.golds
-        if not golds:
-            return None
-        value = golds[-1].value
-        return Best(math.nan if value is None else value, golds[-1].step)
+        mark = self._ledger.last("gold")
+        return mark and Best(math.nan if mark.value is None else mark.value, mark.step)
 
     @property
     def tokens_per_sec(self) -> float | None:
@@ -204,8 +198,8 @@ class RunHistory(Fold):
     @property
     def seconds_per_step(self) -> float | None:
         """The recent cost of a step with its share of the evaluations."""
-        resumes = self.resumes
-        since = resumes[-1].step if resumes else 0
+        resume = self._ledger.last("resume")
+        since = resume.step if resume else 0
         return pace.seconds_per_step(self._columns, since=since, eval_interval=self.whole("eval_interval"))
 
     @property

@@ -7,7 +7,6 @@ from typing import Literal, NamedTuple, TypeGuard
 
 from mypt.events import (
     Eval,
-    GoldBlocked,
     GoldCheckpoint,
     Sample,
     TrainingComplete,
@@ -85,11 +84,6 @@ def gold_words(event: GoldCheckpoint, before: float | None) -> str:
     """The new best, and the one before it where there was one."""
     best = event.prev_best if event.prev_best is not None else before
     return f"gold {loss(event.val_loss)}" + (f" (was {loss(best)})" if best is not None else "")
-
-
-def blocked_words(event: GoldBlocked) -> str:
-    """What was refused, and why."""
-    return f"blocked {loss(event.val_loss)}: {one_line(event.reason)}"
 
 
 def sample_words(event: Sample) -> str:
