@@ -19,13 +19,16 @@ from tui.actions import GLOBAL, Action, Actions, bindings
 from tui.live import Live
 from tui.prefs import Preferences
 
+# Absolute, so that a subclass in another folder finds them too.
+_HERE = Path(__file__).parent
+
 
 class MyptApp(App[None]):
     """The dashboard of one workspace."""
 
     TITLE = "MyPT"
     # The style sheet of the screen that everything begins with is not loaded by pushing it.
-    CSS_PATH = ["app.tcss", "screens/home/home.tcss"]  # noqa: RUF012
+    CSS_PATH = [_HERE / "app.tcss", _HERE / "screens" / "home" / "home.tcss"]  # noqa: RUF012
     COMMANDS: ClassVar = {Actions}
     BINDINGS: ClassVar[list[BindingType]] = bindings(GLOBAL)
     ENABLE_COMMAND_PALETTE = True

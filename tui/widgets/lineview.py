@@ -40,8 +40,11 @@ class LineView(ScrollView, can_focus=True):
     def show(self, lines: Sequence[Text]) -> None:
         """Show these lines. Whoever has scrolled away from the end keeps the place."""
         at_end = self.scroll_offset.y >= self.max_scroll_y - 1
+        longer = len(lines) != len(self._lines)
         self._lines = list(lines)
-        self.virtual_size = Size(self.size.width, len(self._lines))
+        if longer:
+            # Anything but this costs no new layout.
+            self.virtual_size = Size(self.size.width, len(self._lines))
         if self._follow and at_end:
             self.scroll_end(animate=False, immediate=True)
         elif self.scroll_offset.y > self.max_scroll_y:

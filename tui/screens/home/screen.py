@@ -222,12 +222,13 @@ class HomeScreen(Screen[None]):
             title.append(f" ─ {history.phase}")
         title.append(" ─ ")
         title.append(f"{words.SIGNS[run.state]} {run.state.value}", words.state_style(run.state, colours))
-        view.border_title = title.markup
+        if view.border_title != title.markup:
+            view.border_title = title.markup
         self.query_one(Facts).show(run)
-        lists = (run.key, history.revision, self.app.theme)
+        marks = history.latest_lines(300)
+        lists = (run.key, len(marks), marks[-1] if marks else None, self.app.theme)
         if lists != self._lists:
             self._lists = lists
-            marks = history.latest_lines(300)
             width = max((len(whole(mark.step)) for mark in marks), default=1)
             lines = [words.event_line(mark, colours, width) for mark in reversed(marks)]
             self.query_one("#event-lines", LineView).show(lines)

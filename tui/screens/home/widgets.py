@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
+from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
 from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
 from textual.widget import Widget
-from textual.widgets import OptionList
-from textual.widgets.option_list import Option
 
 from mypt.runs.state import RunState
 from mypt.watch.run import Run
 from tui.screens.home import words
 
 
-class RunList(OptionList):
-    """Every run in two lines. The highlighted one is the one in view."""
+class RunList(ScrollView, can_focus=True):
+    """Every run in two lines. The highlighted one is the one in view; only rows that look different are drawn."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "move(-1)", "Up", show=False, tooltip="The run above", id="runs.up"),
+        Binding("down", "move(1)", "Down", show=False, tooltip="The run below", id="runs.down"),
+        Binding("pageup", "move(-10)", "Page up", show=False, tooltip="Ten runs up", id="runs.page-up"),
+        Binding(
+            "pagedown", "move(10)", "Page down", show=False, tooltip="Ten runs down", id="runs.page-down"
+        ),
+        Binding("home", "move(-1000000)", "First", show=False, tooltip="The first run", id="runs.first"),
+        Binding("end", "move(1000000)", "Last", show=False, tooltip="The last run", id="runs.last"),
+    ]
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"runs--chosen"}
+    _HEIGHT = 2
 
     class Chosen(Message):
         """Another run is to be looked at."""
@@ -27,48 +45,89 @@ class RunList(OptionList):
             self.key = key
 
     def __init__(self) -> None:
-        super().__init__(markup=False)
+        super().__init__()
+        self._runs: list[Run] = []
         self._keys: list[str] = []
-        self._shown: dict[str, object] = {}
+        self._looks: list[object] = []
+        self._chosen: int | None = None
 
     def show(self, runs: Sequence[Run], selected: str | None) -> None:
-        """Show these runs; rows that look as before are not touched, and the selection stays."""
-        width = max(self.scrollable_content_region.width - 2, 20)
+        """Show these runs; the selection stays in view when it moves."""
         keys = [run.key for run in runs]
-        colours = self.app.theme_variables
+        looks = [self._look(run) for run in runs]
+        chosen = keys.index(selected) if selected in keys else None
         if keys != self._keys:
-            self._keys = keys
-            self._shown = {}
-            with self.prevent(OptionList.OptionHighlighted):
-                self.clear_options()
-                self.add_options(Option(words.run_row(run, width, colours)) for run in runs)
-        for index, run in enumerate(runs):
-            look = (
-                width,
-                run.history.revision,
-                run.state,
-                run.label,
-                run.sentence,
-                self.app.theme,
-                _minute(run),
-            )
-            if self._shown.get(run.key) != look:
-                self._shown[run.key] = look
-                self.replace_option_prompt_at_index(index, words.run_row(run, width, colours))
-        if selected in keys and self.highlighted != keys.index(selected):
-            with self.prevent(OptionList.OptionHighlighted):
-                self.highlighted = keys.index(selected)
+            self._runs, self._keys, self._looks = list(runs), keys, looks
+            self.virtual_size = Size(self.scrollable_content_region.width, self._HEIGHT * len(keys))
+            self.refresh()
+        else:
+            for index, (before, now) in enumerate(zip(self._looks, looks, strict=True)):
+                if before != now:
+                    self._refresh_row(index)
+            self._looks = looks
+        if chosen != self._chosen:
+            for place in (self._chosen, chosen):
+                if place is not None:
+                    self._refresh_row(place)
+            self._chosen = chosen
+            if chosen is not None:
+                row = Region(0, self._HEIGHT * chosen, 1, self._HEIGHT)
+                self.scroll_to_region(row, animate=False, force=True, immediate=True)
 
-    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        """Moving along the list looks at each run."""
-        event.stop()
-        if event.option_index < len(self._keys):
-            self.post_message(self.Chosen(self._keys[event.option_index]))
+    def _look(self, run: Run) -> object:
+        """Everything that a row depends on, in one value."""
+        history = run.history
+        val = history.latest("val")
+        shown = val if val is not None else history.latest("train")
+        return (
+            self.app.theme,
+            run.state,
+            run.label,
+            run.sentence,
+            words.percent(history.progress),
+            repr(shown),
+            history.gold,
+            _countdown(run),
+        )
+
+    def _refresh_row(self, index: int) -> None:
+        top = self._HEIGHT * index - self.scroll_offset.y
+        if -self._HEIGHT < top < self.size.height:
+            self.refresh(Region(0, max(top, 0), self.size.width, self._HEIGHT))
+
+    def render_line(self, y: int) -> Strip:
+        """One of the two lines of a row."""
+        width, row = self.size.width, y + self.scroll_offset.y
+        index, line = divmod(row, self._HEIGHT)
+        chosen = index == self._chosen
+        style = self.get_component_rich_style("runs--chosen") if chosen else self.rich_style
+        if index >= len(self._runs):
+            return Strip.blank(width, style)
+        text = words.run_row(self._runs[index], width - 2, self.app.theme_variables).split("\n")[line]
+        segments = [s for s in text.render(self.app.console) if s.text != "\n"]
+        strip = Strip([Segment(" "), *segments]).adjust_cell_length(width)
+        return strip.apply_style(style) if chosen else Strip(Segment.apply_style(strip, style))
+
+    def on_click(self, event: events.Click) -> None:
+        """A click looks at a run."""
+        self._choose((event.y + self.scroll_offset.y) // self._HEIGHT)
+
+    def action_move(self, by: int) -> None:
+        """Look at the run so many rows further."""
+        if self._keys:
+            at = 0 if self._chosen is None else self._chosen + by
+            self._choose(min(max(at, 0), len(self._keys) - 1))
+
+    def _choose(self, index: int) -> None:
+        if 0 <= index < len(self._keys) and index != self._chosen:
+            self.post_message(self.Chosen(self._keys[index]))
 
 
-def _minute(run: Run) -> int:
+def _countdown(run: Run) -> str:
     # The time left counts down by itself; a new look every few seconds is plenty.
-    return int((run.eta_s or 0) // 5) if run.state is RunState.RUNNING else 0
+    if run.state is not RunState.RUNNING or run.eta_s is None:
+        return ""
+    return str(int(run.eta_s // 5))
 
 
 class RunStrip(Widget):

@@ -1,0 +1,1 @@
+"""What is measured: `python -m benchmarks [NAME …]`. Ratios come from runs in turn; figures are medians."""
