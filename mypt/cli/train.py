@@ -55,8 +55,14 @@ def _add_setting(section: argparse._ArgumentGroup, name: str) -> None:
 
 def run(options: argparse.Namespace, workspace: Path) -> int:
     """Train as the flags ask."""
+    command = ["mypt", *sys.argv[1:]]
+    return train(request_of(options), workspace, command=command, dry_run=options.dry_run)
+
+
+def request_of(options: argparse.Namespace) -> Request:
+    """What the flags ask for; settings that were not given are not named."""
     values = vars(options)
-    request = Request(
+    return Request(
         model_name=options.model_name or "",
         config_file=options.config_file,
         init_from_model=options.init_from_model,
@@ -64,4 +70,3 @@ def run(options: argparse.Namespace, workspace: Path) -> int:
         reset_optimizer=options.reset_optimizer,
         given={name: value for name, value in values.items() if name not in _NOT_SETTINGS},
     )
-    return train(request, workspace, command=["mypt", *sys.argv[1:]], dry_run=options.dry_run)

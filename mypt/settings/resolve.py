@@ -131,7 +131,9 @@ def as_text(value: Any) -> str:
     if isinstance(value, dict):
         import json
 
-        simple = all(isinstance(v, str) and not set(v) & set(",={") for v in value.values())
+        simple = all(
+            isinstance(v, str) and v == v.strip() and not set(v) & set(",={") for v in value.values()
+        )
         return ",".join(f"{k}={v}" for k, v in value.items()) if value and simple else json.dumps(value)
     if hasattr(value, "model_dump_json"):
         return str(value.model_dump_json())
