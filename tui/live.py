@@ -7,8 +7,11 @@ round with all that is new. Nothing else in the dashboard reads logs.
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from textual.message import Message
@@ -16,11 +19,14 @@ from textual.message import Message
 from mypt.bundle import BundleInfo
 from mypt.text import printable
 from mypt.watch.checkpoints import Model, lineage
-from mypt.watch.inventory import Changes, Workspace
+from mypt.watch.inventory import Changes, StateChange, Workspace
 
 # An event must be on the screen within half a second also where no hints come (network disks).
 _HEARTBEAT_S = 0.4
-_SLICE_S = 0.02
+# Short slices and pauses between them: while a long log loads, the screen still gets most of the time.
+_SLICE_S = 0.004
+_PAUSE_S = 0.006
+_PICTURE_S = 0.3
 _BUNDLES_EVERY_S = 2.0
 _CONSOLE_TAIL = 64 * 1024
 
@@ -71,22 +77,25 @@ class Live:
         self._wake.set()
 
     def _look(self) -> None:
-        first, bundles_in = True, 0.0
+        # Reading shares one interpreter with the screen, which must get its turn within a millisecond, not five.
+        sys.setswitchinterval(0.001)
+        pending = _Pending()
+        first, bundles_at, posted_at = True, 0.0, 0.0
         while not self._stop.is_set():
-            changes = self.workspace.poll(_SLICE_S)
-            bundles = False
-            bundles_in -= _HEARTBEAT_S
-            if bundles_in <= 0 or changes.added or first:
-                bundles_in = _BUNDLES_EVERY_S
+            pending.add(self.workspace.poll(_SLICE_S))
+            moment = time.monotonic()
+            if moment >= bundles_at or pending.added:
+                bundles_at = moment + _BUNDLES_EVERY_S
                 found = self.workspace.bundles()
                 if found != self.bundles:
-                    self.bundles, self.models, bundles = found, lineage(found), True
-            console = self.console.read(self.workspace)
-            if changes.any or bundles or console or (first and not changes.more):
-                self._post(self.Changed(changes, console=console, bundles=bundles, first=first))
-                first = False
-            # While there is a backlog the screen still gets most of the time.
-            self._wake.wait(0.01 if changes.more else _HEARTBEAT_S)
+                    self.bundles, self.models, pending.bundles = found, lineage(found), True
+            pending.console |= self.console.read(self.workspace)
+            # A long log comes in hundreds of slices, and a person sees a few pictures a second.
+            due = not pending.more or first or moment - posted_at >= _PICTURE_S
+            if due and (pending.any or first):
+                self._post(pending.message(first=first))
+                pending, first, posted_at = _Pending(more=pending.more), False, moment
+            self._wake.wait(_PAUSE_S if pending.more else _HEARTBEAT_S)
             self._wake.clear()
 
     def _listen(self) -> None:
@@ -118,6 +127,34 @@ class Live:
                         now = [p for p in (path / "logs", path / ".mypt" / "runs") if p.is_dir()]
                         if now != folders:
                             break
+
+
+@dataclass
+class _Pending:
+    """What was found since the last message."""
+
+    added: dict[str, None] = field(default_factory=dict)
+    removed: dict[str, None] = field(default_factory=dict)
+    updated: dict[str, None] = field(default_factory=dict)
+    states: list[StateChange] = field(default_factory=list)
+    more: bool = False
+    bundles: bool = False
+    console: bool = False
+
+    def add(self, changes: Changes) -> None:
+        self.added.update(dict.fromkeys(changes.added))
+        self.removed.update(dict.fromkeys(changes.removed))
+        self.updated.update(dict.fromkeys(changes.updated))
+        self.states += changes.states
+        self.more = changes.more
+
+    @property
+    def any(self) -> bool:
+        return bool(self.added or self.removed or self.updated or self.states or self.bundles or self.console)
+
+    def message(self, *, first: bool) -> Live.Changed:
+        changes = Changes(list(self.added), list(self.removed), list(self.updated), self.states, self.more)
+        return Live.Changed(changes, console=self.console, bundles=self.bundles, first=first)
 
 
 class ConsoleTail:
