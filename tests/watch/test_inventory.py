@@ -103,6 +103,14 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
     child.stdin.close()
 
 
+def test_watching_needs_none_of_the_heavy_libraries() -> None:
+    code = "import sys, mypt.watch.inventory; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "mypt" in loaded and not {"torch", "numpy", "pydantic", "textual"} & set(loaded)
+
+
 def test_an_empty_workspace_is_no_trouble(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "nowhere")
     assert workspace.poll() == Changes([], [], [], [], False)
