@@ -1,0 +1,182 @@
+"""The review: what would run, where each value comes from, what it needs, and the command that does the same."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import Button, Static
+
+from mypt.text import count, printable, size, whole
+from tui.screens.launch.form import shown_source, shown_value
+from tui.screens.launch.look import Review, in_list
+
+
+class ReviewPane(Vertical):
+    """Shows a `Review`; the buttons start what it shows."""
+
+    def __init__(self) -> None:
+        super().__init__(id="review", classes="pane step")
+        self.border_title = "4 Review"
+        self.all_values = False
+        self.review: Review | None = None
+        self._body = Static("reading …", id="review-body", markup=False)
+        self._state = Static("", id="review-state", markup=False)
+
+    def compose(self) -> ComposeResult:
+        """The picture scrolls, the buttons stay."""
+        with VerticalScroll(id="review-scroll", can_focus=True):
+            yield self._body
+        yield self._state
+        with Horizontal(id="buttons"):
+            yield Button("Start ^s", id="start", variant="primary", compact=True)
+            yield Button("Queue F6", id="queue", compact=True)
+
+    def on_resize(self) -> None:
+        """Another width, other columns."""
+        if self.review is not None:
+            self.call_after_refresh(self._draw)
+
+    def _draw(self) -> None:
+        if self.review is not None:
+            self._body.update(self._picture(self.review))
+
+    def show(self, review: Review) -> None:
+        """Show this one from now on."""
+        self.review = review
+        self._draw()
+        number = len(review.problems)
+        if number:
+            what = "problem keeps" if number == 1 else "problems keep"
+            self.say(f"✗ {number} {what} it from starting", "error")
+        elif review.busy:
+            self.say("being trained now: queue it", "warning")
+        elif review.memory and review.room and review.memory.total > review.room.free:
+            self.say("! more memory than is free", "warning")
+        elif review.data is None:
+            self.say("looking at the data …")
+        else:
+            self.say("✓ ready" if not review.data.later else "✓ ready, as far as looked at", "success")
+        self.query_one("#start", Button).disabled = not review.ready or bool(review.busy)
+        self.query_one("#queue", Button).disabled = not review.ready
+
+    def busy(self, text: str) -> None:
+        """Something is under way that a second press would only repeat."""
+        self.say(text, "accent")
+        for button in self.query(Button):
+            button.disabled = True
+
+    def rest(self) -> None:
+        """It is over."""
+        for button in self.query(Button):
+            button.disabled = False
+
+    def say(self, text: str, colour: str = "") -> None:
+        """The line above the buttons."""
+        self._state.update(Text(text, self._ink(colour)))
+
+    def toggle_all(self) -> bool:
+        """Every value, or those that are not defaults; returns which."""
+        self.all_values = not self.all_values
+        if self.review:
+            self.show(self.review)
+        return self.all_values
+
+    def _ink(self, name: str) -> str:
+        return self.app.theme_variables.get(name, "") if name else ""
+
+    def _picture(self, review: Review) -> RenderableType:
+        parts: list[RenderableType] = []
+        parts += [self._marked("✗", in_list(p), "error") for p in review.problems]
+        if review.busy:
+            parts.append(self._marked("!", review.busy, "warning"))
+        parts += [self._marked("!", printable(n, newline=False), "warning") for n in review.notices]
+        if parts:
+            parts.append(Text(""))
+        if review.resolved is not None:
+            parts += [self._facts(review), Text("")]
+        if review.values is not None:
+            parts += [self._values(review), self._rest(review), Text("")]
+        if review.command:
+            head = Text("the same in a shell", "bold")
+            head.append("  ^y copies it", "dim not bold")
+            parts += [
+                head,
+                Text(printable(review.command, newline=False), self._ink("secondary"), overflow="fold"),
+            ]
+        return Group(*parts)
+
+    def _marked(self, mark: str, text: str, colour: str) -> Table:
+        table = Table.grid(padding=(0, 1, 0, 0))
+        table.add_column(width=1)
+        table.add_column(overflow="fold")
+        table.add_row(Text(mark, self._ink(colour)), Text(text, self._ink(colour)))
+        return table
+
+    def _facts(self, review: Review) -> Table:
+        run = review.resolved
+        assert run is not None
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(no_wrap=True, style=self._ink("secondary"))
+        table.add_column(overflow="fold")
+        name = Text(printable(review.draft.model_name, newline=False), "bold")
+        name.append(f"  {review.name_note}", "not bold")
+        table.add_row("model", name)
+        exact = "" if review.parameters < 1000 else f"  ({whole(review.parameters)})"
+        table.add_row("parameters", Text(count(review.parameters)).append(exact, "dim"))
+        s = run.settings
+        steps = s.max_iters - run.start_step
+        table.add_row("tokens a step", whole(review.tokens_per_step))
+        after = f" from step {whole(run.start_step)}" if run.start_step else ""
+        table.add_row(
+            "updates", f"{whole(max(steps, 0))}{after}, {count(steps * review.tokens_per_step)} tokens"
+        )
+        table.add_row("memory", self._memory(review))
+        table.add_row("data", self._data(review))
+        table.add_row("log", Text(printable(s.log_file or "", newline=False)))
+        return table
+
+    def _memory(self, review: Review) -> Text:
+        if review.memory is None or review.room is None:
+            return Text("–")
+        fits = review.memory.total <= review.room.free
+        text = Text(f"about {size(review.memory.total)}", "" if fits else self._ink("error"))
+        text.append(f" of {size(review.room.free)} free ({review.room.name})")
+        return text
+
+    def _data(self, review: Review) -> Text:
+        facts = review.data
+        if facts is None:
+            return Text("…", "dim")
+        if facts.problems:
+            return Text("see above", self._ink("error"))
+        return Text("\n".join(facts.lines) or facts.later)
+
+    def _rest(self, review: Review) -> Text:
+        number = sum(e.source.kind == "default" for e in (review.values or {}).values())
+        return Text("^r hides the defaults" if self.all_values else f"{number} more by default: ^r", "dim")
+
+    def _values(self, review: Review) -> Table:
+        table = Table.grid(padding=(0, 2, 0, 0))
+        # Names are whole, sources nearly; a long value takes several lines.
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold", min_width=8, max_width=max(self._body.size.width - 40, 10))
+        table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(self._body.size.width // 2 - 2, 18))
+        values = list((review.values or {}).values())
+        said = [e for e in values if e.source.kind != "default"]
+        silent = [e for e in values if e.source.kind == "default"]
+        # What a person just said is what they look for first.
+        said.sort(key=lambda e: e.source.kind != "form")
+        table.add_row(*(Text(word, "bold") for word in ("setting", "value", "from")))
+        for effective in (*said, *(silent if self.all_values else ())):
+            own = effective.source.kind == "form"
+            colour = self._ink("accent") if own else "dim" if effective.source.kind == "default" else ""
+            value = shown_value(effective.value)
+            rows = review.data.rows if review.data else None
+            source = shown_source(effective)
+            if effective.name == "vocab_size" and rows not in (None, effective.value):
+                value, source = str(rows), "the text's characters"
+            table.add_row(*(Text(word, colour) for word in (effective.name, value, source)))
+        return table
