@@ -80,7 +80,7 @@ class BundleTree(ScrollView, can_focus=True):
         if (rows, numbers, marked) == (self._rows, self._numbers, self._marked):
             return
         self._rows, self._numbers, self._marked = rows, dict(numbers), frozenset(marked)
-        self.virtual_size = Size(self.size.width, len(rows) + _HEADER)
+        self.virtual_size = Size(0, len(rows) + _HEADER)
         key = before.key if before else None
         self._at = next(
             (i for i, row in enumerate(rows) if row.key == key), min(place, max(len(rows) - 1, 0))
@@ -122,7 +122,7 @@ class BundleTree(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         """The chosen line stays in view."""
-        self.virtual_size = Size(self.size.width, len(self._rows) + _HEADER)
+        self.virtual_size = Size(0, len(self._rows) + _HEADER)
         self._keep_in_view()
 
     def _go(self, place: int) -> None:
@@ -144,7 +144,7 @@ class BundleTree(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """The heading, or a line in view."""
-        width = self.size.width
+        width = self.scrollable_content_region.width
         base = self.rich_style
         columns = self._columns(width)
         if y < _HEADER:

@@ -1,0 +1,272 @@
+"""Settings down, checkpoints across: the names of both stay in sight while one scrolls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, NamedTuple
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.color import Color
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from mypt.diff import Row, by_group, same
+from mypt.text import printable
+from tui.widgets.lines import fit
+
+_HEADER = 1
+_GUTTER = 2
+_GAP = 2
+_NARROWEST, _WIDEST = 14, 44
+_WIDEST_NAME = 34
+
+
+class Head(NamedTuple):
+    """The head of a column: a checkpoint's name, the colour of its curve, and whether it can be read."""
+
+    name: str
+    colour: str = ""
+    broken: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the table: a heading, or a setting with its texts."""
+
+    heading: str = ""
+    row: Row | None = None
+    texts: tuple[str, ...] = ()
+    differs: tuple[bool, ...] = field(default=())
+
+
+def table_lines(rows: Sequence[Row], *, only_differences: bool) -> list[Line]:
+    """The lines to show: headings for the groups that have rows."""
+    lines: list[Line] = []
+    for group, members in by_group(row for row in rows if row.differs or not only_differences):
+        lines.append(Line(heading=group))
+        for row in members:
+            differs = tuple(not same(row.cells[0].value, cell.value) for cell in row.cells)
+            lines.append(Line(row=row, texts=row.texts, differs=differs))
+    return lines
+
+
+def column_widths(natural: Sequence[int], room: int) -> list[int]:
+    """Widths for columns that would like `natural`: as wished where they fit, else the widest give way, to a point."""
+    wished = [min(max(width, _NARROWEST), _WIDEST) for width in natural]
+    for limit in range(_WIDEST, _NARROWEST, -1):
+        widths = [min(width, limit) for width in wished]
+        if sum(widths) <= room:
+            return widths
+    return [_NARROWEST] * len(wished)
+
+
+class CompareTable(ScrollView, can_focus=True):
+    """Draws the lines in view. The chosen line can be opened, since long values are cut."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"compare--{name}"
+        for name in ("head", "group", "name", "same", "differs", "missing", "sign", "cursor", "trouble")
+    }
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", False, id="compare-table.up", tooltip="The setting above"),
+        Binding("down,j", "move(1)", "Down", False, id="compare-table.down", tooltip="The setting below"),
+        Binding("left,h", "side(-1)", "Left", False, id="compare-table.left", tooltip="Checkpoints left"),
+        Binding("right,l", "side(1)", "Right", False, id="compare-table.right", tooltip="Checkpoints right"),
+        Binding("pageup", "page(-1)", "Page up", False, id="compare-table.page-up", tooltip="A page up"),
+        Binding(
+            "pagedown", "page(1)", "Page down", False, id="compare-table.page-down", tooltip="A page down"
+        ),
+        Binding("home", "edge(-1)", "First", False, id="compare-table.first", tooltip="The first setting"),
+        Binding("end", "edge(1)", "Last", False, id="compare-table.last", tooltip="The last setting"),
+    ]
+
+    @dataclass
+    class Opened(Message):
+        """A setting was clicked twice."""
+
+        row: Row
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._heads: Sequence[Head] = ()
+        self._lines: Sequence[Line] = ()
+        self._at = 0
+        self._name_width = 0
+        self._widths: list[int] = []
+
+    @property
+    def lines(self) -> Sequence[Line]:
+        """What is shown."""
+        return self._lines
+
+    @property
+    def row(self) -> Row | None:
+        """The chosen setting."""
+        return self._lines[self._at].row if self._at < len(self._lines) else None
+
+    def show(self, heads: Sequence[Head], lines: Sequence[Line]) -> None:
+        """Show these. The chosen setting stays chosen where it is still there."""
+        before = self.row
+        self._heads, self._lines = heads, lines
+        wanted = (before.group, before.name) if before else None
+        self._at = next(
+            (i for i, line in enumerate(lines) if line.row and (line.row.group, line.row.name) == wanted),
+            min(self._at, max(len(lines) - 1, 0)),
+        )
+        if self.row is None:
+            self._at = next((i for i, line in enumerate(lines) if line.row), 0)
+        self._lay_out()
+        self._keep_in_view()
+        self.refresh()
+
+    def action_move(self, by: int) -> None:
+        """Up or down, over headings."""
+        place = self._at + by
+        while 0 <= place < len(self._lines) and self._lines[place].row is None:
+            place += 1 if by > 0 else -1
+        if 0 <= place < len(self._lines):
+            self._go(place)
+        elif by < 0:
+            # The heading above the first setting would stay out of sight for ever.
+            self.scroll_to(y=0, animate=False, immediate=True)
+
+    def action_page(self, way: int) -> None:
+        """A page up or down."""
+        page = max(self.size.height - _HEADER - 1, 1)
+        self._go(min(max(self._at + way * page, 0), max(len(self._lines) - 1, 0)))
+
+    def action_edge(self, way: int) -> None:
+        """To the first or the last setting."""
+        self._go(0 if way < 0 else len(self._lines) - 1)
+        if way < 0:
+            self.scroll_to(y=0, animate=False, immediate=True)
+
+    def action_side(self, way: int) -> None:
+        """To the next checkpoint that is not in sight."""
+        starts = [0]
+        for width in self._widths:
+            starts.append(starts[-1] + width)
+        now = self.scroll_offset.x
+        later = [x for x in starts if x > now] if way > 0 else [x for x in reversed(starts) if x < now]
+        if later:
+            self.scroll_to(x=later[0], animate=False, immediate=True)
+
+    def on_click(self, event: events.Click) -> None:
+        """Choose what was clicked; twice opens it."""
+        row = int(event.y) - self.gutter.top - _HEADER
+        place = row + self.scroll_offset.y
+        if row >= 0 and place < len(self._lines) and self._lines[place].row is not None:
+            self._go(place)
+            if event.chain == 2 and self.row is not None:
+                self.post_message(self.Opened(self.row))
+
+    def on_resize(self) -> None:
+        """Other widths for another room."""
+        self._lay_out()
+        self._keep_in_view()
+
+    def _go(self, place: int) -> None:
+        while 0 <= place < len(self._lines) and self._lines[place].row is None:
+            place += 1
+        if 0 <= place < len(self._lines) and place != self._at:
+            self._at = place
+            self._keep_in_view()
+            self.refresh()
+
+    def _keep_in_view(self) -> None:
+        page = max(self.size.height - _HEADER - (1 if self.show_horizontal_scrollbar else 0), 1)
+        top = self.scroll_offset.y
+        # With the heading of its group, where that is the line before.
+        above = self._at - 1 if self._at and self._lines[self._at - 1].row is None else self._at
+        wanted = min(max(top, self._at - page + 1), above)
+        if wanted != top:
+            self.scroll_to(y=wanted, animate=False, immediate=True)
+
+    def _lay_out(self) -> None:
+        # Known before the scroll bar is: it comes with the lines that do not fit.
+        width = self.size.width - (1 if len(self._lines) + _HEADER > self.size.height else 0)
+        longest = max((cell_len(_plain(line.row.name)) for line in self._lines if line.row), default=8)
+        self._name_width = min(longest + _GUTTER + _GAP, _WIDEST_NAME, max(width * 2 // 5, 12))
+        natural = [
+            max(
+                [
+                    cell_len(_plain(head.name)) + 2,
+                    *(cell_len(line.texts[i]) for line in self._lines if line.row),
+                ]
+            )
+            + _GAP
+            for i, head in enumerate(self._heads)
+        ]
+        self._widths = column_widths(natural, width - self._name_width)
+        self.virtual_size = Size(self._name_width + sum(self._widths), len(self._lines) + _HEADER)
+
+    # ── drawing ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def render_line(self, y: int) -> Strip:
+        """The names of the checkpoints, or a line in view."""
+        width = self.scrollable_content_region.width
+        base = self.rich_style
+        if y < _HEADER:
+            return self._assemble([("", self._ink("head"))], self._head_cells(), base, width)
+        place = y - _HEADER + self.scroll_offset.y
+        if place >= len(self._lines):
+            return Strip.blank(width, base)
+        line = self._lines[place]
+        if line.row is None:
+            return Strip([Segment(fit(line.heading, width), base + self._ink("group"))])
+        if place == self._at:
+            base += self.get_component_rich_style("compare--cursor", partial=True)
+        sign = "≠ " if line.row.differs else "  "
+        name = fit(_plain(line.row.name), self._name_width - _GUTTER - _GAP) + " " * _GAP
+        left = [(sign, self._ink("sign")), (name, self._ink("name" if line.row.differs else "same"))]
+        cells = [
+            [(fit(text, wide - _GAP) + " " * _GAP, self._cell_ink(line, number))]
+            for number, (text, wide) in enumerate(zip(line.texts, self._widths, strict=True))
+        ]
+        return self._assemble(left, [part for cell in cells for part in cell], base, width)
+
+    def _assemble(
+        self, left: list[tuple[str, Style]], right: list[tuple[str, Style]], base: Style, width: int
+    ) -> Strip:
+        fixed = Strip([Segment(text, base + style) for text, style in left])
+        fixed = fixed.adjust_cell_length(self._name_width, base)
+        sides = Strip([Segment(text, base + style) for text, style in right])
+        start, room = self.scroll_offset.x, max(width - self._name_width, 0)
+        sides = sides.crop(start, start + room).adjust_cell_length(room, base)
+        return Strip.join([fixed, sides]).crop(0, width)
+
+    def _head_cells(self) -> list[tuple[str, Style]]:
+        parts: list[tuple[str, Style]] = []
+        for head, wide in zip(self._heads, self._widths, strict=True):
+            sign = ("✗ ", self._ink("trouble")) if head.broken else ("━ ", self._colour(head.colour))
+            if not head.broken and not head.colour:
+                sign = ("  ", Style())
+            parts += [sign, (fit(_plain(head.name), wide - 2 - _GAP) + " " * _GAP, self._ink("head"))]
+        return parts
+
+    def _cell_ink(self, line: Line, number: int) -> Style:
+        assert line.row is not None
+        if line.differs[number]:
+            return self._ink("differs")
+        if line.row.cells[number].missing:
+            return self._ink("missing")
+        return self._ink("name" if line.row.differs else "same")
+
+    def _ink(self, name: str) -> Style:
+        style = self.get_component_rich_style(f"compare--{name}", partial=True)
+        # The ground is the line's own.
+        return Style(color=style.color, bold=style.bold, italic=style.italic)
+
+    def _colour(self, name: str) -> Style:
+        return Style(color=Color.parse(name).rich_color) if name else Style()
+
+
+def _plain(text: str) -> str:
+    return printable(text, newline=False)
