@@ -7,6 +7,10 @@ from typing import Any
 from mypt.errors import Problem
 
 
+# `eval_sets` and `eval_duration_s` are fields of the log that hold no loss.
+_TAKEN = ("sets", "duration_s")
+
+
 def cross_checks(values: dict[str, Any], *, where: str = "") -> list[Problem]:
     """What is wrong between settings, each of which is right by itself. Absent settings are not judged."""
     found: list[Problem] = []
@@ -29,7 +33,7 @@ def cross_checks(values: dict[str, Any], *, where: str = "") -> list[Problem]:
     if curriculum is not None:
         found += _curriculum_problems(curriculum.phases, where)
     for name in values.get("eval_sets") or {}:
-        if not name.replace("_", "").replace("-", "").isalnum() or name == "duration_s":
+        if not name.replace("_", "").replace("-", "").isalnum() or name in _TAKEN:
             add("eval_sets", f"{name!r} cannot be the name of a loss", "use letters, digits and _")
     if values.get("precision") == "fp16" and values.get("device") == "cpu":
         add("precision", "fp16 needs a GPU", "use bf16 or fp32 on a CPU")
