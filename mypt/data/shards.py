@@ -47,9 +47,7 @@ def read_folder(
                 remedy="name a folder with train/ and val/",
             )
         )
-    metadata: dict[str, Any] = {}
-    if (path / METADATA).is_file():
-        metadata = read_json_object(path / METADATA)
+    metadata = _metadata(path, shown)
     if str(metadata.get("schema", "")).startswith("episode") or (path / "train" / "episodes.idx").is_file():
         raise UserError(
             Problem(
@@ -88,6 +86,21 @@ def read_folder(
     raise_for(problems)
     fingerprint = _fingerprint(path, [f for name in splits for f in _files_of(path, name)])
     return Folder(path, splits.get("train"), splits["val"], fingerprint)
+
+
+def _metadata(path: Path, shown: str) -> dict[str, Any]:
+    if not (path / METADATA).is_file():
+        return {}
+    where = f"{shown}/{METADATA}"
+    try:
+        metadata = read_json_object(path / METADATA)
+    except UserError as error:
+        raise UserError(*(Problem(p.message, where=where) for p in error.problems)) from None
+    named = metadata.get("dtype")
+    if named is not None and (not isinstance(named, str) or named not in _DTYPES):
+        message = f"is not a type of token; known: {', '.join(_DTYPES)}"
+        raise UserError(Problem(message, where=where, field="dtype", value=named))
+    return metadata
 
 
 def _files_of(path: Path, split: str) -> list[Path]:
@@ -131,15 +144,6 @@ def _layout(file: Path, label: str, metadata: dict[str, Any]) -> tuple[np.dtype[
             return dtype, _LLM_C_HEADER
     named = metadata.get("dtype")
     if named is not None:
-        if named not in _DTYPES:
-            raise UserError(
-                Problem(
-                    f"is not a type of token; known: {', '.join(_DTYPES)}",
-                    where=f"{label.partition('/')[0]}/{METADATA}",
-                    field="dtype",
-                    value=named,
-                )
-            )
         return np.dtype(_DTYPES[named]).newbyteorder("<"), 0
     # Without a word in the metadata: a lone train.bin is nanoGPT's, a shard in a folder the original MyPT's.
     return np.dtype("<u2" if file.name in ("train.bin", "val.bin") else "<u4"), 0
