@@ -112,12 +112,22 @@ _DEFAULTS: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One setting of all sides, in their order. `differs` where not all values are the same."""
+    """One setting of all sides, in their order."""
 
     group: str
     name: str
     cells: tuple[Cell, ...]
-    differs: bool
+
+    @property
+    def unlike_first(self) -> tuple[bool, ...]:
+        """For each side, whether its value is another than that of the first one of which anything is known."""
+        read = [cell for cell in self.cells if not cell.unread]
+        return tuple(not cell.unread and not same(read[0].value, cell.value) for cell in self.cells)
+
+    @property
+    def differs(self) -> bool:
+        """Whether not all values are the same."""
+        return any(self.unlike_first)
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -159,12 +169,15 @@ def compare(sides: Sequence[Side]) -> list[Row]:
         trained[number] |= training
         other.append(rest)
     shapes = [{k: c for k, c in cells.items() if k not in _TRAINED_BY} for cells in architecture]
+    results = [dict(flatten(side.results)) for side in sides]
+    tokenizers = [dict(flatten(side.tokenizer)) for side in sides]
+    files = [dict(side.files) for side in sides]
     return [
         *_rows("Architecture", shapes, _ARCHITECTURE),
         *_rows("Training", trained, _TRAINING),
-        *_rows("Results", [dict(flatten(side.results)) for side in sides], _RESULTS),
-        *_rows("Tokenizer", [dict(flatten(side.tokenizer)) for side in sides], _TOKENIZER),
-        *_rows("Files", [dict(side.files) for side in sides], sorted({n for s in sides for n in s.files})),
+        *_rows("Results", results, _RESULTS),
+        *_rows("Tokenizer", tokenizers, _TOKENIZER),
+        *_rows("Files", files, sorted({name for side in files for name in side})),
         *_rows("Other", other, ()),
     ]
 
@@ -250,12 +263,13 @@ def _rows(group: str, sides: Sequence[Mapping[str, Any]], first: Sequence[str]) 
         if name in above and all(c.missing or c.value is None for c in cells):
             # The object that is null here has fields on another side: each of them says null.
             continue
-        differs = any(not same(cells[0].value, cell.value) for cell in cells[1:])
-        rows.append(Row(group, name, cells, differs))
+        rows.append(Row(group, name, cells))
     return rows
 
 
 def _cell(cells: Mapping[str, Any], name: str) -> Cell:
+    if not cells:
+        return Cell(unread=True)
     if name in cells:
         value = cells[name]
         return value if isinstance(value, Cell) else Cell(value)

@@ -31,12 +31,14 @@ MISSING: Final = Missing.MISSING
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One value of one side. `default` says that the file does not have it and readers take this; `text` is how it
-    is shown, where that is not its value.
+    is shown, where that is not its value. `unread`: nothing at all is known of that part of the side, so that it
+    neither agrees nor differs.
     """
 
     value: Any = MISSING
     default: bool = False
     text: str = ""
+    unread: bool = False
 
     @property
     def missing(self) -> bool:

@@ -39,11 +39,11 @@ class Writer:
         """A heading, with an empty line before it."""
         if self.lines:
             self.lines.append(Text())
-        self.lines.append(Text(words, f"bold {self._colours.get('primary', '')}".strip()))
+        self.lines.append(_styled(words, f"bold {self._colours.get('primary', '')}".strip()))
 
     def note(self, words: str, style: str = "dim") -> None:
         """A sentence, over as many lines as it needs."""
-        self.lines += [Text(part, style) for part in _wrapped(words, self._width)]
+        self.lines += [_styled(part, style) for part in _wrapped(words, self._width)]
 
     def value(self, name: str, text: str, style: str = "") -> None:
         """A name and its value."""
@@ -76,7 +76,8 @@ def head(row: TreeRow, run: Run | None, colours: Colours, now: float | None = No
     """Three lines that say which checkpoint this is and how good."""
     info = row.info
     name = printable(info.name if info else row.model.name, newline=False)
-    text = Text(name, "bold", no_wrap=True, overflow="ellipsis", end="")
+    text = Text(no_wrap=True, overflow="ellipsis", end="")
+    text.append(name, "bold")
     if info is None:
         text.append("\n")
         if row.gone:
@@ -225,6 +226,11 @@ def _files(info: BundleInfo, writer: Writer) -> None:
     if info.modified:
         stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(info.modified))
         writer.note(f"last written {stamp}")
+
+
+def _styled(words: str, style: str) -> Text:
+    # As a span: a line view draws what is within a line, not what the line is made of.
+    return Text().append(words, style)
 
 
 def _wrapped(words: str, width: int) -> list[str]:

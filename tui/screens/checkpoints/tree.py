@@ -148,7 +148,7 @@ class BundleTree(ScrollView, can_focus=True):
         base = self.rich_style
         columns = self._columns(width)
         if y < _HEADER:
-            head = self.get_component_rich_style("tree--head")
+            head = self._ink("head")
             name = fit("  model", width - sum(columns))
             cells = [
                 fit_right(word, wide) for word, wide in zip(("step", "val", "size"), columns, strict=True)
@@ -159,8 +159,7 @@ class BundleTree(ScrollView, can_focus=True):
             return Strip.blank(width, base)
         chosen = place == self._at
         if chosen:
-            base += self.get_component_rich_style("tree--cursor", partial=True)
-            base += Style(bold=self.has_focus)
+            base += Style(bgcolor=self.get_component_rich_style("tree--cursor").bgcolor)
         segments = [
             Segment(text, base + style) for text, style in self._line(self._rows[place], width, columns)
         ]
@@ -197,9 +196,9 @@ class BundleTree(ScrollView, can_focus=True):
         return line
 
     def _ink(self, name: str) -> Style:
-        style = self.get_component_rich_style(f"tree--{name}", partial=True)
+        style = self.get_component_rich_style(f"tree--{name}")
         # The ground is the line's own.
-        return Style(color=style.color, bold=style.bold, dim=style.dim, italic=style.italic)
+        return Style(color=style.color, bold=style.bold)
 
 
 def fit_right(text: str, width: int) -> str:

@@ -17,14 +17,14 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from mypt.diff import Row, by_group, same
+from mypt.diff import Row, by_group
 from mypt.text import printable
 from tui.widgets.lines import fit
 
 _HEADER = 1
 _GUTTER = 2
 _GAP = 2
-_NARROWEST, _WIDEST = 14, 44
+_NARROWEST, _WIDEST = 16, 44
 _WIDEST_NAME = 34
 
 
@@ -52,8 +52,7 @@ def table_lines(rows: Sequence[Row], *, only_differences: bool) -> list[Line]:
     for group, members in by_group(row for row in rows if row.differs or not only_differences):
         lines.append(Line(heading=group))
         for row in members:
-            differs = tuple(not same(row.cells[0].value, cell.value) for cell in row.cells)
-            lines.append(Line(row=row, texts=row.texts, differs=differs))
+            lines.append(Line(row=row, texts=row.texts, differs=row.unlike_first))
     return lines
 
 
@@ -222,7 +221,7 @@ class CompareTable(ScrollView, can_focus=True):
         if line.row is None:
             return Strip([Segment(fit(line.heading, width), base + self._ink("group"))])
         if place == self._at:
-            base += self.get_component_rich_style("compare--cursor", partial=True)
+            base += Style(bgcolor=self.get_component_rich_style("compare--cursor").bgcolor)
         sign = "≠ " if line.row.differs else "  "
         name = fit(_plain(line.row.name), self._name_width - _GUTTER - _GAP) + " " * _GAP
         left = [(sign, self._ink("sign")), (name, self._ink("name" if line.row.differs else "same"))]
@@ -260,9 +259,9 @@ class CompareTable(ScrollView, can_focus=True):
         return self._ink("name" if line.row.differs else "same")
 
     def _ink(self, name: str) -> Style:
-        style = self.get_component_rich_style(f"compare--{name}", partial=True)
+        style = self.get_component_rich_style(f"compare--{name}")
         # The ground is the line's own.
-        return Style(color=style.color, bold=style.bold, italic=style.italic)
+        return Style(color=style.color, bold=style.bold)
 
     def _colour(self, name: str) -> Style:
         return Style(color=Color.parse(name).rich_color) if name else Style()
