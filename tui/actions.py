@@ -72,10 +72,10 @@ def bindings(actions: Iterable[Action]) -> list[BindingType]:
 
 
 GLOBAL = (
-    Action("app.command_palette", "ctrl+p", "Everything", "Find any action by name", key_display="^p"),
+    Action("app.command_palette", "ctrl+p", "More", "Find any action by name", key_display="^p"),
     Action("app.help", "question_mark,f1", "Keys", "Show all keys of this screen"),
     Action("app.toggle_dark", "ctrl+t", "Theme", "Light or dark", shown=False),
-    Action("app.quit", "q,ctrl+q", "Quit", "Leave; training goes on", shown=False),
+    Action("app.quit", "q,ctrl+q", "Quit", "Leave; what trains goes on"),
 )
 
 

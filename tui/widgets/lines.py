@@ -43,7 +43,15 @@ class KeyLine(Widget):
 
     def __init__(self, actions: Sequence[Action]) -> None:
         super().__init__()
-        self._actions = [a for a in (*actions, *GLOBAL) if a.shown]
+        self._actions: list[Action] = []
+        self.show(actions)
+
+    def show(self, actions: Sequence[Action]) -> None:
+        """These keys from now on, and those that are the same everywhere."""
+        wanted = [a for a in (*actions, *GLOBAL) if a.shown]
+        if wanted != self._actions:
+            self._actions = wanted
+            self.refresh()
 
     def render(self) -> Text:
         """` n New run  s Stop …`."""

@@ -28,7 +28,8 @@ class LineView(ScrollView, can_focus=True):
 
     def __init__(self, *, follow: bool = False, empty: str = "", id: str | None = None) -> None:
         super().__init__(id=id)
-        self._follow = follow
+        self._follow = self.following = follow
+        self._moving = False
         self._lines: list[Text] = []
         self.set_reactive(LineView.empty, empty)
 
@@ -39,17 +40,32 @@ class LineView(ScrollView, can_focus=True):
 
     def show(self, lines: Sequence[Text]) -> None:
         """Show these lines. Whoever has scrolled away from the end keeps the place."""
-        at_end = self.scroll_offset.y >= self.max_scroll_y - 1
         longer = len(lines) != len(self._lines)
         self._lines = list(lines)
         if longer:
             # Anything but this costs no new layout.
             self.virtual_size = Size(self.size.width, len(self._lines))
-        if self._follow and at_end:
-            self.scroll_end(animate=False, immediate=True)
+        if self.following:
+            self.call_after_refresh(self._to_end)
         elif self.scroll_offset.y > self.max_scroll_y:
             self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
         self.refresh()
+
+    def on_resize(self) -> None:
+        """The end stays in view where it was."""
+        if self.following:
+            self.call_after_refresh(self._to_end)
+
+    def watch_scroll_y(self, before: float, after: float) -> None:
+        """Scrolling up leaves the end, coming back to it follows again."""
+        super().watch_scroll_y(before, after)
+        if self._follow and not self._moving:
+            self.following = after >= self.max_scroll_y
+
+    def _to_end(self) -> None:
+        self._moving = True
+        self.scroll_end(animate=False, immediate=True, force=True)
+        self._moving = False
 
     def render_line(self, y: int) -> Strip:
         """One line in view, cut at the edge."""

@@ -40,24 +40,29 @@ class HomeScreen(Screen[None]):
 
     ACTIONS: ClassVar[tuple[Action, ...]] = (
         Action("new", "n", "New run", "Choose a preset, data and settings, and start", "Runs", changes=True),
-        Action("demo", "d", "Demo", "Watch a small model learn to tell stories", "Runs", False, changes=True),
         Action("stop", "s", "Stop", "Ask the run to save a checkpoint and stop", "Runs", changes=True),
         Action(
             "resume", "r", "Resume", "Go on with a stopped run from its last checkpoint", "Runs", changes=True
         ),
-        Action("next_run(-1)", "left_square_bracket", "Previous", "Look at the run above", "Runs", False),
-        Action("next_run(1)", "right_square_bracket", "Run", "Look at the run below", "Runs"),
         Action("panel", "l", "Log", "Sample, console output or events", "View"),
+        Action("checkpoints", "c", "Checkpoints", "The tree of checkpoints", "Go to"),
         Action("axis", "x", "Axis", "The chart over steps, tokens or time", "View"),
-        Action("log_y", "y", "Log y", "Logarithmic losses, or linear", "View", False),
         Action(
             "cursor(-1)", "left", "Cursor", "Read the chart's values to the left", "View", key_display="←→"
         ),
+        Action("next_run(1)", "right_square_bracket", "Next run", "Look at the run below", "Runs"),
+        Action("next_run(-1)", "left_square_bracket", "Run before", "Look at the run above", "Runs", False),
+        Action("demo", "d", "Demo", "Watch a small model learn to tell stories", "Runs", False, changes=True),
+        Action("log_y", "y", "Log y", "Logarithmic losses, or linear", "View", False),
         Action("cursor(1)", "right", "Cursor right", "Read the chart's values to the right", "View", False),
         Action("zoom(1)", "plus,equals_sign", "Zoom in", "Show less of the run, larger", "View", False),
         Action("zoom(-1)", "minus", "Zoom out", "Show more of the run", "View", False),
-        Action("checkpoints", "c", "Checkpoints", "The tree of checkpoints", "Go to"),
         Action("back", "escape", "Back", "Put the chart's cursor away, show the whole run", "View", False),
+    )
+    EMPTY_ACTIONS: ClassVar[tuple[Action, ...]] = (
+        Action("demo", "d", "Demo", "Watch a small model learn to tell stories", "Runs"),
+        Action("new", "n", "New run", "Choose a preset, data and settings, and start", "Runs"),
+        Action("checkpoints", "c", "Checkpoints", "The tree of checkpoints", "Go to"),
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings(ACTIONS)
     app: MyptApp
@@ -201,6 +206,7 @@ class HomeScreen(Screen[None]):
     def _set_empty(self, empty: bool) -> None:
         if empty != self.has_class("empty"):
             self.set_class(empty, "empty")
+            self.query_one(KeyLine).show(self.EMPTY_ACTIONS if empty else self.ACTIONS)
         focused = self.focused
         if focused is None or not focused.display:
             runs, chart = self.query_one(RunList), self.query_one(Chart)
