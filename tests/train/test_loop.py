@@ -1,0 +1,381 @@
+"""What an update is, what an evaluation leaves alone, and what the log says of a run: in this process."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from workbench import CHARS, TINY, clean, events, ids_of, log_of, story, write_dataset
+
+from mypt.cli import main
+from mypt.data.source import PhaseData, RunData
+from mypt.data.split import Split
+from mypt.events import Eval, PhaseSwitch, Train
+from mypt.model import GPT
+from mypt.settings.fields import Settings
+from mypt.settings.model_config import GPTConfig
+from mypt.tokenizers.char import CharTokenizer
+from mypt.train import optimizer as adamw
+from mypt.train.loop import Progress, Trainer
+from mypt.train.numerics import Numerics
+from mypt.train.stopping import StopFlag
+
+torch.set_num_threads(1)
+FP32 = Numerics(device="cpu", precision="fp32", attention="sdpa", compile=False, threads=1)
+
+
+class Quiet:
+    """A reporter and keeper that only remembers the evaluations and losses."""
+
+    def __init__(self) -> None:
+        self.losses: list[float | None] = []
+        self.evals: list[tuple[int, str, float | None]] = []
+        self.switches: list[tuple[int, str]] = []
+        self.saved: list[Progress] = []
+
+    def train(self, event: Train) -> None:
+        self.losses.append(event.train_loss)
+
+    def evaluation(self, event: Eval) -> None:
+        self.evals.append((event.iter, event.phase, event.val_loss))
+
+    def phase(self, event: PhaseSwitch) -> None:
+        self.switches.append((event.iter, event.new_phase))
+
+    def gold(self, *nothing: Any) -> None: ...
+    def sample(self, step: int) -> None: ...
+    def progress(self, trainer: Trainer) -> None: ...
+
+    def last(self, progress: Progress) -> None:
+        self.saved.append(copy.deepcopy(progress))
+
+
+def split(*, masked: float | None = None, seed: int = 0) -> Split:
+    tokens = np.array(ids_of(story(2000, seed)), np.uint16)
+    draw = np.random.default_rng(3)
+    return Split(
+        [tokens], [(draw.random(len(tokens)) < masked).astype(np.uint8)] if masked is not None else []
+    )
+
+
+def phase(name: str, until: int | None, **options: Any) -> PhaseData:
+    return PhaseData(name, until, split(**options), split(**options), "", name)
+
+
+def trainer(settings: dict[str, Any], *phases: PhaseData, progress: Progress | None = None) -> Trainer:
+    """A trainer of a model that is always the same at the beginning."""
+    wanted: dict[str, Any] = {
+        "block_size": 16,
+        "batch_size": 4,
+        "max_iters": 6,
+        "eval_interval": 100,
+        "eval_iters": 2,
+        "log_interval": 1,
+        "learning_rate": 1e-2,
+        "dropout": 0.0,
+    }
+    s = Settings(**{**wanted, **settings})
+    config = GPTConfig.for_new_model(
+        batch_size=s.batch_size,
+        block_size=16,
+        vocab_size=len(CHARS),
+        n_embd=16,
+        n_head=2,
+        n_layer=2,
+        dropout=s.dropout,
+    )
+    model = GPT(config, seed=7)
+    quiet = Quiet()
+    return Trainer(
+        model,
+        adamw.build(model, learning_rate=s.learning_rate, weight_decay=s.weight_decay),
+        RunData(CharTokenizer(list(CHARS)), list(phases) or [phase("default", None)]),
+        s,
+        FP32,
+        progress or Progress(),
+        quiet,
+        quiet,
+        StopFlag(),
+    )
+
+
+def quiet_of(made: Trainer) -> Quiet:
+    assert isinstance(made.reporter, Quiet)
+    return made.reporter
+
+
+def weights(made: Trainer) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in made.model.state_dict().items()}
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("masked", [None, 0.5, 0.03, 0.0])
+def test_a_step_of_many_micro_batches_is_one_of_a_big_one(masked: float | None) -> None:
+    use = {"use_loss_mask": masked is not None}
+    pieces = trainer({"batch_size": 2, "grad_accum_steps": 6, **use}, phase("default", None, masked=masked))
+    whole = trainer({"batch_size": 12, **use}, phase("default", None, masked=masked))
+    for made in (pieces, whole):
+        made.run()
+    assert quiet_of(pieces).losses == pytest.approx(quiet_of(whole).losses, abs=1e-6)
+    ours, theirs = weights(pieces), weights(whole)
+    assert all(torch.allclose(ours[name], theirs[name], atol=1e-5) for name in ours)
+    assert not any(loss != loss for loss in quiet_of(pieces).losses)
+
+
+def test_an_evaluation_disturbs_nothing() -> None:
+    often, never = trainer({"eval_interval": 1, "dropout": 0.3}), trainer({"dropout": 0.3})
+    for made in (often, never):
+        made.run()
+    assert len(quiet_of(often).evals) == 7 and len(quiet_of(never).evals) == 2
+    assert same(weights(often), weights(never))
+    assert quiet_of(often).losses == quiet_of(never).losses
+
+
+def test_every_evaluation_looks_at_the_same_sequences() -> None:
+    made = trainer({"eval_interval": 1, "learning_rate": 1e-30, "weight_decay": 0.0, "warmup_iters": 0})
+    made.run()
+    assert len({loss for _, _, loss in quiet_of(made).evals}) == 1
+
+
+def test_the_number_of_evaluated_sequences_is_kept_when_the_batch_changes() -> None:
+    first = trainer({"max_iters": 1})
+    first.run()
+    kept = quiet_of(first).saved[0]
+    assert kept.eval_sequences == 8
+    smaller = trainer({"batch_size": 2, "grad_accum_steps": 2}, progress=Progress(eval_sequences=8))
+    larger = trainer({"batch_size": 4})
+    smaller.run()
+    larger.run()
+    assert quiet_of(smaller).evals[0][2] == pytest.approx(quiet_of(larger).evals[0][2], abs=1e-6)
+
+
+def test_evaluations_are_at_the_beginning_every_interval_and_at_the_end() -> None:
+    made = trainer({"eval_interval": 4, "max_iters": 10, "save_every": 3})
+    made.run()
+    assert [step for step, _, _ in quiet_of(made).evals] == [0, 4, 8, 10]
+    assert [saved.iter for saved in quiet_of(made).saved] == [0, 3, 4, 6, 8, 9, 10]
+
+
+def test_none_where_a_run_resumes() -> None:
+    made = trainer({"eval_interval": 4, "max_iters": 10}, progress=Progress(iter=4, last_eval=4))
+    made.run()
+    assert [step for step, _, _ in quiet_of(made).evals] == [8, 10]
+
+
+def two_phases() -> list[PhaseData]:
+    return [phase("one", 4), phase("two", None, seed=5)]
+
+
+def test_at_a_boundary_the_evaluation_carries_the_old_phase() -> None:
+    made = trainer({"eval_interval": 2, "max_iters": 6}, *two_phases())
+    made.run()
+    assert [(step, name) for step, name, _ in quiet_of(made).evals] == [
+        (0, "one"),
+        (2, "one"),
+        (4, "one"),
+        (6, "two"),
+    ]
+    assert quiet_of(made).switches == [(4, "two")]
+
+
+def test_an_evaluation_that_a_stop_cut_short_at_a_boundary_is_made_up_for_in_the_old_phase() -> None:
+    # It was asked to stop while it evaluated after 4 updates, so it was saved without that evaluation.
+    stopped = Progress(iter=4, last_eval=2, phase="one")
+    made = trainer({"eval_interval": 2, "max_iters": 6}, *two_phases(), progress=stopped)
+    made.run()
+    assert [(step, name) for step, name, _ in quiet_of(made).evals] == [(4, "one"), (6, "two")]
+    assert quiet_of(made).switches == [(4, "two")]
+
+
+def test_a_stop_between_the_evaluation_and_the_switch_switches_later() -> None:
+    stopped = Progress(iter=4, last_eval=4, phase="one")
+    made = trainer({"eval_interval": 2, "max_iters": 6}, *two_phases(), progress=stopped)
+    made.run()
+    assert quiet_of(made).switches == [(4, "two")]
+
+
+def test_a_run_that_ends_at_a_boundary_does_not_enter_the_next_phase() -> None:
+    made = trainer({"max_iters": 4}, *two_phases())
+    made.run()
+    assert quiet_of(made).switches == [] and quiet_of(made).saved[-1].phase == "one"
+
+
+def test_gold_begins_anew_at_a_switch() -> None:
+    made = trainer({"eval_interval": 2, "max_iters": 5}, *two_phases())
+    made.run()
+    at_four, at_five = [s for s in quiet_of(made).saved if s.iter in (4, 5)]
+    assert at_four.gold.best is not None
+    assert at_five.gold.best_step == 5 and at_five.gold.previous == at_five.val_loss
+
+
+def test_tokens_are_counted_as_the_contract_has_it() -> None:
+    made = trainer({"batch_size": 12, "grad_accum_steps": 8, "block_size": 16})
+    assert made.tokens_per_step == 12 * 16 * 8
+    full = Settings(batch_size=12, block_size=1024, grad_accum_steps=8, max_iters=75_000)
+    per_step = full.batch_size * full.block_size * full.grad_accum_steps
+    assert (per_step, 350 * per_step, round(100 * 350 / full.max_iters, 2)) == (98_304, 34_406_400, 0.47)
+
+
+# ── the log ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+NUMBER = (int, float)
+FIELDS: dict[str, dict[str, Any]] = {
+    "training_start": {"config": dict, "model": dict, "run_id": str, "runtime": dict},
+    "eval": {
+        "iter": int,
+        "elapsed_s": NUMBER,
+        "tokens_processed": int,
+        "progress_pct": NUMBER,
+        "lr": NUMBER,
+        "phase": str,
+        "val_loss": float,
+        "train_loss": float,
+        "eval_general": float,
+        "eval_duration_s": NUMBER,
+    },
+    "train": {
+        "iter": int,
+        "elapsed_s": NUMBER,
+        "tokens_processed": int,
+        "lr": NUMBER,
+        "train_loss": float,
+        "grad_norm": float,
+        "tokens_per_sec": NUMBER,
+    },
+    "phase_switch": {"iter": int, "elapsed_s": NUMBER, "tokens_processed": int, "new_phase": str},
+    "gold_checkpoint": {"iter": int, "val_loss": float, "prev_best": (float, type(None))},
+    "sample": {"iter": int, "prompt": str, "text": str},
+    "training_complete": {
+        "started_at": str,
+        "total_elapsed_s": NUMBER,
+        "total_elapsed_h": NUMBER,
+        "total_steps": int,
+        "total_tokens": int,
+        "steps_per_sec": NUMBER,
+        "tokens_per_sec": int,
+        "final_train_loss": float,
+        "final_val_loss": float,
+        "best_val_loss": float,
+        "gold_step": int,
+        "config_file": str,
+        "dataset_dir": (str, type(None)),
+    },
+}
+OF_THE_START = {
+    "config": (
+        *("max_iters", "start_step", "learning_rate", "warmup_iters", "grad_clip", "grad_accum_steps"),
+        *(
+            "batch_size",
+            "block_size",
+            "tokens_per_step",
+            "eval_interval",
+            "eval_iters",
+            "use_amp",
+            "amp_dtype",
+        ),
+        *("config_file", "dataset_dir"),
+    ),
+    "model": ("total_params", "n_layer", "n_head", "n_embd", "pos_encoding", "mlp_type", "norm_type"),
+}
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with two phases, an eval set and samples."""
+    root = tmp_path_factory.mktemp("told")
+    for number, name in enumerate(("one", "two", "general")):
+        ids = ids_of(story(1500, number))
+        write_dataset(root / "data" / name, train=[ids], val=[ids[:400]])
+    preset = {
+        "batch_size": 4,
+        "block_size": 16,
+        "vocab_size": 64,
+        "n_embd": 16,
+        "n_head": 2,
+        "n_layer": 1,
+        "dropout": 0.1,
+        "bias": False,
+        "eval_sets": {"general": "data/general"},
+        "curriculum": {
+            "phases": [
+                {"name": "one", "dataset_dir": "data/one", "until_iter": 4},
+                {"name": "two", "dataset_dir": "data/two", "until_iter": None},
+            ]
+        },
+    }
+    (root / "configs").mkdir()
+    (root / "configs" / "two.json").write_text(json.dumps(preset))
+    flags = ["--max_iters", "6", "--eval_interval", "2", "--eval_iters", "2", "--log_interval", "1"]
+    flags += ["--sample_tokens", "5", "--learning_rate", "0.01", "--device", "cpu"]
+    command = ["--workspace", str(root), "train", "--config_file", "two", "--model_name", "m", *flags]
+    assert main(command) == 0
+    return root
+
+
+@pytest.mark.parametrize("kind", FIELDS)
+def test_every_event_has_its_fields_with_their_types(told: Path, kind: str) -> None:
+    found = events(told, "m", kind)
+    assert found
+    for event in found:
+        fields = dict(event)
+        assert fields.pop("event") == kind
+        assert len(fields.pop("timestamp")) == len("2026-02-09T14:45:12.654321")
+        assert fields.keys() == FIELDS[kind].keys()
+        for name, wanted in FIELDS[kind].items():
+            assert isinstance(fields[name], wanted) and not isinstance(fields[name], bool), name
+        for name in ("val_loss", "train_loss", "eval_general", "grad_norm", "final_val_loss"):
+            if name in fields:
+                assert fields[name] == round(fields[name], 6)
+
+
+def test_the_start_says_what_runs(told: Path) -> None:
+    (event,) = events(told, "m", "training_start")
+    for part, names in OF_THE_START.items():
+        assert set(names) <= event[part].keys()
+    assert event["config"]["tokens_per_step"] == 64
+    assert event["model"]["total_params"] > 0
+
+
+def test_the_story_is_in_order(told: Path) -> None:
+    found = events(told, "m")
+    assert [e["event"] for e in found[:3]] == ["training_start", "eval", "sample"]
+    assert found[-1]["event"] == "training_complete"
+    at_four = [e["event"] for e in found if e.get("iter") == 4]
+    assert [kind for kind in at_four if kind != "sample"] == [
+        "train",
+        "eval",
+        *(["gold_checkpoint"] if "gold_checkpoint" in at_four else []),
+        "phase_switch",
+    ]
+    assert [e["phase"] for e in events(told, "m", "eval")] == ["one", "one", "one", "two"]
+    assert [e["iter"] for e in events(told, "m", "train")] == [1, 2, 3, 4, 5, 6]
+    assert all(e["tokens_processed"] == 64 * e["iter"] for e in found if "tokens_processed" in e)
+    assert log_of(told, "m").read_bytes().endswith(b"}\n")
+
+
+def test_the_end_sums_up(told: Path) -> None:
+    (end,), evals = events(told, "m", "training_complete"), events(told, "m", "eval")
+    assert end["total_steps"] == 6 and end["total_tokens"] == 6 * 64
+    assert end["final_val_loss"] == evals[-1]["val_loss"]
+    assert end["best_val_loss"] == min(e["val_loss"] for e in evals)
+    assert end["gold_step"] == events(told, "m", "gold_checkpoint")[-1]["iter"]
+    assert end["config_file"] == "two" and end["started_at"] < end["timestamp"]
+
+
+def test_the_same_run_again_says_the_same(told: Path, tmp_path: Path) -> None:
+    (tmp_path / "input.txt").write_text(story())
+    for name in ("a", "b"):
+        arguments = ["train", "--model_name", name, *TINY, "--max_iters", "4", "--eval_interval", "2"]
+        assert main(["--workspace", str(tmp_path), *arguments]) == 0
+    assert clean(tmp_path, "a") == clean(tmp_path, "b")
+    other = ["train", "--model_name", "c", *TINY, "--max_iters", "4", "--eval_interval", "2", "--seed", "1"]
+    assert main(["--workspace", str(tmp_path), *other]) == 0
+    assert clean(tmp_path, "a") != clean(tmp_path, "c")
