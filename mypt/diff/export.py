@@ -14,7 +14,7 @@ from mypt.diff.sides import Side
 from mypt.diff.values import Cell
 from mypt.text import printable
 
-Origin = Literal["file", "default", "missing"]
+Origin = Literal["file", "default", "missing", "unread"]
 
 
 def to_markdown(rows: Sequence[Row], sides: Sequence[Side]) -> str:
@@ -52,7 +52,7 @@ def to_csv(rows: Sequence[Row], sides: Sequence[Side]) -> str:
 def to_json(rows: Sequence[Row], sides: Sequence[Side]) -> str:
     """`{"sides": [names], "rows": [{group, setting, differs, values: [{"value", "from"}]}]}`.
 
-    `from` is "file", "default" or "missing"; a number that is not finite is its name.
+    `from` is "file", "default", "missing" or "unread"; a number that is not finite is its name.
     """
     described = [
         {
@@ -64,7 +64,7 @@ def to_json(rows: Sequence[Row], sides: Sequence[Side]) -> str:
         for row in rows
     ]
     content = {"sides": [side.name for side in sides], "rows": described}
-    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    return json.dumps(content, indent=2, allow_nan=False)
 
 
 def _markdown(text: str) -> str:
@@ -90,8 +90,15 @@ def _plain(value: Any) -> str:
 
 
 def _described(cell: Cell) -> dict[str, Any]:
-    origin: Origin = "missing" if cell.missing else "default" if cell.default else "file"
-    value = None if cell.missing else cell.text or cell.value
-    if isinstance(value, float) and not math.isfinite(value):
-        value = str(value)
-    return {"value": value, "from": origin}
+    origin: Origin = "file"
+    if cell.missing:
+        origin = "unread" if cell.unread else "missing"
+    elif cell.default:
+        origin = "default"
+    return {"value": None if cell.missing else cell.text or _finite(cell.value), "from": origin}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
