@@ -133,7 +133,7 @@ def _preset(path: Path, workspace: Path) -> PresetChoice:
             label,
             parameters=parameters(config),
             about=found.description or (found.name if found.name != path.stem else ""),
-            shape=f"{config.n_layer} layers, {config.n_embd} wide, context {config.block_size}",
+            shape=f"{config.n_layer} layer{'s'[: config.n_layer > 1]}, {config.n_embd} wide, context {config.block_size}",
             has_data=any(found.values.get(name) is not None for name in DATA_FIELDS),
         )
     except (MyptError, OSError) as error:

@@ -36,6 +36,7 @@ COMMON = (
 """What most runs are told; the others are one key away."""
 ELSEWHERE = frozenset({"input_file", "dataset_dir"})
 """Settings that have a place of their own on the screen."""
+_SHORT = {"checkpoint": "saved", "base model": "base"}
 _ORDER = ("schedule", "evaluation", "data", "model", "machine", "fine-tuning", "advanced")
 
 
@@ -97,7 +98,8 @@ class SettingRow(Vertical):
         self.set_class(self.editor.held, "-held")
         if effective is not None and not (self.value and effective.source.kind == "form"):
             # The kind of source fits beside the value; which preset or checkpoint it is stands in help and review.
-            self.editor.placeholder = f"{shown_value(effective.value)} · {effective.source.kind}"
+            kind = _SHORT.get(effective.source.kind, effective.source.kind)
+            self.editor.placeholder = f"{shown_value(effective.value)} · {kind}"
         problem = review.problem_of(self.setting)
         warning = "" if problem else self._warning(review)
         self.note(problem or warning, error=bool(problem))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mypt import bundle
 from mypt.errors import MyptError, Problem, UserError
 from mypt.text import printable
-from tui.screens.launch.draft import Draft, command
+from tui.screens.launch.draft import GIVEN_BY, Draft, command
 from tui.screens.launch.machine import Room, room
 
 if TYPE_CHECKING:
@@ -72,15 +72,21 @@ class Review:
 
     def problem_of(self, name: str) -> str:
         """What is wrong with one setting, in a sentence for the place beside it; empty where nothing is."""
-        for problem in self.problems:
-            if problem.field.partition(".")[0] == name:
-                return sentence(problem)
-        return ""
+        return next((sentence(p) for p in self.problems if is_of_form(p) and _setting(p) == name), "")
 
     def data_problems(self) -> list[Problem]:
         """What is wrong with the data."""
         own = list(self.data.problems) if self.data else []
-        return [p for p in self.problems if p.field.partition(".")[0] in _DATA_NAMES or p in own]
+        return [p for p in self.problems if (is_of_form(p) and _setting(p) in _DATA_NAMES) or p in own]
+
+
+def is_of_form(problem: Problem) -> bool:
+    """Whether it is about what was chosen and typed here, not about the content of a preset or a checkpoint."""
+    return problem.where in ("", GIVEN_BY)
+
+
+def _setting(problem: Problem) -> str:
+    return problem.field.partition(".")[0]
 
 
 def sentence(problem: Problem) -> str:
@@ -91,7 +97,7 @@ def sentence(problem: Problem) -> str:
 def in_list(problem: Problem) -> str:
     """A problem in a list of many: with its field, without the word "form" that says nothing to who sits before it."""
     text = str(problem)
-    return text.removeprefix("form: ")
+    return text.removeprefix(f"{GIVEN_BY}: ")
 
 
 def look(draft: Draft, workspace: Path, data: DataFacts | None = None) -> Review:
@@ -218,14 +224,12 @@ def _without_what_is_wrong(draft: Draft, workspace: Path, problems: Iterable[Pro
 
     from mypt.settings.resolve import resolve
 
-    wrong = frozenset(p.field.partition(".")[0] for p in problems)
+    wrong = frozenset(_setting(p) for p in problems if is_of_form(p))
     plain = replace(draft, model_name=draft.model_name if "model_name" not in wrong else "model")
-    for without in (
-        wrong,
-        frozenset(draft.given) | wrong | (frozenset([draft.data[0]]) if draft.data else wrong),
-    ):
+    bare = replace(plain, data=None, given={})
+    for tried in (plain, bare, replace(plain, preset=None), replace(bare, preset=None, base=None)):
         try:
-            return resolve(plain.request(without), workspace)
+            return resolve(tried.request(wrong), workspace)
         except EXPECTED:
             continue
     return None

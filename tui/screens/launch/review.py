@@ -178,5 +178,6 @@ class ReviewPane(Vertical):
             source = shown_source(effective)
             if effective.name == "vocab_size" and rows not in (None, effective.value):
                 value, source = str(rows), "the text's characters"
-            table.add_row(*(Text(word, colour) for word in (effective.name, value, source)))
+            ends_well = Text(source, colour, no_wrap=True, overflow="ellipsis")
+            table.add_row(Text(effective.name, colour), Text(value, colour), ends_well)
         return table

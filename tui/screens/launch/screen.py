@@ -24,7 +24,7 @@ from tui.screens.launch import draft as drafts
 from tui.screens.launch.choices import Found
 from tui.screens.launch.draft import Draft
 from tui.screens.launch.form import ELSEWHERE, SettingRow, SettingsForm
-from tui.screens.launch.look import Review
+from tui.screens.launch.look import Review, is_of_form
 from tui.screens.launch.looking import Looking, Reviewed
 from tui.screens.launch.panes import NO_PRESET, DataPane, Edited, PresetPane
 from tui.screens.launch.review import ReviewPane
@@ -242,10 +242,11 @@ class LaunchScreen(Screen["RunRecord | None"]):
 
     def _step_of(self, problem: Problem, review: Review) -> int:
         name = problem.field.partition(".")[0]
-        if name in ("model_name", "config_file", "init_from_model", "resume_from"):
-            return 0
         if problem in review.data_problems():
             return 1
+        named_here = ("model_name", "config_file", "init_from_model", "resume_from")
+        if name in named_here or not is_of_form(problem):
+            return 0
         return 2 if name in (review.values or {}) else 3
 
     def _show_help(self) -> None:
