@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Static
 
-from mypt.bundle import BundleInfo, Kind
+from mypt.bundle import BundleInfo, Kind, check_model_name
 from mypt.errors import MyptError
 from mypt.runs.record import RunRecord
 from mypt.text import printable, size
@@ -283,10 +283,11 @@ class CheckpointsScreen(Screen[None]):
         run = self._run(row)
         last = row.model.bundles.get(Kind.LAST)
         goal = last.training_config.get("max_iters") if last else None
+        refused = check_model_name(name)
         if last is None:
             self._warn(f"{said} has no last checkpoint here, so it cannot go on; f fine-tunes from another")
-        elif last.problem:
-            self._warn(f"{said} cannot go on: {last.problem}")
+        elif last.problem or refused:
+            self._warn(f"{said} cannot go on: {last.problem or refused[0].message}")
         elif run is not None and alive(run):
             self._warn(f"{said} is {run.state.value}; there is nothing to resume")
         elif last.step is not None and isinstance(goal, int) and last.step >= goal:
