@@ -363,6 +363,15 @@ async def test_every_step_is_reachable_by_keys_at_every_size(workspace: Path, si
         assert "^s Start" in shown(b.app) and "? Keys" in shown(b.app)
 
 
+async def test_keys_pressed_in_haste_are_all_counted(workspace: Path) -> None:
+    async with bench(workspace, (80, 24), preset="mini") as b:
+        for _ in range(3):
+            b.app.simulate_key("ctrl+n")
+        await b.until(lambda: b.screen.focused is b.screen.query_one("#start"), "the review")
+        await b.pilot.pause()
+        assert b.screen.step == 3
+
+
 async def test_narrow_shows_one_step_and_marks_those_with_problems(workspace: Path) -> None:
     async with bench(workspace, (80, 24), preset="mini") as b:
         await b.review()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -12,6 +13,10 @@ from textual.widgets import Button, Static
 from mypt.text import count, printable, size, whole
 from tui.screens.launch.form import shown_source, shown_value
 from tui.screens.launch.look import Review, in_list
+from tui.widgets.lines import fit
+
+# Cells between two columns.
+_GAP = 2
 
 
 class ReviewPane(Vertical):
@@ -159,25 +164,31 @@ class ReviewPane(Vertical):
         return Text("^r hides the defaults" if self.all_values else f"{number} more by default: ^r", "dim")
 
     def _values(self, review: Review) -> Table:
-        table = Table.grid(padding=(0, 2, 0, 0))
-        # Names are whole, sources nearly; a long value takes several lines.
-        table.add_column(no_wrap=True)
-        table.add_column(overflow="fold", min_width=8, max_width=max(self._body.size.width - 40, 10))
-        table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(self._body.size.width // 2 - 2, 18))
         values = list((review.values or {}).values())
         said = [e for e in values if e.source.kind != "default"]
         silent = [e for e in values if e.source.kind == "default"]
         # What a person just said is what they look for first.
         said.sort(key=lambda e: e.source.kind != "form")
-        table.add_row(*(Text(word, "bold") for word in ("setting", "value", "from")))
+        rows = []
         for effective in (*said, *(silent if self.all_values else ())):
-            own = effective.source.kind == "form"
-            colour = self._ink("accent") if own else "dim" if effective.source.kind == "default" else ""
-            value = shown_value(effective.value)
-            rows = review.data.rows if review.data else None
-            source = shown_source(effective)
-            if effective.name == "vocab_size" and rows not in (None, effective.value):
-                value, source = str(rows), "the text's characters"
-            ends_well = Text(source, colour, no_wrap=True, overflow="ellipsis")
-            table.add_row(Text(effective.name, colour), Text(value, colour), ends_well)
+            kind = effective.source.kind
+            colour = self._ink("accent") if kind == "form" else "dim" if kind == "default" else ""
+            value, source = shown_value(effective.value), shown_source(effective)
+            exact = review.data.rows if review.data else None
+            if effective.name == "vocab_size" and exact not in (None, effective.value):
+                value, source = str(exact), "the text's characters"
+            rows.append((effective.name, value, source, colour))
+        return self._three_columns([("setting", "value", "from", "bold"), *rows])
+
+    def _three_columns(self, rows: list[tuple[str, str, str, str]]) -> Table:
+        """Names are whole, a long value takes several lines, and a long source is cut."""
+        names, values, sources = (max(cell_len(row[column]) for row in rows) for column in range(3))
+        room = max(self._body.size.width - names - 2 * _GAP, 16)
+        source = min(sources, room - min(values, max(room // 3, 8)))
+        table = Table.grid(padding=(0, _GAP, 0, 0))
+        for width in (names, min(values, room - source), source):
+            table.add_column(width=width, overflow="fold")
+        for name, value, origin, colour in rows:
+            end = Text(fit(origin, source), colour, no_wrap=True)
+            table.add_row(Text(name, colour), Text(value, colour), end)
         return table

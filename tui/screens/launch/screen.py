@@ -118,7 +118,7 @@ class LaunchScreen(Screen["RunRecord | None"]):
         self._taken: frozenset[str] = frozenset()
         self._name_is_own = model_name is not None
         self._looking: Looking
-        self._prepared = self._starting = False
+        self._prepared = self._starting = self._going = False
         self._cancelled = threading.Event()
         self.review: Review | None = None
         """The last look."""
@@ -296,7 +296,8 @@ class LaunchScreen(Screen["RunRecord | None"]):
     def on_descendant_focus(self, message: events.DescendantFocus) -> None:
         """The step with the focus is the one that is looked at."""
         step = self._step_around(message.widget)
-        if step is not None and step != self.step:
+        # On the way to another step the focus may pass through what is about to be hidden.
+        if step is not None and step != self.step and not self._going and message.widget is self.focused:
             self.step = step
             self._show_step()
         self._show_help()
@@ -306,6 +307,7 @@ class LaunchScreen(Screen["RunRecord | None"]):
     def action_step(self, number: int) -> None:
         """Go to a step, 0 to 3."""
         self.step = number % len(_STEPS)
+        self._going = True
         self._show_step()
         self.call_after_refresh(self._focus_step)
 
@@ -421,6 +423,7 @@ class LaunchScreen(Screen["RunRecord | None"]):
 
     def _focus_step(self) -> None:
         """Focus the first thing of the step that is looked at; in the review that is what starts."""
+        self._going = False
         pane = self.query_one(f"#{_STEPS[self.step]}")
         if self.step == 3:
             start = self.query_one("#start", Button)
