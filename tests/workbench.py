@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
-CHARS = "\n abcdefghijklmnopqrstuvwxyz."
+CHARS = "\n .abcdefghijklmnopqrstuvwxyz"
 SHAPE = ["--n_layer", "1", "--n_head", "2", "--n_embd", "16", "--block_size", "16", "--batch_size", "4"]
 TINY = [
     *("--input_file", "input.txt", "--tokenization", "char", *SHAPE),

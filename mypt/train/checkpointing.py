@@ -48,33 +48,37 @@ def save(
     name = _DTYPE_NAMES[dtype]
     try:
         with bundle.writing(target) as folder:
-            torch.save(
-                {
-                    "state_dict": weights,
-                    "checkpoint_dtype": name,
-                    "model_dtype": str(dtype).removeprefix("torch."),
-                },
-                folder / bundle.MODEL,
-            )
+            content = {
+                "state_dict": weights,
+                "checkpoint_dtype": name,
+                "model_dtype": str(dtype).removeprefix("torch."),
+            }
+            _write(content, folder / bundle.MODEL)
             if optimizer is not None:
-                torch.save(optimizer, folder / bundle.OPTIMIZER)
+                _write(optimizer, folder / bundle.OPTIMIZER)
                 state = {**state, "optimizer_file": bundle.OPTIMIZER}
             write_json_atomic(folder / bundle.CONFIG, {**model.config.to_dict(), "device": device})
             write_json_atomic(folder / bundle.TOKENIZER, tokenizer)
             write_json_atomic(folder / bundle.STATE, {**state, "checkpoint_dtype": name})
-    except (OSError, RuntimeError) as error:
-        # torch reports a failed write as RuntimeError.
-        if (
-            isinstance(error, RuntimeError)
-            and "write" not in str(error).lower()
-            and "file" not in str(error).lower()
-        ):
-            raise
-        reason = (
-            error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
-        )
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
         before = "the previous one is intact" if target.is_dir() else "nothing was written"
         raise RunError(f"{target.name}: the checkpoint could not be saved ({reason}); {before}") from error
+
+
+def _write(content: object, file: Path) -> None:
+    """`torch.save`. Raises OSError where the disk will not take it."""
+    try:
+        with file.open("wb") as handle:
+            torch.save(content, handle)
+    except RuntimeError as error:
+        # torch covers what the disk said with an error of its own about the archive that broke off.
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, OSError):
+            cause = cause.__context__
+        if cause is None:
+            raise
+        raise cause from None
 
 
 def read_weights(info: BundleInfo) -> dict[str, Any]:

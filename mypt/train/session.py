@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import time
@@ -16,7 +17,7 @@ from torch.optim import AdamW
 from mypt import bundle, events
 from mypt.data.source import RunData, vocabulary_rows
 from mypt.data.split import key_of
-from mypt.errors import Problem, RunError, UserError
+from mypt.errors import MyptError, Problem, RunError, UserError
 from mypt.events import LogWriter
 from mypt.generate import sample_tokens
 from mypt.model import GPT
@@ -123,7 +124,10 @@ class Session:
     # ── the run ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def train(self, console: Console, stop: StopFlag) -> int:
-        """Train to the end or to a stop, with all events in the log. Returns the process's exit status."""
+        """Train to the end or to a stop, with all events in the log. Returns the process's exit status.
+
+        Raises `RunError` for bad luck, after saying so in the log where it can still be written.
+        """
         s = self.run.settings
         try:
             log = LogWriter(self.run.log_path)
@@ -144,43 +148,46 @@ class Session:
                 forward=_compiled(self.model, self.numerics, console),
                 scaler=self.scaler,
             )
-            log.write(self._start_event())
-            began, first = time.monotonic(), self.progress.iter
             try:
+                log.write(self._start_event())
+                began, first = time.monotonic(), self.progress.iter
                 with machine.telling_memory(self.numerics.device, self._memory_needed()):
                     end = trainer.run()
                     console.end_progress()
                     self.fp16(self.progress)
+                log.sync()
+                if end is not End.COMPLETE:
+                    return self._say_stopped(log, console, end, stop)
+                log.write(self._complete_event(began, first))
+                log.sync()
             except NotFiniteError as error:
                 console.end_progress()
-                kept = f"the last good checkpoint is checkpoints/{self.run.model_name}"
-                if not self.target.is_dir():
-                    kept = "no checkpoint had been saved yet"
-                log.write(
-                    events.TrainingStopped(
-                        iter=self.progress.iter, reason="nan", message=f"{error.what} at step {error.step}"
-                    )
-                )
+                self._tell_why(log, "nan", str(error))
                 raise RunError(
-                    f"step {error.step}: {error.what}; stopped before the update, and {kept}. "
+                    f"step {error.step}: {error.what}; stopped before the update, and {self._kept()}. "
                     "Lower learning_rate, or raise warmup_iters"
                 ) from None
-            except RunError as error:
-                console.end_progress()
-                log.write(events.TrainingStopped(iter=self.progress.iter, reason="error", message=str(error)))
-                raise
             except (Exception, KeyboardInterrupt) as error:
                 console.end_progress()
-                message = f"{type(error).__name__}: {error}"
-                log.write(events.TrainingStopped(iter=self.progress.iter, reason="error", message=message))
+                known = isinstance(error, MyptError)
+                self._tell_why(log, "error", str(error) if known else f"{type(error).__name__}: {error}")
+                if isinstance(error, OSError):
+                    # Checkpoints say their own errors: here a disk would not take a line of the log.
+                    file = error.filename or s.log_file
+                    raise RunError(f"{file}: {error.strerror or error}; {self._kept()}") from error
                 raise
-            log.sync()
-            if end is not End.COMPLETE:
-                return self._say_stopped(log, console, end, stop)
-            log.write(self._complete_event(began, first))
-            log.sync()
         self._say_done(console)
         return 0
+
+    def _tell_why(self, log: LogWriter, reason: str, message: str) -> None:
+        # The log itself may be what cannot be written.
+        with contextlib.suppress(OSError):
+            log.write(events.TrainingStopped(iter=self.progress.iter, reason=reason, message=message))
+
+    def _kept(self) -> str:
+        if self.target.is_dir():
+            return f"the last good checkpoint is checkpoints/{self.run.model_name}"
+        return "no checkpoint had been saved yet"
 
     def _start_event(self) -> events.TrainingStart:
         s, config = self.run.settings, self.model.config

@@ -1,0 +1,368 @@
+"""How a run ends, and what the next one with its name finds: exit statuses, NaN, refusals, going on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from workbench import (
+    CHARS,
+    SHAPE,
+    TINY,
+    events,
+    ids_of,
+    last_iter,
+    listing,
+    log_of,
+    mypt,
+    start,
+    story,
+    wait_for,
+    write_dataset,
+)
+
+from mypt.cli import main
+from mypt.runs.record import list_records
+from mypt.watch.inventory import Workspace, status_rows
+
+
+def train(workspace: Path, *arguments: str) -> int:
+    return main(["--workspace", str(workspace), "train", *arguments])
+
+
+def state_of(workspace: Path, model: str) -> dict[str, object]:
+    value = json.loads((workspace / "checkpoints" / model / "training_state.json").read_text())
+    assert isinstance(value, dict)
+    return value
+
+
+def row(workspace: Path) -> dict[str, object]:
+    picture = Workspace(workspace)
+    picture.load()
+    (found,) = status_rows(picture)
+    return found
+
+
+# ── going on ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_already_trained_says_so_and_how_to_go_on(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = listing(trained / "checkpoints")
+    assert train(trained, "--model_name", "dante") == 0
+    out = capsys.readouterr().out
+    assert "dante is already trained: 8 of 8 updates are done." in out
+    assert "mypt train --model_name dante --max_iters 16" in out
+    assert listing(trained / "checkpoints") == before
+    assert len(events(trained, "dante", "training_start")) == 1
+
+
+def test_a_resume_without_flags_uses_what_was_saved(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(trained, "--model_name", "dante", "--max_iters", "12") == 0
+    out = capsys.readouterr().out
+    assert "Resuming checkpoints/dante from step 8" in out and "Training from step 8 to 12" in out
+    assert "no exact continuation" not in out
+    first, second = events(trained, "dante", "training_start")
+    assert second["config"]["start_step"] == 8
+    kept = ("eval_interval", "batch_size", "block_size", "learning_rate", "seed", "dropout", "eval_iters")
+    assert [first["config"][name] for name in kept] == [second["config"][name] for name in kept]
+    steps = [e["iter"] for e in events(trained, "dante", "eval")]
+    assert steps == [0, 4, 8, 12]
+    end = events(trained, "dante", "training_complete")[-1]
+    assert end["total_steps"] == 12 and end["total_tokens"] == 12 * 64
+    assert end["started_at"] == events(trained, "dante", "training_complete")[0]["started_at"]
+    state = state_of(trained, "dante")
+    assert state["step"] == 12
+    config = state["training_config"]
+    assert isinstance(config, dict) and config["start_step"] == 8 and config["max_iters"] == 12
+
+
+def test_a_changed_dropout_reaches_the_layers_and_is_said(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        train(trained, "--model_name", "dante", "--max_iters", "9", "--dropout", "0.5", "--n_layer", "3") == 0
+    )
+    out = capsys.readouterr().out
+    assert (
+        "Note: dropout changes from 0.2 (checkpoint dante step 8) to 0.5 (command line): "
+        "from here on the run is no exact continuation"
+    ) in out
+    assert "Note: n_layer=3 (command line) is ignored: checkpoint dante step 8 has 1" in out
+    assert "dropout:0.5" in out
+    assert json.loads((trained / "checkpoints" / "dante" / "config.json").read_text())["dropout"] == 0.5
+
+
+def test_gold_can_be_gone_on_from(trained: Path) -> None:
+    gold = state_of(trained, "dante_gold")["step"]
+    shutil.rmtree(trained / "checkpoints" / "dante_gold")
+    shutil.copytree(trained / "checkpoints" / "dante", trained / "checkpoints" / "dante_gold")
+    assert gold in (4, 8)
+    assert train(trained, "--model_name", "dante", "--max_iters", "10", "--resume_from", "gold") == 0
+    assert events(trained, "dante", "training_start")[-1]["config"]["start_step"] == 8
+
+
+def test_an_optimizer_that_began_anew_does_not_turn_the_count_back(trained: Path) -> None:
+    assert train(trained, "--model_name", "dante", "--max_iters", "10", "--reset_optimizer") == 0
+    moments = torch.load(trained / "checkpoints" / "dante" / "optimizer.pt", weights_only=True)
+    assert {int(s["step"]) for s in moments["state"].values()} == {2}
+    assert train(trained, "--model_name", "dante", "--max_iters", "12") == 0
+    starts = [e["config"]["start_step"] for e in events(trained, "dante", "training_start")]
+    assert starts == [0, 8, 10]
+    assert state_of(trained, "dante")["step"] == 12
+
+
+def test_the_vocabulary_of_a_text_survives_a_preset_that_guessed_another(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    preset = {
+        "batch_size": 4,
+        "block_size": 16,
+        "vocab_size": 256,
+        "n_embd": 16,
+        "n_head": 2,
+        "n_layer": 1,
+        "dropout": 0.0,
+        "bias": False,
+        "tokenization": "char",
+        "eval_iters": 2,
+        "sample_interval": 0,
+    }
+    (workspace / "configs").mkdir()
+    (workspace / "configs" / "mine.json").write_text(json.dumps(preset))
+    flags = ["--config_file", "mine", "--model_name", "m", "--input_file", "input.txt", "--device", "cpu"]
+    assert train(workspace, *flags, "--max_iters", "2") == 0
+    capsys.readouterr()
+    assert train(workspace, *flags, "--max_iters", "3") == 0
+    out = capsys.readouterr().out
+    assert f"vocab_size:{len(CHARS)}" in out and "ignored" not in out
+    assert train(workspace, "--model_name", "m", "--max_iters", "4") == 0
+
+
+def test_the_originals_closing_checkpoint_goes_on_where_its_optimizer_stands(
+    samples: Path, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = samples / "original" / "checkpoints" / "a_char_learned"
+    shutil.copytree(source, workspace / "checkpoints" / "old")
+    shutil.copy(samples / "original" / "datasets" / "sources" / "story.txt", workspace / "story.txt")
+    said = state_of(workspace, "old")["step"]
+    moments = torch.load(source / "optimizer.pt", weights_only=True)
+    updates = max(int(s["step"]) for s in moments["state"].values())
+    assert isinstance(said, int) and updates == said + 1
+    shown = json.loads((source / "tokenizer.json").read_text())["chars"]
+    text = "".join(c for c in (workspace / "story.txt").read_text() if c in shown)
+    (workspace / "story.txt").write_text(text)
+    flags = ["--model_name", "old", "--input_file", "story.txt", "--max_iters", str(updates + 2)]
+    assert train(workspace, *flags, "--eval_iters", "1", "--sample_interval", "0", "--device", "cpu") == 0
+    assert events(workspace, "old", "training_start")[0]["config"]["start_step"] == updates
+    assert state_of(workspace, "old")["step"] == updates + 2
+
+
+# ── not a number ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def poison(workspace: Path, model: str, sign: str) -> None:
+    """Make the embedding of one character not a number: whoever reads that character gets nothing finite any more."""
+    file = workspace / "checkpoints" / model / "model.pt"
+    content = torch.load(file, weights_only=True)
+    content["state_dict"]["token_embedding_table.weight"][CHARS.index(sign)] = float("nan")
+    (workspace / "checkpoints" / model / "manifest.json").unlink()
+    torch.save(content, file)
+
+
+def test_not_a_number_stops_before_the_update(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plain = story(1500).replace("z", "a")
+    for name, text in (("one", plain), ("two", plain.replace("e", "z"))):
+        write_dataset(workspace / "data" / name, train=[ids_of(text)], val=[ids_of(plain[:300])])
+    phases = [
+        {"name": "one", "dataset_dir": "data/one", "until_iter": 6},
+        {"name": "two", "dataset_dir": "data/two", "until_iter": None},
+    ]
+    flags = [
+        "--model_name",
+        "m",
+        *TINY[4:],
+        "--curriculum",
+        json.dumps({"phases": phases}),
+        "--precision",
+        "fp32",
+    ]
+    assert train(workspace, *flags, "--max_iters", "2", "--eval_interval", "2") == 0
+    poison(workspace, "m", "z")
+    # Nobody reads the poisoned character before the second phase.
+    capsys.readouterr()
+    code = train(workspace, "--model_name", "m", "--max_iters", "10", "--eval_interval", "2")
+    captured = capsys.readouterr()
+    assert code == 1
+    assert captured.err == (
+        "mypt: step 7: the loss is nan; stopped before the update, and the last good checkpoint is "
+        "checkpoints/m. Lower learning_rate, or raise warmup_iters\n"
+    )
+    last = events(workspace, "m")[-1]
+    assert (last["event"], last["iter"], last["reason"]) == ("training_stopped", 6, "nan")
+    assert last["message"] == "the loss is nan at step 7"
+    assert state_of(workspace, "m")["step"] == 6
+    weights = torch.load(workspace / "checkpoints" / "m" / "model.pt", weights_only=True)["state_dict"]
+    table = weights["token_embedding_table.weight"]
+    assert all(bool(table[i].isfinite().all()) == (c != "z") for i, c in enumerate(CHARS))
+    assert row(workspace)["state"] == "failed"
+    # Every line is valid JSON for readers that know no NaN.
+    for line in log_of(workspace, "m").read_text().splitlines():
+        json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} in the log"))
+
+
+# ── stopped, and held ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def running(workspace: Path) -> Iterator[subprocess.Popen[str]]:
+    """A run that would go on for hours, some steps old."""
+    flags = ["--model_name", "long", *TINY, "--max_iters", "10000000", "--eval_interval", "1000000"]
+    process = start(workspace, "train", *flags)
+    assert wait_for(lambda: last_iter(workspace, "long") >= 3, process)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.slow
+def test_a_request_stops_a_run_which_saves_and_ends_well(
+    workspace: Path, running: subprocess.Popen[str]
+) -> None:
+    (record,) = list_records(workspace).records
+    assert record.model_name == "long" and record.settings["max_iters"] == 10_000_000
+    record.directory(workspace).stop_file.touch()
+    out, _ = running.communicate(timeout=120)
+    assert running.returncode == 0
+    stop = events(workspace, "long")[-1]
+    assert (stop["event"], stop["reason"]) == ("training_stopped", "request")
+    assert f"Training stopped on request at step {stop['iter']}; checkpoint saved." in out
+    assert "Resume training: mypt train --model_name long" in out
+    assert state_of(workspace, "long")["step"] == stop["iter"]
+    assert (workspace / "checkpoints" / "long_fp16" / "model.pt").is_file()
+    assert "step 0/10000000" in record.directory(workspace).console.read_text()
+    assert row(workspace)["state"] == "stopped"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+def test_a_model_that_is_trained_is_refused_to_a_second_run(
+    workspace: Path, running: subprocess.Popen[str]
+) -> None:
+    second = mypt(workspace, "train", "--model_name", "long", *TINY)
+    assert second.returncode == 2
+    (record,) = list_records(workspace).records
+    assert second.stderr.startswith("mypt: model 'long': two runs on one model: held by ")
+    assert f"run {record.run_id}, pid {running.pid} on " in second.stderr
+    assert ", since 20" in second.stderr and "wait until that run ends, stop it, or choose" in second.stderr
+    assert len(second.stderr.splitlines()) == 1
+    assert running.poll() is None and len(list_records(workspace).records) == 1
+    running.send_signal(signal.SIGTERM)
+    out, _ = running.communicate(timeout=120)
+    assert running.returncode == 143 and "Training stopped by SIGTERM at step" in out
+    stop = events(workspace, "long")[-1]
+    assert (stop["event"], stop["reason"]) == ("training_stopped", "signal")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_output_that_cannot_be_written_stops_no_training(workspace: Path) -> None:
+    flags = ["--model_name", "m", *TINY, "--max_iters", "3"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "mypt", "--workspace", str(workspace), "train", *flags],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0 and "Traceback" not in done.stderr and "Exception" not in done.stderr
+    assert state_of(workspace, "m")["step"] == 3
+
+
+@contextlib.contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    """A disk that takes only so much, made by a limit of the kernel's."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits are POSIX")
+def test_a_disk_that_takes_no_line_of_the_log_is_said(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = log_of(trained, "dante").read_bytes()
+    with files_no_larger_than(len(before) + 100):
+        assert train(trained, "--model_name", "dante", "--max_iters", "12") == 1
+    err = capsys.readouterr().err
+    said = "logs/train/dante_eval.jsonl: File too large; the last good checkpoint is checkpoints/dante"
+    assert err == f"mypt: {said}\n"
+    assert log_of(trained, "dante").read_bytes() == before
+    assert state_of(trained, "dante")["step"] == 8
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits are POSIX")
+def test_a_disk_that_takes_no_checkpoint_keeps_the_last_one(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = listing(trained / "checkpoints" / "dante")
+    # Room for the log's lines, and none for the weights.
+    with files_no_larger_than(log_of(trained, "dante").stat().st_size + 8000):
+        assert train(trained, "--model_name", "dante", "--max_iters", "12") == 1
+    err = capsys.readouterr().err
+    said = r"the checkpoint could not be saved \(File too large\); the previous one is intact"
+    assert re.fullmatch(rf"mypt: dante(_gold)?: {said}\n", err)
+    assert listing(trained / "checkpoints" / "dante") == before
+    assert not [p.name for p in (trained / "checkpoints").iterdir() if p.name.startswith(".")]
+    assert events(trained, "dante")[-1]["reason"] == "error"
+    assert train(trained, "--model_name", "dante", "--max_iters", "12") == 0
+
+
+def test_evaluations_are_gold_or_blocked_or_neither(workspace: Path) -> None:
+    # With a threshold that nothing can keep, every new best is blocked.
+    guards = json.dumps({"guards": {"overfit_ratio": 0.01}})
+    flags = [
+        "--model_name",
+        "m",
+        *TINY,
+        "--max_iters",
+        "4",
+        "--eval_interval",
+        "2",
+        "--gold_selection",
+        guards,
+    ]
+    assert train(workspace, *flags) == 0
+    blocked = events(workspace, "m", "gold_blocked")
+    assert blocked and not events(workspace, "m", "gold_checkpoint")
+    assert all(e["reason"].startswith("overfit: val/train=1.") for e in blocked)
+    assert all(e["best_val_loss"] is None for e in blocked)
+    assert not (workspace / "checkpoints" / "m_gold").exists()
+    assert events(workspace, "m", "training_complete")[0]["gold_step"] is None
+
+
+def test_masks_are_learned_from_only_where_asked(workspace: Path) -> None:
+    ids = ids_of(story(1500))
+    write_dataset(workspace / "data" / "a", train=[ids], val=[ids[:300]], mask="<u4")
+    flags = [*SHAPE, *TINY[-8:], "--dataset_dir", "data/a", "--max_iters", "2"]
+    assert train(workspace, "--model_name", "on", *flags, "--use_loss_mask") == 0
+    assert train(workspace, "--model_name", "off", *flags) == 0
+    losses = [events(workspace, name, "eval")[0]["val_loss"] for name in ("on", "off")]
+    assert losses[0] != losses[1] and all(np.isfinite(losses))

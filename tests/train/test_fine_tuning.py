@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from workbench import CHARS, events, ids_of, story, write_dataset
+
+from mypt.cli import main
+from mypt.model import GPT
+from mypt.settings.resolve import Request, resolve
+
+FLAGS = ["--max_iters", "3", "--eval_iters", "2", "--sample_interval", "0", "--device", "cpu"]
+PRESET = {
+    "batch_size": 3,
+    "block_size": 16,
+    "vocab_size": 64,
+    "n_embd": 32,
+    "n_head": 4,
+    "n_layer": 2,
+    "dropout": 0.1,
+    "bias": True,
+    "use_loss_mask": True,
+}
+
+
+@pytest.fixture
+def tuned(trained: Path) -> Path:
+    """A workspace with a base `dante`, a preset for conversations, and a dataset with masks."""
+    (trained / "configs").mkdir()
+    (trained / "configs" / "chat_sft.json").write_text(json.dumps(PRESET))
+    ids = ids_of(story(1500, 3))
+    write_dataset(trained / "data" / "chat", train=[ids], val=[ids[:300]], mask="u1")
+    return trained
+
+
+def tune(workspace: Path, *flags: str) -> int:
+    base = ["train", "--init_from_model", "dante", "--model_name", "chat", *FLAGS, *flags]
+    return main(["--workspace", str(workspace), *base])
+
+
+def test_it_prints_what_the_seed_prints(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tune(tuned, "--config_file", "chat_sft", "--dataset_dir", "data/chat") == 0
+    lines = capsys.readouterr().out.splitlines()
+    begin = lines.index("Initializing from base model 'dante' (new format)")
+    assert lines[begin + 1 : begin + 6] == [
+        f"Using base model's char vocabulary (size: {len(CHARS)})",
+        "Updating model config with new training parameters...",
+        "  use_loss_mask: True",
+        "  dropout: 0.1",
+        "  batch_size: 3",
+    ]
+    (config,) = [line for line in lines if line.startswith("Using config: ")]
+    assert config == (
+        f"Using config: batch_size:3, block_size:16, vocab_size:{len(CHARS)}, n_embd:16, n_head:2, n_layer:1, "
+        "dropout:0.1, bias:False, device:cpu, use_loss_mask:True"
+    )
+    for name, wanted, has in (("n_layer", 2, 1), ("n_embd", 32, 16), ("bias", "true", "false")):
+        assert f"Note: {name}={wanted} (preset chat_sft) is ignored: base model dante has {has}" in lines
+
+
+def test_lineage_and_settings_are_recorded(tuned: Path) -> None:
+    assert tune(tuned, "--config_file", "chat_sft", "--dataset_dir", "data/chat") == 0
+    folder = tuned / "checkpoints" / "chat"
+    state = json.loads((folder / "training_state.json").read_text())
+    config = json.loads((folder / "config.json").read_text())
+    assert state["base"] == {"name": "dante", "step": 8}
+    assert (state["step"], config["n_layer"], config["use_loss_mask"], config["dropout"]) == (3, 1, True, 0.1)
+    assert events(tuned, "chat", "training_start")[0]["config"]["base"] == "dante"
+    tokenizers = [(tuned / "checkpoints" / n / "tokenizer.json").read_text() for n in ("dante", "chat")]
+    assert tokenizers[0] == tokenizers[1]
+    # A resume keeps the lineage.
+    assert main(["--workspace", str(tuned), "train", "--model_name", "chat", "--max_iters", "4"]) == 0
+    assert json.loads((folder / "training_state.json").read_text())["base"] == {"name": "dante", "step": 8}
+
+
+def test_it_begins_with_the_bases_weights_and_an_optimizer_of_its_own(tuned: Path) -> None:
+    flags = ["--input_file", "input.txt", "--learning_rate", "1e-30", "--weight_decay", "0"]
+    assert tune(tuned, *flags) == 0
+    base, chat = (
+        torch.load(tuned / "checkpoints" / name / "model.pt", weights_only=True)["state_dict"]
+        for name in ("dante", "chat")
+    )
+    assert all(torch.equal(base[name], chat[name]) for name in base)
+    moments = torch.load(tuned / "checkpoints" / "chat" / "optimizer.pt", weights_only=True)
+    assert {int(s["step"]) for s in moments["state"].values()} == {3}
+    assert events(tuned, "chat", "eval")[0]["iter"] == 0
+
+
+def test_a_changed_dropout_reaches_every_layer(tuned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mypt.data.source import open_data
+    from mypt.model.attention import SelfAttention
+    from mypt.train.console import Console
+    from mypt.train.session import build
+
+    run = resolve(
+        Request(
+            model_name="chat", init_from_model="dante", given={"dropout": "0.35", "input_file": "input.txt"}
+        ),
+        tuned,
+    )
+    model = build(run, open_data(run), Console()).model
+    assert isinstance(model, GPT)
+    found = [m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)]
+    found += [m.attention_dropout for m in model.modules() if isinstance(m, SelfAttention)]
+    assert len(found) >= 3 and set(found) == {0.35}
+
+
+def test_the_same_command_again_resumes_and_says_so(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tune(tuned, "--input_file", "input.txt") == 0
+    capsys.readouterr()
+    assert tune(tuned, "--input_file", "input.txt", "--max_iters", "5") == 0
+    out = capsys.readouterr().out
+    assert "checkpoints/chat exists and is resumed; --init_from_model dante was its beginning" in out
+    assert "Initializing from base model" not in out
+    assert events(tuned, "chat", "training_start")[-1]["config"]["start_step"] == 3
+
+
+def test_a_longer_context_is_said_loudly_and_learned_positions_grow(
+    tuned: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tune(tuned, "--input_file", "input.txt", "--block_size", "24") == 0
+    out = capsys.readouterr().out
+    assert "  block_size: 16 → 24: the context changes" in out
+    assert "learned positions: 16 in the base model, 24 here; new rows start untrained" in out
+    weights = torch.load(tuned / "checkpoints" / "chat" / "model.pt", weights_only=True)["state_dict"]
+    assert weights["position_embedding_table.weight"].shape == (24, 16)
+
+
+def refused(workspace: Path, capsys: pytest.CaptureFixture[str], *flags: str) -> str:
+    before = sorted(p.relative_to(workspace).as_posix() for p in workspace.rglob("*"))
+    capsys.readouterr()
+    assert tune(workspace, *flags) == 2
+    assert sorted(p.relative_to(workspace).as_posix() for p in workspace.rglob("*")) == before
+    return capsys.readouterr().err
+
+
+def test_characters_that_the_base_lacks_are_listed(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tuned / "new.txt").write_text(story() + "Ünd!" * 20)
+    err = refused(tuned, capsys, "--input_file", "new.txt")
+    assert "holds 2 characters that the model's vocabulary lacks: '!' 'Ü'" in err
+
+
+def test_another_tokenizer_is_refused(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    err = refused(tuned, capsys, "--input_file", "input.txt", "--tokenization", "gpt2")
+    assert "the base model dante was trained on char tokens (got 'gpt2')" in err
+    ids = ids_of(story(800))
+    write_dataset(tuned / "data" / "b", train=[ids], val=[ids], chars="".join(reversed(CHARS)))
+    err = refused(tuned, capsys, "--dataset_dir", "data/b")
+    assert "data/b: was made with another tokenizer" in err
+
+
+def test_frozen_blocks_stay_as_they_were(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tune(tuned, "--input_file", "input.txt", "--freeze_layers", "1", "--freeze_embeddings") == 0
+    base, chat = (
+        torch.load(tuned / "checkpoints" / name / "model.pt", weights_only=True)["state_dict"]
+        for name in ("dante", "chat")
+    )
+    still = {name for name in base if torch.equal(base[name], chat[name])}
+    assert still == {name for name in base if name.startswith(("blocks.0.", "token_emb", "position_emb"))}
+    err = refused(tuned, capsys, "--model_name", "c2", "--input_file", "input.txt", "--freeze_layers", "2")
+    assert "freeze_layers: the model has only 1 layers (got 2)" in err
