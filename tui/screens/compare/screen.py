@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from mypt.bundle import BundleInfo
 from mypt.diff import Row, Side, compare, side_of, to_csv, to_json, to_markdown
+from mypt.text import printable
 from mypt.watch.run import Run
 from tui import prefs
 from tui.actions import Action, bindings
@@ -145,13 +146,21 @@ class CompareScreen(Screen[None]):
         top.right = f"{differing} of {len(self.rows)} differ · {shown_words}"
         self.set_class(not lines, "-none")
         if not lines:
-            self.query_one("#none", Static).update(self._say_nothing())
+            self.query_one("#none", Static).update(self.nothing)
 
-    def _say_nothing(self) -> Text:
+    @property
+    def nothing(self) -> Text:
+        """What stands in place of the table when there is nothing in it."""
+        there = {info.name for info in self.app.live.bundles}
+        gone = [printable(name, newline=False) for name in self.names if name not in there]
         if not self.rows:
             return Text("None of these checkpoints is here any more: esc goes back", "dim", justify="center")
-        text = Text("Nothing differs\n", "bold", justify="center")
-        return text.append("d shows all settings", "dim not bold")
+        text = Text(justify="center")
+        if gone:
+            text.append(f"{', '.join(gone)} {'is' if len(gone) == 1 else 'are'} not here any more\n", "bold")
+        else:
+            text.append("Nothing differs\n", "bold")
+        return text.append("d shows all settings", "dim")
 
     def _place_curves(self) -> None:
         short = self.app.size.height < _ROOM_FOR_BOTH

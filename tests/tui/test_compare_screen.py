@@ -1,0 +1,339 @@
+"""Compare: what is shown, what each key does, and what happens when checkpoints come and go."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from mypt import bundle
+from mypt.events import Eval, GoldCheckpoint, LogWriter
+from tui.app import MyptApp
+from tui.chart.widget import Chart
+from tui.prefs import Preferences
+from tui.screens.compare import CompareScreen
+from tui.screens.compare.table import CompareTable
+from tui.screens.compare.value import ValueScreen
+from tui.screens.home import HomeScreen
+from tui.widgets.lines import TopLine
+
+CONFIG = {"batch_size": 2, "block_size": 8, "vocab_size": 4, "n_embd": 8, "n_head": 2, "n_layer": 1}
+
+
+@pytest.fixture(autouse=True)
+def preferences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MYPT_CONFIG_DIR", str(tmp_path / "preferences"))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    (tmp_path / "place").mkdir()
+    return tmp_path / "place"
+
+
+def save(place: Path, name: str, *, step: int = 5, **config: Any) -> Path:
+    """A bundle as a trainer leaves it, but for the weights, which nobody reads here."""
+    state = {
+        "step": step,
+        "training_config": {"max_iters": 10, "learning_rate": 3e-4},
+        "progress": {"val_loss": 2.5},
+    }
+    target = place / "checkpoints" / name
+    with bundle.writing(target) as staging:
+        (staging / "config.json").write_text(json.dumps(CONFIG | {"dropout": 0.1, "bias": False} | config))
+        (staging / "training_state.json").write_text(json.dumps(state))
+        (staging / "tokenizer.json").write_text(json.dumps({"token_kind": "gpt2"}))
+        (staging / "model.pt").write_bytes(b"w" * 1000)
+    return target
+
+
+def log(place: Path, name: str) -> None:
+    with LogWriter(place / "logs" / "train" / f"{name}_eval.jsonl") as writer:
+        for step in (0, 5):
+            writer.write(Eval(iter=step, val_loss=3.0 - step / 10))
+        writer.write(GoldCheckpoint(iter=5, val_loss=2.5))
+
+
+async def until(pilot: Pilot[None], holds: Callable[[], object]) -> None:
+    """Wait for a condition; the test's own time limit ends what never comes."""
+    while not holds():
+        await pilot.pause(0.02)
+
+
+@asynccontextmanager
+async def shown(
+    place: Path, *names: str, size: tuple[int, int] = (120, 36)
+) -> AsyncIterator[tuple[Pilot[None], CompareScreen]]:
+    """The screen over Home, when the checkpoints are known."""
+    app = MyptApp(place)
+    async with app.run_test(size=size) as pilot:
+        expected = len(bundle.list_bundles(place / "checkpoints"))
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and len(app.live.bundles) == expected)
+        screen = CompareScreen(list(names))
+        await app.push_screen(screen)
+        await pilot.pause()
+        yield pilot, screen
+
+
+def table(screen: CompareScreen) -> CompareTable:
+    return screen.query_one(CompareTable)
+
+
+def settings(screen: CompareScreen) -> dict[str, tuple[str, ...]]:
+    return {line.row.name: line.texts for line in table(screen).lines if line.row}
+
+
+def drawn(screen: CompareScreen) -> list[str]:
+    return [table(screen).render_line(y).text for y in range(table(screen).size.height)]
+
+
+def said(app: MyptApp) -> list[str]:
+    return [notification.message for notification in app._notifications]
+
+
+async def test_differences_are_shown_and_marked(place: Path) -> None:
+    save(place, "a")
+    save(place, "b", n_layer=3, dropout=0.10)
+    async with shown(place, "a", "b") as (_, screen):
+        assert settings(screen)["n_layer"] == ("1", "3")
+        assert "dropout" not in settings(screen)
+        lines = drawn(screen)
+        assert lines[0].split() == ["━", "a", "━", "b"]
+        assert lines[1].strip() == "Architecture"
+        assert lines[2].split() == ["≠", "n_layer", "1", "3"]
+        differing = len(settings(screen))
+        assert screen.query_one(TopLine).right.startswith(f"{differing} of {len(screen.rows)} differ")
+
+
+async def test_d_shows_every_setting_and_is_remembered(place: Path) -> None:
+    save(place, "a")
+    save(place, "b", n_layer=3)
+    async with shown(place, "a", "b") as (pilot, screen):
+        await pilot.press("d")
+        assert settings(screen)["dropout"] == ("0.1", "0.1")
+        assert "☐" in screen.query_one(TopLine).right
+    assert Preferences()["compare_only_differences"] is False
+    async with shown(place, "a", "b") as (pilot, screen):
+        assert "dropout" in settings(screen)
+        await pilot.press("d")
+        assert "dropout" not in settings(screen)
+
+
+async def test_the_chosen_setting_stays_chosen_when_others_come_and_go(place: Path) -> None:
+    save(place, "a")
+    save(place, "b", n_layer=3, vocab_size=9)
+    async with shown(place, "a", "b") as (pilot, screen):
+        await pilot.press("down")
+        row = table(screen).row
+        assert row is not None and row.name == "vocab_size"
+        await pilot.press("d")
+        row = table(screen).row
+        assert row is not None and row.name == "vocab_size"
+
+
+async def test_nothing_differs_says_so(place: Path) -> None:
+    save(place, "a")
+    shutil.copytree(place / "checkpoints" / "a", place / "checkpoints" / "b")
+    async with shown(place, "a", "b") as (pilot, screen):
+        assert screen.has_class("-none")
+        await pilot.press("x", "enter")
+        await pilot.pause()
+        assert pilot.app.clipboard == ""
+        assert "Nothing to copy" in said(screen.app)[-1]
+        await pilot.press("d")
+        assert not screen.has_class("-none")
+
+
+async def test_x_copies_what_is_shown_as_markdown(place: Path) -> None:
+    save(place, "a")
+    save(place, "b_c", n_layer=3)
+    async with shown(place, "a", "b_c") as (pilot, screen):
+        await pilot.press("x")
+        await pilot.pause()
+        copied = pilot.app.clipboard
+        assert copied.startswith("### Architecture\n\n|  | setting | a | b\\_c |\n")
+        assert "| ≠ | n\\_layer | 1 | 3 |" in copied
+        assert "dropout" not in copied
+        assert said(screen.app)[-1] == f"{len(settings(screen))} settings that differ copied as Markdown"
+        await pilot.press("d", "x")
+        assert "dropout" in pilot.app.clipboard
+
+
+async def test_csv_and_json_can_be_copied_too(place: Path) -> None:
+    save(place, "a")
+    save(place, "b", n_layer=3)
+    async with shown(place, "a", "b") as (pilot, _):
+        await pilot.press("X")
+        assert pilot.app.clipboard.startswith("group,setting,differs,a,b\nArchitecture,n_layer,yes,1,3\n")
+        await pilot.press("J")
+        assert json.loads(pilot.app.clipboard)["sides"] == ["a", "b"]
+
+
+async def test_curves_of_the_models_lie_over_each_other(place: Path) -> None:
+    for name in ("a", "a_gold", "b"):
+        save(place, name, n_layer=len(name))
+    log(place, "a")
+    log(place, "b")
+    async with shown(place, "a", "a_gold", "b") as (pilot, screen):
+        chart = screen.query_one(Chart)
+        await until(pilot, lambda: len(chart.data.curves) == 2)
+        assert [(curve.label, curve.color) for curve in chart.data.curves] == [
+            ("a", "series-1"),
+            ("b", "series-2"),
+        ]
+        assert {mark.kind for mark in chart.data.marks} == {"gold"}
+
+
+async def test_c_hides_the_curves_and_is_remembered(place: Path) -> None:
+    save(place, "a")
+    save(place, "b", n_layer=3)
+    async with shown(place, "a", "b") as (pilot, screen):
+        assert screen.query_one(Chart).display
+        await pilot.press("tab", "c")
+        await pilot.pause()
+        assert not screen.query_one(Chart).display
+        assert screen.focused is table(screen)
+    assert Preferences()["compare_curves"] is False
+
+
+async def test_on_a_short_terminal_the_curves_come_when_asked_for(place: Path) -> None:
+    save(place, "a")
+    save(place, "b", n_layer=3)
+    async with shown(place, "a", "b", size=(80, 24)) as (pilot, screen):
+        assert not screen.query_one(Chart).display
+        await pilot.press("c")
+        await pilot.pause()
+        assert screen.query_one(Chart).display
+    assert Preferences()["compare_curves"] is True
+
+
+async def test_many_sides_scroll_beside_their_settings(place: Path) -> None:
+    names = [f"model{n}" for n in range(8)]
+    for number, name in enumerate(names):
+        save(place, name, n_layer=number + 1)
+    async with shown(place, *names, size=(80, 24)) as (pilot, screen):
+        first = drawn(screen)
+        assert "model0" in first[0] and "model7" not in first[0]
+        await pilot.press("right")
+        await until(pilot, lambda: "model0" not in drawn(screen)[0])
+        assert drawn(screen)[2].startswith("≠ n_layer")
+        for _ in names:
+            await pilot.press("right")
+        await until(pilot, lambda: "model7" in drawn(screen)[0])
+        assert drawn(screen)[2].split()[-1] == "8"
+        for _ in names:
+            await pilot.press("left")
+        await until(pilot, lambda: drawn(screen) == first)
+
+
+async def test_a_long_value_is_cut_and_can_be_read_in_full(place: Path) -> None:
+    save(place, "a", note="word " * 100)
+    save(place, "b", note="\x1b[2Jx")
+    async with shown(place, "a", "b", size=(80, 24)) as (pilot, screen):
+        assert any("…" in line for line in drawn(screen) if "note" in line)
+        while True:
+            row = table(screen).row
+            if row is not None and row.name == "note":
+                break
+            await pilot.press("down")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ValueScreen))
+        value = pilot.app.screen
+        assert isinstance(value, ValueScreen)
+        text = value._text().plain
+        assert ("word " * 100).strip() in text
+        assert "\\x1b[2Jx" in text
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is screen)
+
+
+async def test_a_checkpoint_that_vanishes_keeps_its_column(place: Path) -> None:
+    save(place, "a")
+    save(place, "b", n_layer=3)
+    async with shown(place, "a", "b") as (pilot, screen):
+        shutil.rmtree(place / "checkpoints" / "b")
+        await until(pilot, lambda: screen.has_class("-none"))
+        assert "b is not here any more" in screen.nothing.plain
+        await pilot.press("d")
+        await until(pilot, lambda: "b (not here)" in drawn(screen)[0])
+        await pilot.press("d")
+        save(place, "b", n_layer=4)
+        await until(pilot, lambda: settings(screen).get("n_layer") == ("1", "4"))
+        await until(pilot, lambda: "━ b" in drawn(screen)[0])
+
+
+async def test_a_checkpoint_that_is_saved_again_is_shown_anew(place: Path) -> None:
+    save(place, "a")
+    save(place, "b", n_layer=3)
+    async with shown(place, "a", "b") as (pilot, screen):
+        save(place, "b", n_layer=3, step=9)
+        await until(pilot, lambda: settings(screen).get("step") == ("5", "9"))
+
+
+async def test_a_broken_one_is_marked_and_agrees_with_all(place: Path) -> None:
+    save(place, "a")
+    (save(place, "b") / "config.json").write_text("{")
+    async with shown(place, "a", "b") as (pilot, screen):
+        assert "✗ b" in drawn(screen)[0]
+        await pilot.press("d")
+        assert settings(screen)["n_layer"] == ("1", "–")
+        assert not any(row.differs for row in screen.rows if row.group == "Architecture")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 50)])
+async def test_hostile_names_and_fields_are_shown_as_they_are(place: Path, size: tuple[int, int]) -> None:
+    names = ["[red]x[b]", "\x1b[31mred", "長" * 60, "m" * 200]
+    fields: dict[str, Any] = {"[/]\x1b[2J": "[bold]"}
+    for number, name in enumerate(names):
+        save(place, name, n_layer=number + 1, **fields)
+    log(place, names[0])
+    async with shown(place, *names, size=size) as (pilot, screen):
+        await pilot.press("d", "c")
+        await pilot.pause()
+        width = table(screen).scrollable_content_region.width
+        for y in range(table(screen).size.height):
+            strip = table(screen).render_line(y)
+            assert strip.cell_length == width
+            assert "\x1b" not in strip.text
+        assert "[red]x[b]" in drawn(screen)[0]
+        assert '"[/]\\u001b[2J"' in settings(screen)
+        await pilot.press("x", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ValueScreen))
+        assert "\x1b" not in pilot.app.clipboard
+
+
+async def test_names_that_were_never_there(place: Path) -> None:
+    async with shown(place, "x", "y") as (pilot, screen):
+        assert screen.has_class("-none")
+        await pilot.press("d", "c", "x", "enter", "down", "end", "right")
+        await pilot.pause()
+        assert pilot.app.screen is screen
+
+
+async def test_escape_goes_from_the_chart_to_the_table_and_back_home(place: Path) -> None:
+    save(place, "a")
+    save(place, "b", n_layer=3)
+    async with shown(place, "a", "b") as (pilot, screen):
+        await pilot.press("tab")
+        assert screen.query_one(Chart).has_focus
+        await pilot.press("escape")
+        assert table(screen).has_focus
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, HomeScreen))
+
+
+async def test_a_click_chooses_a_setting_and_two_open_it(place: Path) -> None:
+    save(place, "a")
+    save(place, "b", n_layer=3, vocab_size=9)
+    async with shown(place, "a", "b") as (pilot, screen):
+        await pilot.click(CompareTable, offset=(4, 3))
+        row = table(screen).row
+        assert row is not None and row.name == "vocab_size"
+        await pilot.click(CompareTable, offset=(4, 3), times=2)
+        await until(pilot, lambda: isinstance(pilot.app.screen, ValueScreen))
