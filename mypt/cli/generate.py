@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mypt import bundle
 from mypt.errors import Problem, UserError
+from mypt.settings.paths import in_workspace
 from mypt.text import printable
 
 
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, workspace: Path) -> int:
     """Load the checkpoint and write."""
-    info = bundle.find(workspace / "checkpoints", options.model_name)
+    info = bundle.find(workspace / "checkpoints", in_workspace(options.model_name, workspace))
     from mypt import tokenizers
 
     tokenizer = tokenizers.from_dict(info.tokenizer, where=f"{info.name}/tokenizer.json")

@@ -9,6 +9,7 @@ from mypt import bundle
 from mypt.errors import MyptError
 from mypt.estimate import parameters
 from mypt.settings.model_config import GPTConfig
+from mypt.settings.paths import in_workspace
 from mypt.text import printable, size
 
 _FIRST = ("max_iters", "eval_interval", "eval_iters", "learning_rate", "start_step")
@@ -23,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, workspace: Path) -> int:
     """Print it."""
-    info = bundle.find(workspace / "checkpoints", options.model_name)
+    info = bundle.find(workspace / "checkpoints", in_workspace(options.model_name, workspace))
     shown = info.path.relative_to(workspace) if info.path.is_relative_to(workspace) else info.path
     print(f"=== FORMAT ===\nNew JSON-based format\nLocation: {printable(str(shown))}")
     fields = (

@@ -6,7 +6,6 @@ from typing import Any
 
 from mypt.errors import Problem
 
-
 # `eval_sets` and `eval_duration_s` are fields of the log that hold no loss.
 _TAKEN = ("sets", "duration_s")
 

@@ -19,6 +19,7 @@ from mypt.settings import fields
 from mypt.settings.checks import cross_checks
 from mypt.settings.fields import Rule, Settings
 from mypt.settings.model_config import GPTConfig
+from mypt.settings.paths import in_workspace
 from mypt.settings.presets import Preset, config_of, find_preset, load_preset
 from mypt.settings.problems import nearest
 
@@ -123,6 +124,37 @@ class Resolved:
             args += [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
         return args
 
+    def held(self, name: str) -> bool:
+        """Whether a value given for this setting would lose: the preset, the checkpoint or the base decides it."""
+        rule, kind = fields.rule(name), self.values[name].source.kind
+        if rule in (Rule.TRAINING, Rule.DEVICE) or (self.mode is Mode.RESUME and rule is Rule.LIVE):
+            # A model that exists was made with its tokens.
+            return name == "tokenization" and kind in ("checkpoint", "base model", "dataset")
+        if self.mode is Mode.FINE_TUNE and rule is not Rule.SHAPE:
+            return kind == "preset"
+        return kind in ("preset", "checkpoint", "base model")
+
+    def summary(self, parameters: int) -> dict[str, Any]:
+        """The settings that lists and filters of runs show, as JSON values."""
+        s = self.settings
+        names = (
+            "max_iters",
+            "learning_rate",
+            "batch_size",
+            "block_size",
+            "grad_accum_steps",
+            "seed",
+            "dropout",
+        )
+        first = s.curriculum.phases[0].dataset_dir if s.curriculum else None
+        return {
+            **{name: getattr(s, name) for name in names},
+            "preset": self.preset.label if self.preset else None,
+            "base": self.base.name if self.base else None,
+            "data": s.dataset_dir or s.input_file or first,
+            "parameters": parameters,
+        }
+
 
 def as_text(value: Any) -> str:
     """A setting's value as a flag takes it."""
@@ -177,7 +209,7 @@ def resolve(request: Request, workspace: Path) -> Resolved:
                 "was its beginning and is not read again"
             )
     elif request.init_from_model:
-        base = bundle.find(checkpoints, _in_workspace(request.init_from_model, workspace))
+        base = bundle.find(checkpoints, in_workspace(request.init_from_model, workspace))
     mode = Mode.RESUME if checkpoint else Mode.FINE_TUNE if base else Mode.NEW
 
     layers = _Layers(request, given, preset, checkpoint, base, notices)
@@ -425,12 +457,6 @@ def _inexact(values: dict[str, Effective], layers: _Layers) -> list[str]:
         for e in values.values()
         if fields.rule(e.name) is Rule.LIVE and e.name in saved and saved[e.name] != e.value
     ]
-
-
-def _in_workspace(name: str, workspace: Path) -> str:
-    """A path to a bundle is meant from the workspace, like every path in settings; a mere name stays one."""
-    inside = workspace / name
-    return str(inside) if len(Path(name).parts) > 1 and inside.is_dir() else name
 
 
 def _config(settings: Settings, info: BundleInfo | None) -> GPTConfig:

@@ -100,13 +100,9 @@ def pick_device(asked: str) -> str:
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if asked == "auto":
         return "cuda" if cuda else "mps" if mps else "cpu"
-    number = int(asked.partition(":")[2] or 0)
-    kind = asked.partition(":")[0]
-    there = {"cpu": True, "mps": mps, "cuda": cuda and number < torch.cuda.device_count()}[kind]
-    if not there:
-        found = (
-            ["cpu"] + ["mps"] * mps + [f"cuda:{n}" for n in range(torch.cuda.device_count() if cuda else 0)]
-        )
+    gpus = ["cuda", *(f"cuda:{n}" for n in range(torch.cuda.device_count()))] if cuda else []
+    found = ["cpu", *["mps"] * mps, *gpus]
+    if asked not in found:
         raise UserError(
             Problem(
                 "this machine does not have it",
