@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from workbench import log_of
+
+from mypt.cli import main
+from mypt.cli.status import table
+from mypt.watch.inventory import Workspace, status_rows
+
+
+def status(workspace: Path, *flags: str) -> int:
+    return main(["--workspace", str(workspace), "status", *flags])
+
+
+def write_log(workspace: Path, name: str, *lines: dict[str, object]) -> None:
+    log = log_of(workspace, name)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    stamp = "2026-02-09T14:30:00.123456"
+    log.write_text("".join(json.dumps({"timestamp": stamp, **line}) + "\n" for line in lines))
+
+
+def begin(total: int) -> dict[str, object]:
+    return {"event": "training_start", "config": {"max_iters": total, "tokens_per_step": 64}, "model": {}}
+
+
+def eval_at(step: int, total: int, loss: float | None) -> dict[str, object]:
+    done = {"iter": step, "elapsed_s": 2.0 * step, "tokens_processed": 64 * step}
+    return {"event": "eval", **done, "progress_pct": 100 * step / total, "val_loss": loss}
+
+
+def test_an_empty_workspace_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(tmp_path) == 0
+    assert "mypt train --config_file configs/tiny_char.json" in capsys.readouterr().out
+    assert status(tmp_path, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_finished_run_is_one_line(trained_once: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(trained_once) == 0
+    head, line = capsys.readouterr().out.splitlines()
+    assert head.split() == ["name", "state", "step", "%", "val", "best", "tok/s", "ETA", "age"]
+    words = line.split()
+    assert words[:5] == ["dante", "✓", "finished", "8/8", "100%"]
+    assert words[6].startswith("★") and len(line) <= 80
+
+
+def test_json_has_every_value(trained_once: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(trained_once, "--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    picture = Workspace(trained_once)
+    picture.load()
+    (same,) = status_rows(picture)
+    assert row.keys() == same.keys()
+    assert (row["name"], row["state"], row["step"], row["max_iters"]) == ("dante", "finished", 8, 8)
+    assert row["gold_step"] in (4, 8) and row["settings"]["max_iters"] == 8
+
+
+def test_what_ended_early_says_why_and_names_are_escaped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_log(
+        tmp_path,
+        "nan_run",
+        begin(1000),
+        eval_at(0, 1000, 4.0),
+        eval_at(500, 1000, None),
+        {"event": "training_stopped", "iter": 500, "reason": "nan", "message": "the loss is nan at step 501"},
+    )
+    write_log(
+        tmp_path,
+        "evil\x1b]0;x\x07" + "long" * 20,
+        begin(10**7),
+        eval_at(123_456, 10**7, 2.0),
+        {"event": "training_stopped", "iter": 123_456, "reason": "signal", "message": "stopped by SIGTERM"},
+    )
+    write_log(tmp_path, "日本語のモデル", begin(10**9), eval_at(10**6, 10**9, 12345.678))
+    assert status(tmp_path) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out and "\x07" not in out and "evil\\x1b" in out
+    assert "✗ failed" in out and "■ stopped" in out
+    lines = out.splitlines()
+    place = next(n for n, line in enumerate(lines) if line.startswith("nan_run"))
+    assert lines[place + 1].startswith("    ") and "501" in lines[place + 1]
+    assert "500/1k" in lines[place] and "50%" in lines[place]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_fits(tmp_path: Path, width: int) -> None:
+    write_log(tmp_path, "a" * 100, begin(123_456_789), eval_at(99_999_999, 123_456_789, 999.12345))
+    write_log(tmp_path, "日本語" * 20, begin(9), eval_at(9, 9, 1e-9))
+    write_log(tmp_path, "x", {"event": "training_start"})
+    picture = Workspace(tmp_path)
+    picture.load()
+    lines = table(status_rows(picture), width)
+    assert len(lines) >= 4
+    wide = [sum(2 if ord(c) > 0x2E80 else 1 for c in line) for line in lines]
+    assert max(wide) <= width
+
+
+def test_a_broken_record_is_said(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run,) = (p for p in (trained / ".mypt" / "runs").iterdir() if p.is_dir())
+    (run / "run.json").write_text("{")
+    assert status(trained) == 0
+    assert f"A run's record is broken: {run.name}: run.json" in capsys.readouterr().out
