@@ -9,6 +9,7 @@ from typing import ClassVar
 from textual.app import App
 from textual.binding import BindingType
 from textual.message import Message
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.signal import Signal
 
@@ -77,6 +78,18 @@ class MyptApp(App[None]):
                 self.notify(run.sentence, title=f"{name} finished")
             elif change.after in (RunState.FAILED, RunState.STALLED):
                 self.notify(run.sentence, title=f"{name} {change.after.value}", severity="error", timeout=10)
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """A toast. What it says may come from files, so it is never markup."""
+        super().notify(message, title=title, severity=severity, timeout=timeout, markup=False)
 
     # ── actions ─────────────────────────────────────────────────────────────────────────────────────────────────
 

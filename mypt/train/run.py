@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mypt import bundle
 from mypt.data.source import RunData, describe, open_data, vocabulary_rows
@@ -53,7 +53,11 @@ def train(request: Request, workspace: Path, *, command: Sequence[str] = (), dry
                 _say_already_done(run, made.progress.iter, console)
                 return 0
             directory = attach(
-                workspace, run.model_name, run.settings.log_file or "", command, _summary(run, made)
+                workspace,
+                run.model_name,
+                run.settings.log_file or "",
+                command,
+                run.summary(made.model.num_parameters()),
             )
             lock.name_run(directory.run_id)
             if (
@@ -113,20 +117,6 @@ def _moved_on(run: Resolved) -> bool:
     if run.checkpoint is None:
         return bool(info.files)
     return run.request.resume_from == "last" and info.step != run.checkpoint.step
-
-
-def _summary(run: Resolved, made: Session) -> dict[str, Any]:
-    """The settings that lists and filters show."""
-    s = run.settings
-    names = ("max_iters", "learning_rate", "batch_size", "block_size", "grad_accum_steps", "seed", "dropout")
-    data = s.dataset_dir or s.input_file or (s.curriculum.phases[0].dataset_dir if s.curriculum else None)
-    return {
-        **{name: getattr(s, name) for name in names},
-        "preset": run.preset.label if run.preset else None,
-        "base": run.base.name if run.base else None,
-        "data": data,
-        "parameters": made.model.num_parameters(),
-    }
 
 
 def _banner(run: Resolved, data: RunData, made: Session, console: Console) -> None:

@@ -251,12 +251,12 @@ class Session:
     def _say_stopped(self, log: LogWriter, console: Console, end: End, stop: StopFlag) -> int:
         p, asked = self.progress, stop.signal or "request"
         word = "on request" if end is End.REQUEST else f"by {asked}"
-        message = f"stopped {word} at step {p.iter}; checkpoint saved"
+        message = f"at step {p.iter}" if end is End.REQUEST else f"{asked} at step {p.iter}"
         reason = "request" if end is End.REQUEST else "signal"
         log.write(events.TrainingStopped(iter=p.iter, reason=reason, message=message))
         log.sync()
         console.line()
-        console.line(f"Training {message}.", "strong")
+        console.line(f"Training stopped {word} at step {p.iter}; checkpoint saved.", "strong")
         console.line(f"  Resume training: mypt train --model_name {self.run.model_name}")
         return 0 if end is End.REQUEST else EXIT_OF_SIGNAL.get(asked, 1)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mypt.errors import Problem
-from tui.screens.launch.draft import Draft, command, data_of, summary
+from tui.screens.launch.draft import Draft, command, data_of
 from tui.screens.launch.look import Review, check_data, in_list, look
 
 TINY = {
@@ -180,7 +180,7 @@ def test_a_value_that_looks_like_a_flag_reaches_the_trainer(workspace: Path) -> 
 def test_the_summary_is_plain_json(workspace: Path) -> None:
     review = look(replace(DRAFT, data=("input_file", "builtin:python")), workspace)
     assert review.resolved is not None
-    said = summary(review.resolved, review.parameters)
+    said = review.resolved.summary(review.parameters)
     assert json.loads(json.dumps(said)) == said
     assert (said["preset"], said["data"], said["max_iters"]) == ("mini", "builtin:python", 2)
 

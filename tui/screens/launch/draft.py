@@ -40,35 +40,9 @@ class Draft:
         )
 
 
-def arguments(resolved: Resolved) -> list[str]:
-    """The flags of `mypt train`; a value that looks like a flag is tied to its own with `=`."""
-    found: list[str] = []
-    for word in resolved.argv():
-        is_value = bool(found) and found[-1].startswith("--") and "=" not in found[-1]
-        if is_value and found[-1] != "--reset_optimizer" and word.startswith("-"):
-            found[-1] = f"{found[-1]}={word}"
-        else:
-            found.append(word)
-    return found
-
-
 def command(resolved: Resolved) -> str:
     """The line that does the same in a shell."""
-    return shlex.join(["mypt", "train", *arguments(resolved)])
-
-
-def summary(resolved: Resolved, parameters: int) -> dict[str, Any]:
-    """The settings that lists and filters show of a run, as the trainer itself records them."""
-    s = resolved.settings
-    names = ("max_iters", "learning_rate", "batch_size", "block_size", "grad_accum_steps", "seed", "dropout")
-    data = s.dataset_dir or s.input_file or (s.curriculum.phases[0].dataset_dir if s.curriculum else None)
-    return {
-        **{name: getattr(s, name) for name in names},
-        "preset": resolved.preset.label if resolved.preset else None,
-        "base": resolved.base.name if resolved.base else None,
-        "data": data,
-        "parameters": parameters,
-    }
+    return shlex.join(["mypt", "train", *resolved.argv()])
 
 
 def data_of(path: str, workspace: Path) -> tuple[str, str]:

@@ -239,23 +239,7 @@ def _held(resolved: Resolved | None) -> frozenset[str]:
     """Settings for which a typed value would lose against the preset, the base or the checkpoint."""
     if resolved is None:
         return frozenset()
-    from mypt.settings import fields
-    from mypt.settings.fields import Rule
-    from mypt.settings.resolve import Mode
-
-    found = set()
-    for name, effective in resolved.values.items():
-        rule, kind, mode = fields.rule(name), effective.source.kind, resolved.mode
-        if rule in (Rule.TRAINING, Rule.DEVICE) or (mode is Mode.RESUME and rule is Rule.LIVE):
-            # A model that exists was made with its tokens.
-            held = name == "tokenization" and kind in ("checkpoint", "base model", "dataset")
-        elif mode is Mode.FINE_TUNE and rule is not Rule.SHAPE:
-            held = kind == "preset"
-        else:
-            held = kind in ("preset", "checkpoint", "base model")
-        if held:
-            found.add(name)
-    return frozenset(found)
+    return frozenset(name for name in resolved.values if resolved.held(name))
 
 
 def _size(resolved: Resolved, rows: int | None) -> tuple[int, Memory, Room]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mypt.errors import Problem
-from tui.screens.launch.draft import Draft, arguments, summary
+from tui.screens.launch.draft import Draft
 from tui.screens.launch.look import EXPECTED, Review, check_data, look, problems_of
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ def start(
     try:
         return launch(
             workspace,
-            arguments(resolved),
+            resolved.argv(),
             model_name=resolved.model_name,
             log_file=resolved.log_path,
-            settings=summary(resolved, review.parameters),
+            settings=resolved.summary(review.parameters),
             queue=queue,
         )
     except EXPECTED as error:
