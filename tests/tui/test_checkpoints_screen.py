@@ -217,6 +217,7 @@ async def test_a_broken_bundle_is_listed_with_what_is_wrong(place: Path) -> None
         await pilot.press("down")
         await pilot.pause()
         assert "config.json: cut short at line 1" in head_of(screen)
+        assert "config.json cannot be read. Restore the file" in text_of(screen)
         assert "1 broken" in screen.query_one(TopLine).right
         line = "".join(segment.text for segment in tree(screen).render_line(2))
         assert "✗ zbad  config.json: cut sh" in line

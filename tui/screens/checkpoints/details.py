@@ -130,10 +130,12 @@ def section(tab: str, info: BundleInfo, width: int, colours: Colours) -> list[Te
 
 
 def _absent(info: BundleInfo, name: str, writer: Writer) -> None:
-    if name in info.files:
-        writer.note(f"{name} holds nothing that can be shown" + (f": {info.problem}" if info.problem else ""))
-    else:
+    if name not in info.files:
         writer.note(f"there is no {name} in this checkpoint")
+    elif name in info.problem:
+        writer.note(f"{name} cannot be read. Restore the file, or remove the folder to begin anew.")
+    else:
+        writer.note(f"{name} is empty")
 
 
 def _config(info: BundleInfo, writer: Writer) -> None:

@@ -11,13 +11,24 @@ from tui.chart.model import ChartData
 from tui.screens.home.curves import chart_data
 
 
-def run_of(model_name: str, runs: Iterable[Run]) -> Run | None:
-    """The run that trained this model: of several the one that goes on, else the first (they come youngest first)."""
-    plain = printable(model_name, newline=False)
-    there = [run for run in runs if run.name == plain or _is_log_of(model_name, run)]
-    # A log of the model's own name says more about it than a run that was only called so.
-    there.sort(key=lambda run: (run.state.is_over, not _is_log_of(model_name, run)))
-    return there[0] if there else None
+class Runs:
+    """The runs of a workspace (youngest first, as it gives them), to be asked for by model many times."""
+
+    def __init__(self, runs: Iterable[Run]) -> None:
+        self._by_name: dict[str, list[Run]] = {}
+        self._by_log: dict[str, list[Run]] = {}
+        for run in runs:
+            self._by_name.setdefault(run.name, []).append(run)
+            self._by_log.setdefault(run.log_path.name, []).append(run)
+
+    def of(self, model_name: str) -> Run | None:
+        """The run that trained this model: of several the one that goes on, else the youngest.
+
+        A log of the model's own name says more about it than a run that was only called so.
+        """
+        own = self._by_log.get(f"{model_name}_eval.jsonl", [])
+        there = [*own, *self._by_name.get(printable(model_name, newline=False), [])]
+        return next((run for run in there if not run.state.is_over), there[0] if there else None)
 
 
 def alive(run: Run | None) -> bool:
@@ -33,7 +44,3 @@ def curve_of(run: Run | None) -> tuple[ChartData, str]:
         return ChartData(), "Queued: the first values will appear here"
     words = "No losses in its log" if run.state.is_over else "The first values will appear here"
     return chart_data(run.history), words
-
-
-def _is_log_of(model_name: str, run: Run) -> bool:
-    return run.log_path.name == f"{model_name}_eval.jsonl"

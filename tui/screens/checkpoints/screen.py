@@ -24,7 +24,7 @@ from tui.chart.widget import Chart
 from tui.live import Live
 from tui.screens.checkpoints import details
 from tui.screens.checkpoints.rows import TreeRow, step_and_loss, tree_rows
-from tui.screens.checkpoints.runs import alive, curve_of, run_of
+from tui.screens.checkpoints.runs import Runs, alive, curve_of
 from tui.screens.checkpoints.tabs import TabLine
 from tui.screens.checkpoints.tree import BundleTree, Numbers
 from tui.widgets.lines import KeyLine, TopLine
@@ -109,7 +109,7 @@ class CheckpointsScreen(Screen[None]):
         rows = tree_rows(live.models)
         there = {row.key for row in rows if row.info is not None}
         self.marked = [name for name in self.marked if name in there]
-        runs = live.workspace.runs
+        runs = Runs(live.workspace.runs)
         histories: dict[str, RunHistory | None] = {}
         numbers: dict[str, Numbers] = {}
         for row in rows:
@@ -117,7 +117,7 @@ class CheckpointsScreen(Screen[None]):
                 continue
             name = row.model.name
             if name not in histories:
-                run = run_of(name, runs)
+                run = runs.of(name)
                 histories[name] = run.history if run else None
             numbers[row.key] = step_and_loss(row.info, histories[name])
         self.query_one(BundleTree).show(rows, numbers, self.marked)
@@ -130,6 +130,8 @@ class CheckpointsScreen(Screen[None]):
     def _say_totals(self, names: set[str], bundles: list[BundleInfo]) -> None:
         broken = sum(bool(info.problem) for info in bundles)
         said = [f"{len(names)} checkpoint{'s' * (len(names) != 1)}", size(sum(b.size for b in bundles))]
+        if not names:
+            said.clear()
         if broken:
             said.append(f"{broken} broken")
         if self.marked:
@@ -148,7 +150,7 @@ class CheckpointsScreen(Screen[None]):
         return text
 
     def _run(self, row: TreeRow | None) -> Run | None:
-        return run_of(row.model.name, self.app.live.workspace.runs) if row else None
+        return Runs(self.app.live.workspace.runs).of(row.model.name) if row else None
 
     def _show_details(self, *, again: bool = False) -> None:
         row = self.row

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from mypt.bundle import split_name
 from mypt.text import loss
-from mypt.watch.run import Run
 from tui.chart.model import ChartData, Curve, Mark, series_color
-from tui.screens.checkpoints.runs import run_of
+from tui.screens.checkpoints.runs import Runs
 
 
 def model_numbers(names: Iterable[str]) -> dict[str, int]:
@@ -19,13 +18,12 @@ def model_numbers(names: Iterable[str]) -> dict[str, int]:
     return numbers
 
 
-def overlay(numbers: Mapping[str, int], runs: Iterable[Run]) -> ChartData:
+def overlay(numbers: Mapping[str, int], runs: Runs) -> ChartData:
     """Validation losses of all models that have a log, and where each has its gold."""
-    there = list(runs)
     curves: list[Curve] = []
     marks: list[Mark] = []
     for model, number in numbers.items():
-        run = run_of(model, there)
+        run = runs.of(model)
         if run is None or "val" not in run.history.curves:
             continue
         column = run.history.curves["val"]

@@ -14,7 +14,6 @@ from textual.widgets import Static
 from mypt.bundle import BundleInfo
 from mypt.diff import Row, Side, compare, side_of, to_csv, to_json, to_markdown
 from mypt.text import printable
-from mypt.watch.run import Run
 from tui import prefs
 from tui.actions import Action, bindings
 from tui.app import MyptApp, shown_path
@@ -22,7 +21,7 @@ from tui.chart.model import series_color
 from tui.chart.widget import Chart
 from tui.live import Live
 from tui.screens.checkpoints.rows import step_and_loss
-from tui.screens.checkpoints.runs import run_of
+from tui.screens.checkpoints.runs import Runs
 from tui.screens.compare.curves import model_numbers, overlay
 from tui.screens.compare.table import CompareTable, Head, table_lines
 from tui.screens.compare.value import ValueScreen
@@ -109,7 +108,7 @@ class CompareScreen(Screen[None]):
 
     def _show(self) -> None:
         there = {info.name: info for info in self.app.live.bundles}
-        runs = self.app.live.workspace.runs
+        runs = Runs(self.app.live.workspace.runs)
         sides = [self._side(name, there.get(name), runs) for name in self.names]
         if sides != self._seen:
             self._seen = sides
@@ -118,10 +117,10 @@ class CompareScreen(Screen[None]):
         numbers = model_numbers(self.names)
         self.query_one(Chart).show(overlay(numbers, runs))
 
-    def _side(self, name: str, info: BundleInfo | None, runs: list[Run]) -> Side:
+    def _side(self, name: str, info: BundleInfo | None, runs: Runs) -> Side:
         if info is None:
             return Side(name)
-        run = run_of(info.model_name, runs)
+        run = runs.of(info.model_name)
         # The original's bundles say no losses; the log of their run does.
         _, value = step_and_loss(info, run.history if run else None)
         return side_of(info, val_loss=value)
