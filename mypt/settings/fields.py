@@ -14,8 +14,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 from pydantic.fields import FieldInfo
 
-from mypt.errors import Problem
-
 
 class Rule(StrEnum):
     """Where a setting comes from, strongest first; `resolve` has the orders."""
@@ -345,19 +343,3 @@ def _extra(name: str) -> dict[str, Any]:
     extra = Settings.model_fields[name].json_schema_extra
     assert isinstance(extra, dict)
     return extra
-
-
-def validate(values: dict[str, Any], *, where: str, strict: bool) -> tuple[dict[str, Any], list[Problem]]:
-    """Each given value by itself: (those that are right, as typed values; what is wrong with the others).
-
-    `strict` is for JSON, where a number is a number; flags and forms hand over text. Unknown names are not looked at.
-    """
-    from mypt.settings.problems import field_problems
-
-    given = {name: value for name, value in values.items() if name in Settings.model_fields}
-    problems = field_problems(Settings, given, where=where, strict=strict)
-    wrong = {p.field.partition(".")[0] for p in problems}
-    right = {name: value for name, value in given.items() if name not in wrong}
-    # Validated once more as a whole to get typed values; nothing can fail any longer.
-    typed = Settings.model_validate(right, strict=strict, context={"json": strict})
-    return {name: getattr(typed, name) for name in right}, problems

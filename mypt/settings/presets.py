@@ -9,9 +9,9 @@ from typing import Any
 from mypt.bundle import read_json_object
 from mypt.errors import Problem, UserError
 from mypt.settings.checks import cross_checks
-from mypt.settings.fields import ACCEPTED_WITH_NOTE, REQUIRED_IN_PRESET, names, validate
+from mypt.settings.fields import ACCEPTED_WITH_NOTE, REQUIRED_IN_PRESET, names
 from mypt.settings.model_config import GPTConfig
-from mypt.settings.problems import nearest
+from mypt.settings.problems import nearest, validate
 
 _ABOUT = ("name", "description")
 

@@ -1,4 +1,4 @@
-"""pydantic's findings in our words: which field, what it has, and what would be right."""
+"""Values judged one by one, with pydantic's findings in our words: which field, what it has, what would be right."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mypt.errors import Problem
+from mypt.settings.fields import Curriculum, GoldSelection, Guards, Phase, Settings
 
 _EXPECTED = {
     "int_type": "must be a whole number",
@@ -26,6 +27,20 @@ _EXPECTED = {
     "missing": "is missing",
     "none_required": "is not supported: MyPT runs no outside program to judge a checkpoint",
 }
+
+
+def validate(values: dict[str, Any], *, where: str, strict: bool) -> tuple[dict[str, Any], list[Problem]]:
+    """Each given value by itself: (those that are right, as typed values; what is wrong with the others).
+
+    `strict` is for JSON, where a number is a number; flags and forms hand over text. Unknown names are not looked at.
+    """
+    given = {name: value for name, value in values.items() if name in Settings.model_fields}
+    problems = field_problems(Settings, given, where=where, strict=strict)
+    wrong = {p.field.partition(".")[0] for p in problems}
+    right = {name: value for name, value in given.items() if name not in wrong}
+    # Validated once more as a whole to get typed values; nothing can fail any longer.
+    typed = Settings.model_validate(right, strict=strict, context={"json": strict})
+    return {name: getattr(typed, name) for name in right}, problems
 
 
 def field_problems(
@@ -88,6 +103,4 @@ def _is_union_tag(part: str) -> bool:
 def _fields_near(model: type[BaseModel], path: list[str]) -> list[str]:
     if len(path) == 1:
         return list(model.model_fields)
-    from mypt.settings.fields import Curriculum, GoldSelection, Guards, Phase
-
     return [name for inner in (Curriculum, Phase, GoldSelection, Guards) for name in inner.model_fields]

@@ -21,7 +21,7 @@ from mypt.settings.fields import Rule, Settings
 from mypt.settings.model_config import GPTConfig
 from mypt.settings.paths import in_workspace
 from mypt.settings.presets import Preset, config_of, find_preset, load_preset
-from mypt.settings.problems import nearest
+from mypt.settings.problems import nearest, validate
 
 DATA_FIELDS = ("input_file", "dataset_dir", "curriculum")
 DEMO_DATA = "builtin:stories"
@@ -317,7 +317,7 @@ def _given(request: Request) -> tuple[dict[str, Any], list[Problem]]:
         for name in request.given
         if name not in known
     ]
-    given, wrong = fields.validate(dict(request.given), where=request.given_by, strict=False)
+    given, wrong = validate(dict(request.given), where=request.given_by, strict=False)
     problems += wrong
     if given.get("input_file") and given.get("dataset_dir"):
         problems.append(
@@ -334,7 +334,7 @@ def _given(request: Request) -> tuple[dict[str, Any], list[Problem]]:
 def _saved(info: BundleInfo, notices: list[str]) -> dict[str, Any]:
     # The weights have the shape that config.json says; what the settings once asked for may differ from it.
     saved = {k: v for k, v in info.training_config.items() if v is not None} | _shape_of(info)
-    typed, wrong = fields.validate(saved, where=f"checkpoint {info.name}", strict=True)
+    typed, wrong = validate(saved, where=f"checkpoint {info.name}", strict=True)
     notices += [f"{problem}; the default is used" for problem in wrong]
     kind = info.tokenizer.get("token_kind")
     if kind in fields.choices("tokenization"):

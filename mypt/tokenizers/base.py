@@ -80,12 +80,6 @@ class Tokenizer(ABC):
         """The characters of `text` that have no token, sorted. Empty for the kinds that encode any bytes."""
         return []
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        # The libraries' objects do not pickle everywhere; worker processes rebuild them on first use.
-        from mypt.tokenizers.files import from_dict
-
-        return from_dict, (self.to_dict(),)
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.describe()}>"
 

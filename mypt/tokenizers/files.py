@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import io
 import json
 import os
@@ -228,3 +229,12 @@ def _agree(a: Mapping[str, int], b: Mapping[str, int]) -> bool:
     return all(
         a.get(token, index) == index and spelled.get(index, token) == token for token, index in b.items()
     )
+
+
+def _reduce(tokenizer: Tokenizer) -> tuple[Any, ...]:
+    return from_dict, (tokenizer.to_dict(),)
+
+
+# The libraries' objects do not pickle everywhere; worker processes rebuild them on first use.
+for _kind in (CharTokenizer, Gpt2Tokenizer, BpeTokenizer):
+    copyreg.pickle(_kind, _reduce)

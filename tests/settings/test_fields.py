@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from mypt.settings import fields
-from mypt.settings.fields import Settings, validate
+from mypt.settings.fields import Settings
+from mypt.settings.problems import validate
 
 
 def one(name: str, value: Any, *, strict: bool = False) -> tuple[Any, str]:
