@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from mypt.settings.fields import Settings
 from mypt.settings.model_config import GPTConfig
 from mypt.tokenizers.char import CharTokenizer
 from mypt.train import optimizer as adamw
-from mypt.train.loop import Progress, Trainer
+from mypt.train.loop import End, Progress, Trainer
 from mypt.train.numerics import Numerics
 from mypt.train.stopping import StopFlag
 
@@ -200,6 +202,36 @@ def test_a_stop_between_the_evaluation_and_the_switch_switches_later() -> None:
     made = trainer({"eval_interval": 2, "max_iters": 6}, *two_phases(), progress=stopped)
     made.run()
     assert quiet_of(made).switches == [(4, "two")]
+
+
+def asked_at(number: int) -> Callable[[], str | None]:
+    """A request to stop that is there from the `number`th look on."""
+    looks = count(1)
+    return lambda: "request" if next(looks) >= number else None
+
+
+def test_a_stop_at_any_moment_changes_nothing_in_the_story() -> None:
+    # Every step and every batch of an evaluation looks whether to stop.
+    settings = {"eval_interval": 2, "max_iters": 6, "dropout": 0.2, "save_every": 3}
+    whole = trainer(settings, *two_phases())
+    assert whole.run() is End.COMPLETE
+    for number in count(1):
+        first = trainer(settings, *two_phases())
+        first.stop.request = asked_at(number)
+        if first.run() is End.COMPLETE:
+            break
+        begin, before = quiet_of(first).saved[-1], quiet_of(first)
+        second = trainer(settings, *two_phases(), progress=begin)
+        second.model.load_state_dict(first.model.state_dict())
+        second.optimizer.load_state_dict(copy.deepcopy(first.optimizer.state_dict()))
+        assert second.run() is End.COMPLETE
+        after = quiet_of(second)
+        assert before.evals + after.evals == quiet_of(whole).evals, number
+        assert before.losses + after.losses == quiet_of(whole).losses, number
+        assert before.switches + after.switches == quiet_of(whole).switches == [(4, "two")], number
+        assert same(weights(second), weights(whole)), number
+        assert after.saved[-1].gold == quiet_of(whole).saved[-1].gold, number
+    assert number > 20
 
 
 def test_a_run_that_ends_at_a_boundary_does_not_enter_the_next_phase() -> None:
