@@ -34,8 +34,9 @@ def story(characters: int = 4000, seed: int = 0) -> str:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """The environment of a process that is started by a test."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8", **changes}
+    """The environment of a process that is started by a test: what people have, buffered streams above all."""
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return {**own, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8", **changes}
 
 
 def command(workspace: Path, *arguments: str) -> list[str]:

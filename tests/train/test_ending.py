@@ -19,6 +19,8 @@ from workbench import (
     CHARS,
     SHAPE,
     TINY,
+    command,
+    environment,
     events,
     ids_of,
     last_iter,
@@ -281,7 +283,8 @@ def test_output_that_cannot_be_written_stops_no_training(workspace: Path) -> Non
     flags = ["--model_name", "m", *TINY, "--max_iters", "3"]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "mypt", "--workspace", str(workspace), "train", *flags],
+            command(workspace, "train", *flags),
+            env=environment(),
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
