@@ -29,7 +29,7 @@ _OPEN = """
 from pathlib import Path
 from tui.app import MyptApp
 class A(MyptApp):
-    def on_mypt_app_settled(self):
+    def on_dashboard_settled(self):
         self.call_after_refresh(self.exit)
 A(Path.cwd()).run()
 """

@@ -19,8 +19,9 @@ DEFAULTS: dict[str, Any] = {
     "theme": "mypt-dark",
     "axis": "step",
     "log_y": False,
-    "smooth": False,
     "panel": "sample",
+    "compare_only_differences": True,
+    "compare_curves": True,
 }
 
 

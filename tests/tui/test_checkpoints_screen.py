@@ -383,13 +383,17 @@ async def test_readonly_starts_nothing(place: Path) -> None:
         assert "read-only" in screen.query_one(TopLine).right
 
 
-async def test_a_model_that_is_done_is_not_resumed(place: Path) -> None:
+async def test_a_model_that_is_done_asks_how_far_it_shall_go_on(place: Path) -> None:
+    from tui.screens.launch import LaunchScreen
+
     save(place, "a", step=10)
     async with shown(place) as (pilot, screen):
         await settle(pilot, screen, ["a"])
         await pilot.press("r")
         await pilot.pause()
-        assert "has done all its 10 steps" in said(screen.app)[-1]
+        assert "has done all its steps" in said(screen.app)[-1]
+        assert isinstance(screen.app.screen, LaunchScreen)
+        assert not (place / ".mypt").exists()
 
 
 async def test_a_name_that_no_run_may_have_is_not_resumed(place: Path) -> None:

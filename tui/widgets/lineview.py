@@ -81,5 +81,8 @@ class LineView(ScrollView, can_focus=True):
             text = Text(self.empty, "dim")
         else:
             return Strip.blank(width, base)
-        segments = [s for s in text.render(self.app.console) if s.text and s.text != "\n"]
+        own = self.app.console.get_style(text.style) if text.style else None
+        segments = Segment.apply_style(
+            (s for s in text.render(self.app.console) if s.text and s.text != "\n"), own
+        )
         return Strip(Segment.apply_style(segments, base)).adjust_cell_length(width, base)

@@ -16,8 +16,8 @@ from mypt.settings.model_config import GPTConfig
 from mypt.text import count, duration, loss, printable, size, whole
 from mypt.watch.run import Run
 from tui.screens.checkpoints.rows import TreeRow, step_and_loss
-from tui.screens.home.words import SIGNS, Colours, state_style
 from tui.widgets.lines import fit
+from tui.widgets.states import SIGNS, Colours, state_style
 
 TABS = ("config", "training state", "tokenizer", "files", "curve")
 

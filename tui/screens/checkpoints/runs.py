@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from mypt.runs.state import RunState
 from mypt.text import printable
 from mypt.watch.run import Run
+from tui.chart.curves import chart_data
 from tui.chart.model import ChartData
-from tui.screens.home.curves import chart_data
 
 
 class Runs:

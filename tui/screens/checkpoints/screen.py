@@ -5,26 +5,25 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rich.text import Text
-from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Static
 
-from mypt.bundle import BundleInfo, Kind, check_model_name
-from mypt.errors import MyptError
+from mypt.bundle import BundleInfo, Kind
 from mypt.runs.record import RunRecord
 from mypt.text import printable, size
 from mypt.watch.history import RunHistory
 from mypt.watch.run import Run
+from tui import starting
 from tui.actions import Action, bindings
-from tui.app import MyptApp, shown_path
 from tui.chart.widget import Chart
+from tui.dashboard import Dashboard, shown_path
 from tui.live import Live
 from tui.screens.checkpoints import details
 from tui.screens.checkpoints.rows import TreeRow, step_and_loss, tree_rows
-from tui.screens.checkpoints.runs import Runs, alive, curve_of
+from tui.screens.checkpoints.runs import Runs, curve_of
 from tui.screens.checkpoints.tabs import TabLine
 from tui.screens.checkpoints.tree import BundleTree, Numbers
 from tui.widgets.lines import KeyLine, TopLine
@@ -50,7 +49,7 @@ class CheckpointsScreen(Screen[None]):
         Action("back", "escape", "Back", "Back to the tree, then to the runs", "View"),
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings(ACTIONS)
-    app: MyptApp
+    app: Dashboard
 
     def __init__(self) -> None:
         super().__init__()
@@ -280,48 +279,16 @@ class CheckpointsScreen(Screen[None]):
         row = self.row
         if row is None or not self.app.allow("Resume"):
             return
-        name = row.model.name
-        said = printable(name, newline=False)
-        run = self._run(row)
-        last = row.model.bundles.get(Kind.LAST)
-        goal = last.training_config.get("max_iters") if last else None
-        refused = check_model_name(name)
-        if last is None:
-            self._warn(f"{said} has no last checkpoint here, so it cannot go on; f fine-tunes from another")
-        elif last.problem or refused:
-            self._warn(f"{said} cannot go on: {last.problem or refused[0].message}")
-        elif run is not None and alive(run):
-            self._warn(f"{said} is {run.state.value}; there is nothing to resume")
-        elif last.step is not None and isinstance(goal, int) and last.step >= goal:
-            self._warn(
-                f"{said} has done all its {goal} steps. From a shell, "
-                f"`mypt train --model_name {said} --max_iters …` goes on; f fine-tunes from it"
+        name, run, last = row.model.name, self._run(row), row.model.bundles.get(Kind.LAST)
+        refused = starting.refuse_resume(name, run, last)
+        if refused:
+            self._warn(refused)
+        elif starting.is_done(last):
+            from tui.screens.launch import LaunchScreen
+
+            self.notify(
+                f"{printable(name, newline=False)} has done all its steps: set max_iters higher to go on"
             )
+            self.app.push_screen(LaunchScreen(model_name=name), self._launched)
         else:
-            self._resume(name)
-
-    @work(thread=True, group="launch")
-    def _resume(self, name: str) -> None:
-        from mypt.launch.start import launch
-
-        said = printable(name, newline=False)
-        try:
-            launch(
-                self.app.workspace,
-                ["--model_name", name],
-                model_name=name,
-                log_file=f"logs/train/{name}_eval.jsonl",
-                settings={},
-            )
-        except MyptError as error:
-            self.app.call_from_thread(
-                self.notify,
-                str(error),
-                title="It did not start",
-                severity="error",
-                timeout=12,
-                markup=False,
-            )
-            return
-        self.app.live.hint()
-        self.app.call_from_thread(self.notify, f"{said} goes on; esc shows it", markup=False)
+            starting.resume(self.app, name, run)

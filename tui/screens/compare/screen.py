@@ -14,11 +14,10 @@ from textual.widgets import Static
 from mypt.bundle import BundleInfo
 from mypt.diff import Row, Side, compare, side_of, to_csv, to_json, to_markdown
 from mypt.text import printable
-from tui import prefs
 from tui.actions import Action, bindings
-from tui.app import MyptApp, shown_path
 from tui.chart.model import series_color
 from tui.chart.widget import Chart
+from tui.dashboard import Dashboard, shown_path
 from tui.live import Live
 from tui.screens.checkpoints.rows import step_and_loss
 from tui.screens.checkpoints.runs import Runs
@@ -29,8 +28,6 @@ from tui.widgets.lines import KeyLine, TopLine
 
 _ONLY = "compare_only_differences"
 _CURVES = "compare_curves"
-prefs.DEFAULTS.setdefault(_ONLY, True)
-prefs.DEFAULTS.setdefault(_CURVES, True)
 # Fewer lines than this are all needed by the table.
 _ROOM_FOR_BOTH = 30
 _AREA = "Compare"
@@ -56,7 +53,7 @@ class CompareScreen(Screen[None]):
         Action("back", "escape", "Back", "Back to the checkpoints", _AREA),
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings(ACTIONS)
-    app: MyptApp
+    app: Dashboard
 
     def __init__(self, names: list[str]) -> None:
         super().__init__()

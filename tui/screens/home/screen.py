@@ -10,24 +10,26 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
-from mypt.errors import MyptError
 from mypt.runs.record import RunRecord
 from mypt.runs.state import RunState
 from mypt.text import printable, whole
 from mypt.watch.run import Run
+from tui import starting
 from tui.actions import Action, bindings
-from tui.app import MyptApp, shown_path
+from tui.chart.curves import chart_data
 from tui.chart.widget import Chart
+from tui.dashboard import Dashboard, shown_path
 from tui.live import Live
 from tui.screens.home import words
-from tui.screens.home.curves import chart_data
 from tui.screens.home.widgets import Facts, RunList, RunStrip, Welcome
 from tui.widgets.confirm import Confirm
 from tui.widgets.lines import KeyLine, TopLine
 from tui.widgets.lineview import LineView
+from tui.widgets.states import SIGNS, state_style
 
 # Redrawing is for a person to see, who looks no more than once a second when nothing is pressed.
 _REDRAW_S = 1.0
@@ -65,7 +67,7 @@ class HomeScreen(Screen[None]):
         Action("checkpoints", "c", "Checkpoints", "The tree of checkpoints", "Go to"),
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings(ACTIONS)
-    app: MyptApp
+    app: Dashboard
 
     def __init__(self) -> None:
         super().__init__()
@@ -223,13 +225,15 @@ class HomeScreen(Screen[None]):
             return
         history = run.history
         colours = self.app.theme_variables
-        title = Text(printable(run.label, newline=False))
-        if history.phase != "default":
-            title.append(f" ─ {history.phase}")
-        title.append(" ─ ")
-        title.append(f"{words.SIGNS[run.state]} {run.state.value}", words.state_style(run.state, colours))
-        if view.border_title != title.markup:
-            view.border_title = title.markup
+        phase = f" ─ {history.phase}" if history.phase != "default" else ""
+        title = Content.assemble(
+            f"{run.label}{phase} ─ ",
+            Content.from_rich_text(
+                Text(f"{SIGNS[run.state]} {run.state.value}", state_style(run.state, colours))
+            ),
+        )
+        if view.border_title != title:
+            view.border_title = title
         self.query_one(Facts).show(run)
         marks = history.latest_lines(300)
         lists = (run.key, len(marks), marks[-1] if marks else None, self.app.theme)
@@ -303,7 +307,9 @@ class HomeScreen(Screen[None]):
             said.border_title = "Console"
             said.border_subtitle = ""
             if path is not None and path.is_relative_to(self.app.workspace):
-                said.border_subtitle = Text(printable(str(path.relative_to(self.app.workspace)))).markup
+                said.border_subtitle = Content(
+                    printable(str(path.relative_to(self.app.workspace)), newline=False)
+                )
             return
         samples = run.history.samples if run else ()
         said.border_title = f"Sample at step {whole(samples[-1].step)}" if samples else "Sample"
@@ -388,48 +394,25 @@ class HomeScreen(Screen[None]):
         """Start the demo: generated stories, a small model, a minute or two."""
         if self.app.allow("Demo"):
             name = _free_name(self.app.live, "demo")
-            self._launch([*_DEMO, "--model_name", name], name, f"the demo begins: {name}")
+            arguments = [*_DEMO, "--model_name", name]
+            starting.start(self.app, arguments, name, said=f"the demo begins: {name}", done=self._launched)
 
     def action_resume(self) -> None:
-        """Go on from the last checkpoint."""
+        """Go on from the last checkpoint; with one that has done all its steps, ask how far."""
         run = self.run_in_view
         if run is None or not self.app.allow("Resume"):
             return
-        if not run.state.is_over and run.state is not RunState.STALLED:
-            self.notify(f"{run.label} is {run.state.value}; there is nothing to resume", severity="warning")
-        elif run.state is RunState.FINISHED:
-            self.notify(
-                f"{run.label} has done all its steps. n starts a new run; from a shell, "
-                f"`mypt train --model_name {run.name} --max_iters …` goes on",
-                severity="warning",
-            )
-        elif not (self.app.workspace / "checkpoints" / run.name).is_dir():
-            self.notify(
-                f"checkpoints/{run.name} is not there, so {run.label} cannot go on; n starts a new run",
-                severity="warning",
-            )
+        last = starting.last_bundle(self.app, run.name)
+        refused = starting.refuse_resume(run.name, run, last)
+        if refused:
+            self.notify(f"{refused}; n starts a new run", severity="warning")
+        elif starting.is_done(last):
+            from tui.screens.launch import LaunchScreen
+
+            self.notify(f"{run.label} has done all its steps: set max_iters higher to go on")
+            self.app.push_screen(LaunchScreen(model_name=run.name), self._launched)
         else:
-            self._launch(["--model_name", run.name], run.name, f"{run.label} goes on")
-
-    @work(thread=True, group="launch")
-    def _launch(self, arguments: list[str], name: str, said: str) -> None:
-        from mypt.launch.start import launch
-
-        try:
-            record = launch(
-                self.app.workspace,
-                arguments,
-                model_name=name,
-                log_file=f"logs/train/{name}_eval.jsonl",
-                settings={},
-            )
-        except MyptError as error:
-            self.app.call_from_thread(
-                self.notify, str(error), title="It did not start", severity="error", timeout=12
-            )
-            return
-        self.app.call_from_thread(self._launched, record)
-        self.app.call_from_thread(self.notify, said)
+            starting.resume(self.app, run.name, run, done=self._launched)
 
     def action_stop(self) -> None:
         """Ask the run to save and stop; where it was asked before, offer a signal."""

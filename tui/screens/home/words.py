@@ -14,17 +14,8 @@ from mypt.text import count, duration, loss, rate, whole
 from mypt.watch.marks import Mark
 from mypt.watch.run import Run
 from tui.widgets.lines import fit
+from tui.widgets.states import SIGNS, Colours, state_style
 
-SIGNS = {
-    RunState.QUEUED: "◷",
-    RunState.STARTING: "◌",
-    RunState.RUNNING: "●",
-    RunState.FINISHED: "✓",
-    RunState.STOPPED: "■",
-    RunState.FAILED: "✗",
-    RunState.STALLED: "◍",
-    RunState.LAST_SEEN: "○",
-}
 _BARS = "▁▂▃▄▅▆▇█"
 _MARK_SIGNS = {
     "gold": "★",
@@ -39,20 +30,6 @@ _MARK_SIGNS = {
     "eval": "·",
     "other": "·",
 }
-
-Colours = dict[str, str]
-"""The theme's variables, by name."""
-
-
-def state_style(state: RunState, colours: Colours) -> str:
-    """The colour of a state: alive, well, in trouble, or quiet."""
-    if state in (RunState.RUNNING, RunState.STARTING):
-        return f"bold {colours.get('accent', 'green')}"
-    if state in (RunState.FAILED, RunState.STALLED):
-        return f"bold {colours.get('error', 'red')}"
-    if state is RunState.FINISHED:
-        return colours.get("primary", "blue")
-    return "dim"
 
 
 def bars(values: Sequence[float], width: int) -> str:

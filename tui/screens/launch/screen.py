@@ -19,6 +19,7 @@ from textual.widgets import Button, Input, Static
 from mypt.errors import Problem
 from mypt.text import printable
 from tui.actions import Action, bindings
+from tui.dashboard import Dashboard, shown_path
 from tui.screens.launch import choices
 from tui.screens.launch import draft as drafts
 from tui.screens.launch.choices import Found
@@ -34,7 +35,6 @@ from tui.widgets.lines import KeyLine, TopLine
 
 if TYPE_CHECKING:
     from mypt.runs.record import RunRecord
-    from tui.app import MyptApp
 
 _STEPS = ("preset", "data-step", "settings", "review")
 _FIRST_PRESET = "tiny_char"
@@ -126,10 +126,8 @@ class LaunchScreen(Screen["RunRecord | None"]):
         """The step that is looked at, 0 to 3."""
 
     @property
-    def _app(self) -> MyptApp:
-        from tui.app import MyptApp
-
-        assert isinstance(self.app, MyptApp)
+    def _app(self) -> Dashboard:
+        assert isinstance(self.app, Dashboard)
         return self.app
 
     # ── building ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -150,7 +148,6 @@ class LaunchScreen(Screen["RunRecord | None"]):
 
     def on_mount(self) -> None:
         """Show the frame at once and read the workspace aside."""
-        from tui.app import shown_path
 
         self.query_one("#settings").border_title = "3 Settings"
         self.query_one(TopLine).left = f"New run  {shown_path(self._app.workspace)}"

@@ -1,0 +1,75 @@
+"""Starting runs from a screen: in a thread, with an answer for the person who asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mypt.bundle import BundleInfo, check_model_name
+from mypt.errors import MyptError
+from mypt.launch.start import launch
+from mypt.runs.record import RunRecord
+from mypt.text import printable
+from mypt.watch.run import Run
+from tui.dashboard import Dashboard
+
+
+def start(
+    app: Dashboard,
+    arguments: Sequence[str],
+    model_name: str,
+    *,
+    said: str,
+    log_file: str = "",
+    done: Callable[[RunRecord], None] = lambda record: None,
+) -> None:
+    """Start `mypt train` with these arguments, detached, and say `said`; or say why it did not start."""
+
+    def work() -> None:
+        log = log_file or f"logs/train/{model_name}_eval.jsonl"
+        try:
+            record = launch(app.workspace, list(arguments), model_name=model_name, log_file=log, settings={})
+        except MyptError as error:
+            app.call_from_thread(
+                app.notify, str(error), title="It did not start", severity="error", timeout=12
+            )
+            return
+        app.live.hint()
+        app.call_from_thread(done, record)
+        app.call_from_thread(app.notify, said)
+
+    app.run_worker(work, thread=True, group="start", exit_on_error=False)
+
+
+def refuse_resume(name: str, run: Run | None, last: BundleInfo | None) -> str:
+    """Why a model cannot go on from its last checkpoint right now, or an empty string where it can."""
+    said = printable(name, newline=False)
+    if run is not None and run.record is not None and not run.state.is_over:
+        return f"{said} is {run.state.value}; there is nothing to resume"
+    if last is None:
+        return f"{said} has no last checkpoint here, so it cannot go on"
+    refused = check_model_name(name)
+    if last.problem or refused:
+        return f"{said} cannot go on: {last.problem or refused[0].message}"
+    return ""
+
+
+def is_done(last: BundleInfo | None) -> bool:
+    """Whether a model has made all the steps that it was to make."""
+    goal = last.training_config.get("max_iters") if last else None
+    return last is not None and last.step is not None and isinstance(goal, int) and last.step >= goal
+
+
+def resume(
+    app: Dashboard, name: str, run: Run | None, *, done: Callable[[RunRecord], None] = lambda record: None
+) -> None:
+    """Go on with a model from its last checkpoint, with the settings that it was saved with."""
+    log = run.record.log_file if run is not None and run.record is not None else ""
+    said = f"{printable(name, newline=False)} goes on"
+    start(app, ["--model_name", name], name, said=said, log_file=log, done=done)
+
+
+def last_bundle(app: Dashboard, name: str) -> BundleInfo | None:
+    """The bundle that resuming a model begins with, as the picture of the workspace has it."""
+    path: Path = app.workspace / "checkpoints" / name
+    return next((info for info in app.live.bundles if info.path == path), None)
