@@ -148,10 +148,9 @@ def read_info(path: Path) -> BundleInfo:
                 documents[name] = read_json_object(path / name)
             except UserError as error:
                 problems.append(error.problems[0].message if not error.problems[0].where else str(error))
-        elif not problems:
+        elif not problems and name != STATE:
             # The original's single-file past had no state; a config and a tokenizer every bundle needs.
-            if name != STATE:
-                problems.append(f"{name} is missing")
+            problems.append(f"{name} is missing")
     if MODEL not in files and not problems:
         problems.append(f"{MODEL} is missing")
     problems += _against_manifest(path, files)
