@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -274,7 +275,10 @@ class Session:
                 f"  🏆 Best (GOLD) checkpoint: checkpoints/{name}_gold (step {p.gold.gold_step}{shown})",
                 "gold",
             )
-        console.line(f'  Generate: mypt generate --model_name {name} --prompt "Once"', "quiet")
+        tries = (self.run.settings.sample_prompt, "Once")
+        known = next((text for text in tries if text and not self.data.tokenizer.unknown(text)), "")
+        prompt = f" --prompt {shlex.quote(known)}" if known else ""
+        console.line(f"  Generate: mypt generate --model_name {name}{prompt}", "quiet")
 
     def _sampler(self) -> Callable[[int], tuple[str, str] | None]:
         s, tokenizer = self.run.settings, self.data.tokenizer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -169,6 +170,18 @@ def test_the_originals_closing_checkpoint_goes_on_where_its_optimizer_stands(
     assert train(workspace, *flags, "--eval_iters", "1", "--sample_interval", "0", "--device", "cpu") == 0
     assert events(workspace, "old", "training_start")[0]["config"]["start_step"] == updates
     assert state_of(workspace, "old")["step"] == updates + 2
+
+
+@pytest.mark.parametrize(("prompt", "shown"), [("", ""), ("ab c", " --prompt 'ab c'"), ("Once", "")])
+def test_the_command_that_is_proposed_at_the_end_works(
+    trained: Path, prompt: str, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # This text has no capital letters, so a prompt of the usual kind would be refused.
+    assert train(trained, "--model_name", "dante", "--max_iters", "9", "--sample_prompt", prompt) == 0
+    proposed = capsys.readouterr().out.splitlines()[-1].removeprefix("  Generate: mypt ")
+    assert proposed == f"generate --model_name dante{shown}"
+    words = [*shlex.split(proposed), "--max_new_tokens", "2"]
+    assert main(["--workspace", str(trained), *words]) == 0
 
 
 # ── not a number ────────────────────────────────────────────────────────────────────────────────────────────────

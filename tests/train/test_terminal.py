@@ -35,7 +35,7 @@ def test_colour_and_a_progress_line_out_of_the_way_of_the_log(workspace: Path, n
     assert max(len(piece) for piece in re.findall(r"█*░* \d/4 [^\r\n\x1b]*", shown)) < 80
     # The last line is not a remainder of the progress.
     tail = re.sub(r"\x1b\[[0-9;]*[mK]", "", shown).splitlines()[-1]
-    assert tail == '  Generate: mypt generate --model_name m --prompt "Once"'
+    assert tail == "  Generate: mypt generate --model_name m"
 
 
 def test_a_terminal_that_is_closed_stops_a_run_after_it_saved(workspace: Path) -> None:
