@@ -35,8 +35,19 @@ def main() -> int:
         workspace.mkdir()
         os.environ["MYPT_CONFIG_DIR"] = str(Path(folder) / "preferences")
         for name, steps in (("first_try", "150"), ("demo", STEPS)):
-            command = [sys.executable, "-m", "mypt", "train", "--config_file", "tiny_char", "--model_name", name]
-            subprocess.run([*command, "--max_iters", steps], cwd=workspace, check=True, stdout=subprocess.DEVNULL)
+            command = [
+                sys.executable,
+                "-m",
+                "mypt",
+                "train",
+                "--config_file",
+                "tiny_char",
+                "--model_name",
+                name,
+            ]
+            subprocess.run(
+                [*command, "--max_iters", steps], cwd=workspace, check=True, stdout=subprocess.DEVNULL
+            )
         TARGET.write_text(asyncio.run(_picture(workspace)), encoding="utf-8")
     print(f"saved {TARGET.name}")
     return 0

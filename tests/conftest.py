@@ -11,9 +11,8 @@ import pytest
 # Tiny tensors are slower on several threads, and far slower beside other programs; before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from workbench import SAMPLES, TINY, story
-
 from mypt.cli import main
+from tests.workbench import SAMPLES, TINY, story
 
 
 @pytest.fixture

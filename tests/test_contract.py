@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from workbench import environment, story
+
+from tests.workbench import environment, story
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "textual", "tui")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from workbench import TINY, ids_of, listing, mypt, story, write_dataset
 
 from mypt.cli import main
+from tests.workbench import TINY, ids_of, listing, mypt, story, write_dataset
 
 PRESET = {
     "batch_size": 4,

@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from workbench import CHARS, TINY, command, environment, events, listing, mypt, story
 
 from mypt.cli import main
+from tests.workbench import CHARS, TINY, command, environment, events, listing, mypt, story
 
 
 def run(workspace: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

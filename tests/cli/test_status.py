@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from workbench import log_of
 
 from mypt.cli import main
 from mypt.cli.status import table
 from mypt.watch.inventory import Workspace, status_rows
+from tests.workbench import log_of
 
 
 def status(workspace: Path, *flags: str) -> int:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from workbench import ids_of, story, write_dataset
 
 from mypt.data.shards import Folder, read_folder
 from mypt.errors import UserError
+from tests.workbench import ids_of, story, write_dataset
 
 IDS = ids_of(story(400))[:300]
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from workbench import CHARS, ids_of, story, write_dataset
 
 from mypt.data.source import RunData, describe, open_data, vocabulary_rows
 from mypt.errors import UserError
 from mypt.settings.resolve import Request, resolve
+from tests.workbench import CHARS, ids_of, story, write_dataset
 
 IDS = ids_of(story(400))[:300]
 TINY: dict[str, Any] = {"block_size": 16, "batch_size": 2, "n_embd": 16, "n_head": 2, "n_layer": 1}

@@ -3,11 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from workbench import story
 
 from mypt.data.text import read_text, split_text
 from mypt.errors import UserError
 from mypt.tokenizers.char import CharTokenizer
+from tests.workbench import story
 
 
 def refusal(name: str, workspace: Path) -> str:

@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from launch_bench import Bench
 
 from mypt.launch.stop import How, stop
 from mypt.runs.directory import stop_requested
 from mypt.runs.identity import Alive, ProcessIdentity
 from mypt.runs.record import create, update
 from mypt.runs.state import RunState, decide, evidence_of
+from tests.launch.launch_bench import Bench
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from launch_bench import Bench
 
 from mypt.errors import RunError
 from mypt.launch.start import TRAIN, launch
@@ -19,6 +18,7 @@ from mypt.runs.directory import CANCELLED, NOT_STARTED, ExitRecord, read_exit, r
 from mypt.runs.identity import Alive
 from mypt.runs.record import create, list_records
 from mypt.runs.state import RunState, decide, evidence_of
+from tests.launch.launch_bench import Bench
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and sessions are POSIX")
 

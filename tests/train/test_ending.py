@@ -16,7 +16,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from workbench import (
+
+from mypt.cli import main
+from mypt.runs.record import list_records
+from mypt.watch.inventory import Workspace, status_rows
+from tests.workbench import (
     CHARS,
     SHAPE,
     TINY,
@@ -33,10 +37,6 @@ from workbench import (
     wait_for,
     write_dataset,
 )
-
-from mypt.cli import main
-from mypt.runs.record import list_records
-from mypt.watch.inventory import Workspace, status_rows
 
 
 def train(workspace: Path, *arguments: str) -> int:

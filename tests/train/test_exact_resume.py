@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 import torch
-from workbench import clean, events, ids_of, last_iter, mypt, start, story, wait_for, write_dataset
+
+from tests.workbench import clean, events, ids_of, last_iter, mypt, start, story, wait_for, write_dataset
 
 pytestmark = [
     pytest.mark.slow,

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from workbench import CHARS, events, ids_of, story, write_dataset
 
 from mypt.cli import main
 from mypt.model import GPT
 from mypt.settings.resolve import Request, resolve
+from tests.workbench import CHARS, events, ids_of, story, write_dataset
 
 FLAGS = ["--max_iters", "3", "--eval_iters", "2", "--sample_interval", "0", "--device", "cpu"]
 PRESET = {

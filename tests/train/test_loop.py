@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from workbench import CHARS, TINY, clean, events, ids_of, log_of, story, write_dataset
 
 from mypt.cli import main
 from mypt.data.source import PhaseData, RunData
@@ -26,6 +25,7 @@ from mypt.train import optimizer as adamw
 from mypt.train.loop import End, Progress, Trainer
 from mypt.train.numerics import Numerics
 from mypt.train.stopping import StopFlag
+from tests.workbench import CHARS, TINY, clean, events, ids_of, log_of, story, write_dataset
 
 torch.set_num_threads(1)
 FP32 = Numerics(device="cpu", precision="fp32", attention="sdpa", compile=False, threads=1)

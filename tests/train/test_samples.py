@@ -8,10 +8,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from workbench import SHAPE, events
 
 from mypt.cli import main
 from mypt.settings.presets import load_preset
+from tests.workbench import SHAPE, events
 
 FEW = [
     "--max_iters",

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from workbench import TINY, command, environment, events, last_iter, wait_for
+
+from tests.workbench import TINY, command, environment, events, last_iter, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="terminals are POSIX")]
 pexpect = pytest.importorskip("pexpect")

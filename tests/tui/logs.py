@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from mypt import events
 from mypt.events import LogWriter
@@ -25,7 +26,12 @@ def write_run(workspace: Path, name: str, *, evals: int = 4, total: int = 100, c
         )
         for number in range(evals):
             step, loss = 10 * number, 4.0 / (1 + number)
-            common = {"iter": step, "elapsed_s": float(number), "tokens_processed": 64 * step, "lr": 1e-3}
+            common: dict[str, Any] = {
+                "iter": step,
+                "elapsed_s": float(number),
+                "tokens_processed": 64 * step,
+                "lr": 1e-3,
+            }
             log.write(events.Train(**common, train_loss=loss - 0.1, grad_norm=0.5, tokens_per_sec=640.0))
             log.write(events.Eval(**common, val_loss=loss, train_loss=loss - 0.1, progress_pct=0.0))
             if number:

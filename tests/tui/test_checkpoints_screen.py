@@ -18,6 +18,7 @@ from mypt.events import Eval, GoldCheckpoint, LogWriter
 from mypt.text import printable
 from tui.app import MyptApp
 from tui.chart.widget import Chart
+from tui.dashboard import Dashboard
 from tui.screens.checkpoints import CheckpointsScreen
 from tui.screens.checkpoints.tabs import TabLine
 from tui.screens.checkpoints.tree import BundleTree
@@ -110,7 +111,7 @@ def head_of(screen: CheckpointsScreen) -> str:
     return content.plain if isinstance(content, Text) else str(content)
 
 
-def said(app: MyptApp) -> list[str]:
+def said(app: Dashboard) -> list[str]:
     return [notification.message for notification in app._notifications]
 
 

@@ -16,6 +16,7 @@ from mypt import bundle
 from mypt.events import Eval, GoldCheckpoint, LogWriter
 from tui.app import MyptApp
 from tui.chart.widget import Chart
+from tui.dashboard import Dashboard
 from tui.prefs import Preferences
 from tui.screens.compare import CompareScreen
 from tui.screens.compare.table import CompareTable
@@ -93,7 +94,7 @@ def drawn(screen: CompareScreen) -> list[str]:
     return [table(screen).render_line(y).text for y in range(table(screen).size.height)]
 
 
-def said(app: MyptApp) -> list[str]:
+def said(app: Dashboard) -> list[str]:
     return [notification.message for notification in app._notifications]
 
 

@@ -192,12 +192,13 @@ async def test_help_lists_every_action_of_the_screen(tmp_path: Path) -> None:
     app = MyptApp(tmp_path)
     async with app.run_test(size=(120, 50)) as pilot:
         await pilot.press("question_mark")
-        assert isinstance(app.screen, HelpScreen)
-        said = app.screen._text().plain
+        help_screen = app.screen
+        assert isinstance(help_screen, HelpScreen)
+        said = help_screen._text().plain
         for action in HomeScreen.ACTIONS:
             assert action.help in said
         await pilot.press("escape")
-        assert app.screen is home(app)
+        assert app.screen_stack == [home(app)]
 
 
 async def test_hostile_names_and_texts_are_shown_and_not_obeyed(tmp_path: Path) -> None:
