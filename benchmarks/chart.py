@@ -5,7 +5,6 @@ python -m benchmarks.chart [--laps 40]
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import math
 import random
@@ -84,10 +83,7 @@ async def measure(points: int, laps: int) -> tuple[float, float]:
     return statistics.median(cpu), statistics.median(wall)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--laps", type=int, default=40)
-    laps = parser.parse_args().laps
+def main(laps: int = 40) -> None:
     for points in (400, 1_000_000):
         cpu, wall = asyncio.run(measure(points, laps))
         print(

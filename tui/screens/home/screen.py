@@ -33,6 +33,9 @@ from tui.widgets.states import SIGNS, state_style
 
 # Redrawing is for a person to see, who looks no more than once a second when nothing is pressed.
 _REDRAW_S = 1.0
+# A picture that is nearly due comes together with the numbers that change now, in one frame instead of two.
+_NEARLY_S = 0.1
+_GRACE_S = 0.35
 _DEMO = ["--config_file", "tiny_char"]
 _PANELS = ("sample", "console", "events")
 
@@ -251,10 +254,10 @@ class HomeScreen(Screen[None]):
         if wanted == self._drawn:
             return
         wait = self._drawn_at + _REDRAW_S - time.monotonic()
-        if wait > 0:
+        if wait > _NEARLY_S:
             if not self._redraw_pending:
                 self._redraw_pending = True
-                self.set_timer(wait, self._redraw)
+                self.set_timer(wait + _GRACE_S, self._redraw)
             return
         self._drawn, self._drawn_at = wanted, time.monotonic()
         chart = self.query_one(Chart)
