@@ -372,3 +372,32 @@ async def test_every_binding_can_be_remapped_and_explains_itself() -> None:
     assert all(ids)
     assert len(set(ids)) == len(ids)
     assert all(binding.tooltip for binding in Chart.BINDINGS)  # type: ignore[union-attr]
+
+
+async def test_drawing_only_changed_lines_gives_the_same_picture_as_drawing_all() -> None:
+    column = Column()
+    for step in range(50):
+        column.append(step, step, step, 4 / (1 + step / 9))
+    data = ChartData((Curve("val", "val", series_color(0), column),))
+
+    class Two(App[None]):
+        def compose(self) -> ComposeResult:
+            yield Chart(id="grown")
+            yield Chart(id="fresh")
+
+    app = Two()
+    async with app.run_test(size=(80, 40)) as pilot:
+        grown, fresh = app.query_one("#grown", Chart), app.query_one("#fresh", Chart)
+        grown.show(data)
+        await pilot.pause()
+        for step in range(50, 80):
+            column.append(step, step, step, 4 / (1 + step / 9) + (step == 60) * 3)
+            grown.show(data)
+            await pilot.pause()
+        fresh.show(data)
+        await pilot.pause()
+        lines = range(grown.size.height)
+        assert [grown.render_line(y).text for y in lines] == [fresh.render_line(y).text for y in lines]
+        # What is on the screen, not only what the widget would draw.
+        painted = [strip.text for strip in app.screen._compositor.render_strips()]
+        assert painted[: grown.size.height] == painted[grown.size.height : 2 * grown.size.height]

@@ -14,7 +14,7 @@ from rich.style import Style
 from textual import events
 from textual.actions import SkipAction
 from textual.binding import BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
@@ -145,7 +145,7 @@ class Chart(Widget, can_focus=True):
         self._data, self._seen = data, seen
         if data.axis is not None and data.axis != self.axis:
             self.axis = data.axis
-        self._repaint()
+        self._repaint_lines()
 
     # View
 
@@ -350,6 +350,23 @@ class Chart(Widget, can_focus=True):
         self._picture = None
         self._strips = None
         self.refresh()
+
+    def _repaint_lines(self) -> None:
+        """Paint anew, and have only those lines drawn that look different: most of a growing curve stays."""
+        before, self._picture = self._strips, None
+        if before is None or self._drawn_size != self.content_size:
+            self._repaint()
+            return
+        after = self._draw()
+        if len(after) != len(before):
+            self._repaint()
+            return
+        left, top, width = self.gutter.left, self.gutter.top, self.content_size.width
+        changed = [y for y, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
+        for y in changed:
+            before[y] = after[y]
+        if changed:
+            self.refresh(*(Region(left, top + y, width, 1) for y in changed))
 
     def _current_picture(self) -> Picture | None:
         """The picture for the present size and view; None where there is nothing to draw."""
