@@ -10,7 +10,7 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from tui.chart.cursor import Cursor
-from tui.chart.model import AXES, ChartData, Column, Curve, Mark
+from tui.chart.model import AXES, ChartData, Column, Curve, Mark, series_color
 from tui.chart.view import Window
 from tui.chart.widget import Chart
 
