@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 TARGET = Path(__file__).parent / "dashboard.svg"
-STEPS = "600"
+STEPS = "700"
 
 
 async def _picture(workspace: Path) -> str:
@@ -25,7 +26,12 @@ async def _picture(workspace: Path) -> str:
         while not isinstance(app.screen, HomeScreen) or app.screen.run_in_view is None:
             await pilot.pause(0.1)
         await pilot.pause(1.5)
-        return app.export_screenshot(title="mypt-tui")
+        return _without_fonts(app.export_screenshot(title="mypt-tui"))
+
+
+def _without_fonts(svg: str) -> str:
+    """The picture without web fonts: whoever looks at it shall not have to fetch anything."""
+    return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL).replace("Fira Code", "monospace")
 
 
 def main() -> int:
@@ -33,6 +39,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         workspace = Path(folder) / "stories"
         workspace.mkdir()
+        # The picture says ~/stories, wherever it is made.
+        os.environ["HOME"] = folder
         os.environ["MYPT_CONFIG_DIR"] = str(Path(folder) / "preferences")
         for name, steps in (("first_try", "150"), ("demo", STEPS)):
             command = [
