@@ -120,7 +120,9 @@ def _run(arguments: list[str]) -> int:
     if not workspace.is_dir():
         raise UserError(f"--workspace {options.workspace}: no such folder; make it first, or name another")
     module = import_module(f"mypt.cli.{name.replace('-', '_')}")
-    parser = Parser(prog=f"mypt {name}", description=module.__doc__, allow_abbrev=False)
+    parser = Parser(
+        prog=f"mypt {name}", usage=f"mypt {name} [flags]", description=module.__doc__, allow_abbrev=False
+    )
     module.add_arguments(parser)
     code: int = module.run(parser.parse(_with_underscores(rest)), workspace.resolve())
     return code
