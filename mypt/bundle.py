@@ -120,6 +120,13 @@ class BundleInfo:
         name = base.get("name") if isinstance(base, dict) else None
         return name if isinstance(name, str) else None
 
+    def has_done(self, steps: int) -> bool:
+        """Whether `steps` updates are behind it, and the evaluation after the last one, which a stop may cut short."""
+        step, progress = self.step, self.training_state.get("progress")
+        if step != steps or not isinstance(progress, dict):
+            return step is not None and step >= steps
+        return bool(progress.get("last_eval", step) == step)
+
     @property
     def size(self) -> int:
         """Bytes of all its files together."""

@@ -32,7 +32,7 @@ class Event(msgspec.Struct, kw_only=True, tag_field="event"):
 
 
 class TrainingStart(Event, tag="training_start"):
-    """A process begins to train: at step 0, or at `config["start_step"]` after a resume."""
+    """A process begins to train: at step 0, or, where `config["resumed"]`, at `config["start_step"]`."""
 
     config: dict[str, Any] = {}
     model: dict[str, Any] = {}

@@ -55,9 +55,9 @@ def refuse_resume(name: str, run: Run | None, last: BundleInfo | None) -> str:
 
 
 def is_done(last: BundleInfo | None) -> bool:
-    """Whether a model has made all the steps that it was to make."""
+    """Whether a model has made all the steps that it was to make, and the evaluation after them."""
     goal = last.training_config.get("max_iters") if last else None
-    return last is not None and last.step is not None and isinstance(goal, int) and last.step >= goal
+    return last is not None and isinstance(goal, int) and last.has_done(goal)
 
 
 def resume(

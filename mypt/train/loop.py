@@ -320,9 +320,8 @@ class Trainer:
         self.keeper.last(self.progress)
 
     def _stopped(self) -> End:
-        why = self.stop.asked()
         self._save()
-        return End.REQUEST if why == "request" else End.SIGNAL
+        return End.SIGNAL if self.stop.signal else End.REQUEST
 
 
 def _short(rate: float) -> float:

@@ -20,6 +20,7 @@ from mypt.train.console import Console
 from mypt.train.stopping import StopFlag
 
 if TYPE_CHECKING:
+    from mypt.train.loop import Progress
     from mypt.train.session import Session
 
 _ENDED_BY = {130: "SIGINT", 143: "SIGTERM", 129: "SIGHUP"}
@@ -49,7 +50,7 @@ def train(request: Request, workspace: Path, *, command: Sequence[str] = (), dry
                 run = resolve(request, workspace)
                 data = open_data(run)
                 made = session.build(run, data, console)
-            if made.progress.iter >= run.settings.max_iters:
+            if _is_done(made.progress, run.settings.max_iters):
                 _say_already_done(run, made.progress.iter, console)
                 return 0
             directory = attach(
@@ -150,6 +151,11 @@ def _banner(run: Resolved, data: RunData, made: Session, console: Console) -> No
         f"evaluation every {s.eval_interval}"
     )
     console.line(f"Training log: {s.log_file}")
+
+
+def _is_done(progress: Progress, total: int) -> bool:
+    """Whether nothing is left: a stop may have come after the last update and before its evaluation was made."""
+    return progress.iter > total or (progress.iter == total and progress.last_eval == total)
 
 
 def _say_already_done(run: Resolved, step: int, console: Console) -> None:

@@ -196,6 +196,7 @@ class Session:
             config={
                 "max_iters": s.max_iters,
                 "start_step": self.progress.iter,
+                "resumed": self.run.checkpoint is not None,
                 "learning_rate": s.learning_rate,
                 "warmup_iters": warmup_steps(s),
                 "grad_clip": s.grad_clip,

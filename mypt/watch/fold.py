@@ -187,7 +187,9 @@ class Fold:
         before, ended = self._axes.step, self.ended
         self.config = config
         step = self.whole("start_step")
-        if step == 0:
+        # A run may be resumed at step 0 too: what was measured before its first update is not measured again.
+        goes_on = step is not None and (step > 0 or config.get("resumed") is True)
+        if step == 0 and not goes_on:
             # Whatever came before, this run begins from nothing.
             self._start_anew()
             self.config = config
@@ -200,7 +202,7 @@ class Fold:
         self.last_start_at = self._stamp(event)
         self.started_at = self.started_at or self.last_start_at
         self._axes.tokens_per_step = self.whole("tokens_per_step")
-        if step:
+        if step is not None and goes_on:
             self._rewind(step)
             told = ""
             if before > step:

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 
+from mypt.bundle import find
 from mypt.cli import main
 from mypt.runs.record import list_records
 from mypt.watch.inventory import Workspace, status_rows
@@ -268,6 +269,48 @@ def test_a_request_stops_a_run_which_saves_and_ends_well(
     assert (workspace / "checkpoints" / "long_fp16" / "model.pt").is_file()
     assert "step 0/10000000" in record.directory(workspace).console.read_text()
     assert row(workspace)["state"] == "stopped"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+def test_a_stop_within_the_last_evaluation_leaves_it_to_the_next_run(workspace: Path) -> None:
+    flags = [*TINY, "--model_name", "late", "--max_iters", "6", "--eval_interval", "100"]
+    flags[flags.index("--eval_iters") + 1] = "2000"
+    process = start(workspace, "train", *flags)
+    assert wait_for(lambda: last_iter(workspace, "late") >= 6, process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=120)
+    assert process.returncode == 143
+    assert state_of(workspace, "late")["step"] == 6
+    info = find(workspace / "checkpoints", "late")
+    assert not info.has_done(6) and info.has_done(5)
+    rest = mypt(workspace, "train", "--model_name", "late")
+    assert rest.returncode == 0 and "Training finished!" in rest.stdout, rest.stdout + rest.stderr
+    assert [e["iter"] for e in events(workspace, "late", "eval")] == [0, 6]
+    assert events(workspace, "late")[-1]["event"] == "training_complete"
+    assert find(workspace / "checkpoints", "late").has_done(6)
+    again = mypt(workspace, "train", "--model_name", "late")
+    assert again.returncode == 0 and "late is already trained: 6 of 6 updates" in again.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+def test_a_kill_before_the_second_checkpoint_keeps_the_first_evaluation_in_the_curve(workspace: Path) -> None:
+    flags = [*TINY, "--model_name", "early", "--max_iters", "100000", "--eval_interval", "100000"]
+    process = start(workspace, "train", *flags)
+    assert wait_for(lambda: last_iter(workspace, "early") >= 3, process)
+    process.kill()
+    process.communicate()
+    first = events(workspace, "early", "training_start")[0]
+    rest = mypt(workspace, "train", "--model_name", "early", "--max_iters", "4", "--eval_interval", "4")
+    assert rest.returncode == 0, rest.stderr
+    assert [e["iter"] for e in events(workspace, "early", "eval")] == [0, 4]
+    picture = Workspace(workspace)
+    picture.load()
+    (run,) = picture.runs
+    assert [point.step for point in run.history.curves["val"].points()] == [0, 4]
+    assert [point.step for point in run.history.curves["train"].points()] == [1, 2, 3, 4]
+    assert len(run.history.resumes) == 1 and run.history.run_ids > {first["run_id"]}
 
 
 @pytest.mark.slow

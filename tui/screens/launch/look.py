@@ -116,7 +116,7 @@ def look(draft: Draft, workspace: Path, data: DataFacts | None = None) -> Review
         return Review(draft, None, values, _unique(problems), held=_held(shown), name_note=_name_note(shown))
 
     step, total = resolved.start_step, resolved.settings.max_iters
-    if resolved.checkpoint is not None and step >= total:
+    if resolved.checkpoint is not None and resolved.checkpoint.has_done(total):
         remedy = f"set max_iters above {step} to go on" if step else ""
         problems.append(
             Problem(f"{draft.model_name} is already trained to {step}", field="max_iters", remedy=remedy)
