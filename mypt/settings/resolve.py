@@ -211,6 +211,12 @@ def resolve(request: Request, workspace: Path) -> Resolved:
     elif request.init_from_model:
         base = bundle.find(checkpoints, in_workspace(request.init_from_model, workspace))
     mode = Mode.RESUME if checkpoint else Mode.FINE_TUNE if base else Mode.NEW
+    gold = bundle.directory_name(model_name, bundle.Kind.GOLD)
+    if mode is not Mode.RESUME and bundle.exists(checkpoints, gold):
+        notices.append(
+            f"checkpoints/{gold} is left from an earlier run, and the first gold of this one replaces it: rename the "
+            "folder to keep it, or go on from it with --resume_from gold"
+        )
 
     layers = _Layers(request, given, preset, checkpoint, base, notices)
     values = {name: layers.decide(name, mode) for name in fields.names()}

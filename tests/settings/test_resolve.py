@@ -266,6 +266,16 @@ def test_gold_is_resumed_where_asked(tmp_path: Path) -> None:
     assert "resume_from: must be last or gold" in refusal(tmp_path, model_name="dante", resume_from="best")
 
 
+def test_the_gold_of_an_earlier_run_is_not_replaced_without_a_word(tmp_path: Path) -> None:
+    bundle(tmp_path, "dante_gold", step=700)
+    said = "checkpoints/dante_gold is left from an earlier run"
+    assert any(n.startswith(said) for n in resolve(Request(model_name="dante"), tmp_path).notices)
+    for request in (Request(model_name="dante", resume_from="gold"), Request(model_name="other")):
+        assert not any(said in n for n in resolve(request, tmp_path).notices)
+    bundle(tmp_path, "dante", step=1000)
+    assert not any(said in n for n in resolve(Request(model_name="dante"), tmp_path).notices)
+
+
 def test_gold_that_is_not_there_is_refused(tmp_path: Path) -> None:
     bundle(tmp_path, "dante")
     assert "dante_gold" in refusal(tmp_path, model_name="dante", resume_from="gold")
