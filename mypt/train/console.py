@@ -112,7 +112,9 @@ class Console:
         """No more lines will come."""
         self.end_progress()
         if self._keep is not None:
-            self._keep.close()
+            # What a full disk did not take when it was written, it may not take now either.
+            with contextlib.suppress(OSError):
+                self._keep.close()
             self._keep = None
 
     def _write(self, text: str) -> None:

@@ -168,7 +168,7 @@ def telling_memory(device: str, needed: str) -> Iterator[None]:
             raise
         raise RunError(
             f"out of memory on {device} ({_free_memory(device)} in all): {needed}. Lower batch_size (and raise "
-            "grad_accum_steps by as much), lower block_size, or set use_checkpoint to true"
+            "grad_accum_steps by as much), lower block_size, set use_checkpoint to true, or choose a smaller model"
         ) from error
 
 

@@ -19,13 +19,15 @@ from mypt import bundle, events
 from mypt.data.source import RunData, vocabulary_rows
 from mypt.data.split import key_of
 from mypt.errors import MyptError, Problem, RunError, UserError
+from mypt.estimate import parameters
 from mypt.events import LogWriter
 from mypt.generate import sample_tokens
 from mypt.model import GPT
 from mypt.model.weights import load_weights
+from mypt.settings.fields import Settings
 from mypt.settings.model_config import GPTConfig
 from mypt.settings.resolve import Resolved, warmup_steps
-from mypt.text import count
+from mypt.text import size
 from mypt.tokenizers import Tokenizer
 from mypt.train import checkpointing
 from mypt.train import numerics as machine
@@ -53,6 +55,7 @@ class Session:
     scaler: torch.amp.GradScaler | None
     notices: list[str] = field(default_factory=list)
     run_id: str | None = None
+    log: LogWriter | None = None
 
     @property
     def target(self) -> Path:
@@ -62,7 +65,9 @@ class Session:
     # ── checkpoints (the loop's `Keeper`) ───────────────────────────────────────────────────────────────────────
 
     def last(self, progress: Progress) -> None:
-        """Save the checkpoint that resuming begins from."""
+        """Save the checkpoint that resuming begins from, after the lines of the log that led to it."""
+        if self.log is not None:
+            self.log.sync()
         self._save(bundle.Kind.LAST, progress)
 
     def gold(self, progress: Progress) -> None:
@@ -135,6 +140,7 @@ class Session:
         except OSError as error:
             raise RunError(f"{s.log_file}: the log cannot be written: {error.strerror}") from error
         with log:
+            self.log = log
             reporter = RunReporter(log, console, s.max_iters, self._sampler())
             trainer = Trainer(
                 self.model,
@@ -152,7 +158,8 @@ class Session:
             try:
                 log.write(self._start_event())
                 began, first = time.monotonic(), self.progress.iter
-                with machine.telling_memory(self.numerics.device, self._memory_needed()):
+                needed = _memory_needed(self.model.num_parameters(), s)
+                with machine.telling_memory(self.numerics.device, needed):
                     end = trainer.run()
                     console.end_progress()
                     self.fp16(self.progress)
@@ -307,14 +314,6 @@ class Session:
 
         return draw
 
-    def _memory_needed(self) -> str:
-        n = self.model.num_parameters()
-        s = self.run.settings
-        return (
-            f"the model's weights, gradients and optimizer state take {count(16 * n)}B, and a batch of "
-            f"{s.batch_size} × {s.block_size} tokens its activations"
-        )
-
 
 def build(run: Resolved, data: RunData, console: Console) -> Session:
     """Model, optimizer and progress for a run: new, resumed or fine-tuned. Raises `UserError` for what does not fit."""
@@ -323,21 +322,22 @@ def build(run: Resolved, data: RunData, console: Console) -> Session:
     config = copy.deepcopy(run.config)
     config.vocab_size = vocabulary_rows(run, data.tokenizer)
     config.device = numerics.device
-    if run.checkpoint is not None:
-        model = checkpointing.load_model(run.checkpoint, config)
-    elif run.base is not None:
-        model = _from_base(run, config, data.tokenizer, console, notices)
-    else:
-        model = GPT(config, seed=key_of(run.settings.seed, "weights") >> 1)
-    model.to(numerics.device)
-    model.set_kernel(numerics.attention)
-    _freeze(model, run)
-    optimizer = adamw.build(
-        model, learning_rate=run.settings.learning_rate, weight_decay=run.settings.weight_decay
-    )
+    with machine.telling_memory(numerics.device, _memory_needed(parameters(config), run.settings)):
+        if run.checkpoint is not None:
+            model = checkpointing.load_model(run.checkpoint, config)
+        elif run.base is not None:
+            model = _from_base(run, config, data.tokenizer, console, notices)
+        else:
+            model = GPT(config, seed=key_of(run.settings.seed, "weights") >> 1)
+        model.to(numerics.device)
+        model.set_kernel(numerics.attention)
+        _freeze(model, run)
+        optimizer = adamw.build(
+            model, learning_rate=run.settings.learning_rate, weight_decay=run.settings.weight_decay
+        )
+        progress = _resume(run, optimizer, notices) if run.checkpoint is not None else Progress()
     if short := checkpointing.check_space(run.workspace, checkpointing.needed_space(model)):
         notices.append(short)
-    progress = _resume(run, optimizer, notices) if run.checkpoint is not None else Progress()
     scaler = torch.amp.GradScaler(numerics.kind) if numerics.precision == "fp16" else None
     saved = run.checkpoint.training_state.get("grad_scaler") if run.checkpoint else None
     if scaler is not None and isinstance(saved, dict):
@@ -454,6 +454,13 @@ def _compiled(model: GPT, numerics: Numerics, console: Console) -> Callable[...,
         return state["use"](*args)
 
     return forward
+
+
+def _memory_needed(parameters: int, settings: Settings) -> str:
+    return (
+        f"the model's weights, gradients and optimizer state take {size(16 * parameters)}, and a batch of "
+        f"{settings.batch_size} × {settings.block_size} tokens its activations"
+    )
 
 
 def _finite(value: float | None) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import re
 import shlex
@@ -12,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +21,10 @@ import torch
 
 from mypt.bundle import find
 from mypt.cli import main
+from mypt.events import LogWriter
 from mypt.runs.record import list_records
+from mypt.train import checkpointing
+from mypt.train.console import Console
 from mypt.watch.inventory import Workspace, status_rows
 from tests.workbench import (
     CHARS,
@@ -331,6 +336,50 @@ def test_a_model_that_is_trained_is_refused_to_a_second_run(
     assert running.returncode == 143 and "Training stopped by SIGTERM at step" in out
     stop = events(workspace, "long")[-1]
     assert (stop["event"], stop["reason"]) == ("training_stopped", "signal")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_kept_output_that_finds_no_room_is_let_go() -> None:
+    console = Console(io.StringIO())
+    console.keep_in(Path("/dev/full"))
+    console.note("why it ended")
+    console.close()
+
+
+def test_the_log_is_on_the_disk_before_the_checkpoint_that_it_led_to(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    sync, save = LogWriter.sync, checkpointing.save
+
+    def synced(log: LogWriter) -> None:
+        sync(log)
+        done.append("log")
+
+    def saved(target: Path, *arguments: Any, **options: Any) -> None:
+        save(target, *arguments, **options)
+        done.append(target.name)
+
+    monkeypatch.setattr(LogWriter, "sync", synced)
+    monkeypatch.setattr(checkpointing, "save", saved)
+    assert train(workspace, "--model_name", "m", *TINY, "--max_iters", "2", "--eval_interval", "2") == 0
+    places = [place for place, what in enumerate(done) if what == "m"]
+    assert len(places) == 2 and all(done[place - 1] == "log" for place in places)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits what a process may take of memory")
+def test_a_model_that_does_not_fit_into_memory_is_said_before_anything_is_written(workspace: Path) -> None:
+    flags = "--n_embd 2048 --n_layer 40 --n_head 16 --block_size 16 --batch_size 4".split()
+    words = command(workspace, "train", "--model_name", "big", *TINY[:4], *flags, "--device", "cpu")
+    before = listing(workspace)
+    limited = f"ulimit -v 4000000; exec {shlex.join(words)}"
+    done = subprocess.run(
+        ["sh", "-c", limited], env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1 and done.stderr.startswith("mypt: out of memory on cpu ("), done.stderr
+    assert "optimizer state take 32.2 GB" in done.stderr and len(done.stderr.splitlines()) == 1
+    assert listing(workspace) == before
 
 
 @pytest.mark.slow
