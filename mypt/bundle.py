@@ -298,7 +298,11 @@ def _swap_in(staging: Path, target: Path) -> None:
         shutil.rmtree(staging, ignore_errors=True)
         return
     replace(target, aside)
-    replace(staging, target)
+    try:
+        replace(staging, target)
+    except BaseException:
+        replace(aside, target)
+        raise
     fsync_dir(target.parent)
     shutil.rmtree(aside, ignore_errors=True)
 

@@ -101,6 +101,22 @@ def test_without_an_exchange_of_folders_it_works_as_well(
     assert steps_of(tmp_path / "dante") == {2} and [p.name for p in tmp_path.iterdir()] == ["dante"]
 
 
+def test_a_swap_that_fails_half_way_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path, "dante", 1)
+    monkeypatch.setattr(bundle, "exchange_dirs", lambda *_: False)
+    real = bundle.replace
+
+    def held(source: Path, target: Path) -> None:
+        if source.name.startswith(".tmp."):
+            raise PermissionError(13, "held open by another program")
+        real(source, target)
+
+    monkeypatch.setattr(bundle, "replace", held)
+    with pytest.raises(PermissionError):
+        save(tmp_path, "dante", 2)
+    assert steps_of(tmp_path / "dante") == {1} and [p.name for p in tmp_path.iterdir()] == ["dante"]
+
+
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_when_writing_fails_nothing_has_happened(tmp_path: Path, error: BaseException) -> None:
     save(tmp_path, "dante", 1)

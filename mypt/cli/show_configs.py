@@ -85,7 +85,7 @@ def _details(preset: Preset, shown: str) -> None:
         for name, value in others.items():
             print(f"  {name:<16}: {printable(as_text(value))}")
     for notice in preset.notices:
-        print(f"\nNote: {notice}")
+        print(f"\nNote: {printable(notice)}")
     print(
         f"\nUsage:\n  mypt train --config_file {printable(shown)} --model_name my_model --input_file input.txt"
     )

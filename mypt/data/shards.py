@@ -74,6 +74,8 @@ def read_folder(
                 shards.append(shard)
             except UserError as error:
                 problems += error.problems
+            except OSError as error:
+                problems.append(Problem(f"cannot be read: {error.strerror}", where=label))
         split = Split(shards, masks, [str(file) for file in files])
         if shards and len(shards) == len(files) and not split.windows(block_size):
             message = f"no shard of the {name} split is longer than block_size = {block_size}"
@@ -120,6 +122,8 @@ def _read_shard(file: Path, label: str, metadata: dict[str, Any]) -> Tokens:
     if not size:
         raise UserError(Problem("is empty", where=label))
     dtype, offset = _layout(file, label, metadata)
+    if size == offset:
+        raise UserError(Problem("holds a header and no tokens", where=label))
     width = np.dtype(dtype).itemsize
     if (size - offset) % width:
         raise UserError(

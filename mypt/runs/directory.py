@@ -101,7 +101,7 @@ def read_exit(run: RunDirectory) -> ExitRecord | None:
         value = json.loads(run.exit_file.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         return ExitRecord(code=None, time="", reason="its exit record cannot be read")
@@ -126,7 +126,7 @@ def stop_requested(run: RunDirectory) -> str | None:
         run.stop_file.stat()
     except OSError:
         return None
-    with contextlib.suppress(OSError, ValueError, AttributeError):
+    with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):
         return str(json.loads(run.stop_file.read_bytes()).get("reason") or "request")
     # An empty file made by hand (`touch stop`) asks as well.
     return "request"

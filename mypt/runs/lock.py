@@ -128,7 +128,7 @@ class ModelLock:
             identity = ProcessIdentity.from_json(content["identity"])
             command = tuple(str(word) for word in content["command"])
             run_id, since = str(content["run_id"]), str(content["since"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         return LockHolder(run_id, identity, since, command) if identity else None
 

@@ -183,7 +183,7 @@ def load(run: RunDirectory) -> RunRecord | BrokenRecord:
         record = RunRecord.from_json(json.loads(run.record_file.read_bytes()))
     except FileNotFoundError:
         problem = "run.json is missing"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         problem = f"run.json: {error}"
     else:
         if record.run_id == run.run_id:

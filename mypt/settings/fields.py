@@ -11,8 +11,9 @@ import re
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 
 class Rule(StrEnum):
@@ -83,6 +84,13 @@ def _no_gate(value: Any) -> Any:
     return None if isinstance(value, dict) and value.get("enabled") is False else value
 
 
+def _no_nul(value: str) -> str:
+    if "\0" in value:
+        raise PydanticCustomError("no_path", "cannot name a file: it holds a zero byte")
+    return value
+
+
+PathText = Annotated[str, AfterValidator(_no_nul)]
 Whole = Annotated[int, BeforeValidator(_number)]
 Real = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -117,7 +125,7 @@ class Phase(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, Field(min_length=1)]
-    dataset_dir: Annotated[str, Field(min_length=1)]
+    dataset_dir: Annotated[PathText, Field(min_length=1)]
     until_iter: Annotated[int, Field(ge=1)] | None = None
 
 
@@ -170,19 +178,19 @@ class Settings(BaseModel):
     """RoPE positions are divided by this (linear context extension)."""
 
     # ── data ────────────────────────────────────────────────────────────────────────────────────────────────────
-    input_file: str | None = _set(None, _T, Group.DATA)
+    input_file: PathText | None = _set(None, _T, Group.DATA)
     """A text file to train on, or builtin:stories, builtin:python."""
-    dataset_dir: str | None = _set(None, _T, Group.DATA)
+    dataset_dir: PathText | None = _set(None, _T, Group.DATA)
     """A prepared dataset: a folder with train/*.bin and val/*.bin."""
-    eval_dataset_dir: str | None = _set(None, _T, Group.DATA)
+    eval_dataset_dir: PathText | None = _set(None, _T, Group.DATA)
     """A further dataset to evaluate on, named `general`."""
-    eval_sets: Annotated[dict[str, str] | None, BeforeValidator(_object)] = _set(None, _T, Group.DATA)
+    eval_sets: Annotated[dict[str, PathText] | None, BeforeValidator(_object)] = _set(None, _T, Group.DATA)
     """Further datasets to evaluate on, by name: general=data/general,code=data/code."""
     curriculum: Annotated[Curriculum | None, BeforeValidator(_object)] = _set(None, _T, Group.DATA)
     """Phases with data of their own, in order."""
     tokenization: Literal["char", "gpt2", "bpe"] = _set("gpt2", _T, Group.DATA)
     """Text to tokens: char (the text's characters), gpt2 (50k subwords), bpe (a tokenizer.json)."""
-    tokenizer_file: str | None = _set(None, _T, Group.DATA)
+    tokenizer_file: PathText | None = _set(None, _T, Group.DATA)
     """The tokenizer.json for --tokenization bpe."""
 
     # ── schedule ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -224,7 +232,7 @@ class Settings(BaseModel):
         None, _T, Group.EVALUATION
     )
     """Guards of the gold checkpoint: {"guards": {"overfit_ratio": 5.0, …}}."""
-    log_file: str | None = _set(None, _T, Group.EVALUATION)
+    log_file: PathText | None = _set(None, _T, Group.EVALUATION)
     """The structured log; logs/train/<model_name>_eval.jsonl if not set."""
 
     # ── machine ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mypt.cli import main
+from mypt.settings.presets import shipped_directory
 from tests.workbench import CHARS, TINY, command, environment, events, listing, mypt, story
 
 
@@ -103,6 +104,13 @@ def test_a_preset_in_detail(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     ):
         assert line in out.splitlines()
     assert "  Total       : 152," in out
+
+
+def test_a_preset_s_notes_are_safe_to_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    preset = json.loads((shipped_directory() / "tiny.json").read_text())
+    (tmp_path / "evil\x1b[2J.json").write_text(json.dumps({**preset, "save_dtype": "bf16"}))
+    out = run(tmp_path, capsys, "show-configs", "--config_file", "evil\x1b[2J.json")
+    assert "Note: evil\\x1b[2J.json: save_dtype is accepted" in out and "\x1b" not in out
 
 
 def test_inspect_shows_what_the_seed_shows(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,6 +96,11 @@ def damaged(folder: Path, what: str) -> None:
         shard.write_bytes(shard.read_bytes()[:-3])
     elif what == "empty":
         shard.write_bytes(b"")
+    elif what == "header":
+        np.array([20240520, 1, *[0] * 254], "<i4").tofile(shard)
+    elif what == "folder":
+        shard.unlink()
+        shard.mkdir()
     elif what == "ids":
         np.array([*IDS, 29], "<u4").tofile(shard)
     elif what == "mask":
@@ -117,6 +122,8 @@ def damaged(folder: Path, what: str) -> None:
     [
         ("torn", "data/d/train/shard_00000.bin: has 1197 bytes, which is no whole number of 4-byte tokens"),
         ("empty", "data/d/train/shard_00000.bin: is empty"),
+        ("header", "data/d/train/shard_00000.bin: holds a header and no tokens"),
+        ("folder", "data/d/train/shard_00000.bin: cannot be read: Is a directory"),
         ("ids", "data/d/train/shard_00000.bin: holds the token id 29, but the vocabulary ends at 28"),
         ("mask", "data/d/train/shard_00000_mask.bin: has 299 bytes for 300 tokens"),
         ("short", "data/d: no shard of the train split is longer than block_size = 16 tokens"),

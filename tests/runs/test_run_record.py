@@ -79,6 +79,7 @@ def test_unknown_fields_are_kept(tmp_path: Path) -> None:
         (b"{}", "run_id is missing"),
         (b"\xff\xfe", "run.json"),
         (b'{"run_id": 3}', "run_id: expected str, found int"),
+        (b"[" * 200_000, "recursion"),
     ],
 )
 def test_a_broken_record_is_reported_and_hurts_no_other(tmp_path: Path, content: bytes, words: str) -> None:

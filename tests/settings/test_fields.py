@@ -52,6 +52,8 @@ def test_text_is_taken_as_people_type_it(name: str, text: str, value: Any) -> No
         ("tokenization", "char2", "must be one of char, gpt2 or bpe (got 'char2'); did you mean char?"),
         ("device", "gpu", "must be auto, cpu, cuda, cuda:<number> or mps"),
         ("bias", "perhaps", "must be true or false"),
+        ("log_file", "a\0b", "cannot name a file: it holds a zero byte (got 'a\\x00b')"),
+        ("eval_sets", "general=a\0b", "it holds a zero byte"),
         ("eval_sets", "general=data/a,code", "must be an object"),
         ("curriculum", "{not json", "must be an object"),
         ("gold_selection", '{"guards": {"overfit": 3}}', "guards.overfit: is not known"),
