@@ -370,7 +370,7 @@ def test_the_log_is_on_the_disk_before_the_checkpoint_that_it_led_to(
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits what a process may take of memory")
 def test_a_model_that_does_not_fit_into_memory_is_said_before_anything_is_written(workspace: Path) -> None:
-    flags = "--n_embd 2048 --n_layer 40 --n_head 16 --block_size 16 --batch_size 4".split()
+    flags = ["--n_embd", "2048", "--n_layer", "40", "--n_head", "16", "--block_size", "16"]
     words = command(workspace, "train", "--model_name", "big", *TINY[:4], *flags, "--device", "cpu")
     before = listing(workspace)
     limited = f"ulimit -v 4000000; exec {shlex.join(words)}"
