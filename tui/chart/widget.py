@@ -39,6 +39,8 @@ _PAN = 0.25
 class Chart(Widget, can_focus=True):
     """Curves over one x axis. Give it data with `show`, as often as they change: it draws only what is new."""
 
+    HELP_NAME = "the chart"
+
     COMPONENT_CLASSES: ClassVar[set[str]] = {*COMPONENTS}
 
     DEFAULT_CSS = CSS

@@ -31,6 +31,8 @@ _SIGNS = {Kind.GOLD: "gold ★", Kind.FP16: "fp16"}
 class BundleTree(ScrollView, can_focus=True):
     """Shows lines; remembers the chosen one by its name, wherever it moves to."""
 
+    HELP_NAME = "the tree of checkpoints"
+
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"tree--{name}" for name in ("head", "dim", "gold", "trouble", "mark", "cursor", "number", "name")
     }

@@ -69,6 +69,8 @@ def column_widths(natural: Sequence[int], room: int) -> list[int]:
 class CompareTable(ScrollView, can_focus=True):
     """Draws the lines in view. The chosen line can be opened, since long values are cut."""
 
+    HELP_NAME = "the table"
+
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"compare--{name}"
         for name in ("head", "group", "name", "same", "differs", "missing", "sign", "cursor", "trouble")

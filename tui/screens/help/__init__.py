@@ -46,7 +46,7 @@ class HelpScreen(ModalScreen[None]):
                 if binding.tooltip or binding.description
             ]
             if rows:
-                areas[f"In focus: {type(focused).__name__.lower()}"] = rows
+                areas[f"In focus: {getattr(focused, 'HELP_NAME', 'this field')}"] = rows
         text = Text()
         for area, entries in areas.items():
             text.append(f"{area}\n", "bold")

@@ -53,7 +53,12 @@ class HomeScreen(Screen[None]):
         Action("checkpoints", "c", "Checkpoints", "The tree of checkpoints", "Go to"),
         Action("axis", "x", "Axis", "The chart over steps, tokens or time", "View"),
         Action(
-            "cursor(-1)", "left", "Cursor", "Read the chart's values to the left", "View", key_display="←→"
+            "cursor(-1)",
+            "left",
+            "Cursor",
+            "Read the chart's values off, point by point",
+            "View",
+            key_display="←→",
         ),
         Action("next_run(1)", "right_square_bracket", "Next run", "Look at the run below", "Runs"),
         Action("next_run(-1)", "left_square_bracket", "Run before", "Look at the run above", "Runs", False),

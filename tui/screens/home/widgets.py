@@ -34,6 +34,7 @@ class RunList(ScrollView, can_focus=True):
         Binding("home", "move(-1000000)", "First", show=False, tooltip="The first run", id="runs.first"),
         Binding("end", "move(1000000)", "Last", show=False, tooltip="The last run", id="runs.last"),
     ]
+    HELP_NAME = "the list of runs"
     COMPONENT_CLASSES: ClassVar[set[str]] = {"runs--chosen"}
     _HEIGHT = 2
 
