@@ -28,7 +28,7 @@ from mypt.bundle import (
     writing,
 )
 from mypt.errors import UserError
-from mypt.fsio import exchange_dirs
+from mypt.fsio import exchange_dirs, replace
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples" / "original" / "checkpoints"
 
@@ -104,12 +104,11 @@ def test_without_an_exchange_of_folders_it_works_as_well(
 def test_a_swap_that_fails_half_way_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(tmp_path, "dante", 1)
     monkeypatch.setattr(bundle, "exchange_dirs", lambda *_: False)
-    real = bundle.replace
 
     def held(source: Path, target: Path) -> None:
         if source.name.startswith(".tmp."):
             raise PermissionError(13, "held open by another program")
-        real(source, target)
+        replace(source, target)
 
     monkeypatch.setattr(bundle, "replace", held)
     with pytest.raises(PermissionError):

@@ -77,6 +77,11 @@ class ModelLock:
             raise RunError(f"cannot lock the model {self.model_name!r}: {error}") from error
         return self
 
+    def check_free(self) -> None:
+        """Raises UserError where another process holds this model, as far as reading tells; `acquire` has the last word."""
+        if self.holder() is not None:
+            raise UserError(self._refusal())
+
     def name_run(self, run_id: str) -> None:
         """Add to the lock which run holds it. Does nothing when it is not held; a full disk is not worth an error."""
         holder = self._read()

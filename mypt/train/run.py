@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mypt import bundle
 from mypt.data.source import RunData, describe, open_data, vocabulary_rows
-from mypt.errors import MyptError, Problem, UserError
+from mypt.errors import MyptError, Problem, RunError, UserError
 from mypt.runs.attach import RUN_DIR_VARIABLE, attach, finish
 from mypt.runs.directory import RunDirectory, stop_requested
+from mypt.runs.filelock import FileLock
 from mypt.runs.lock import ModelLock
 from mypt.settings.resolve import Mode, Request, Resolved, as_text, resolve, warmup_steps
 from mypt.text import count, whole
@@ -36,6 +39,9 @@ def train(request: Request, workspace: Path, *, command: Sequence[str] = (), dry
     if dry_run:
         show_settings(run, data, console)
         return 0
+    model_lock = ModelLock(workspace, run.model_name)
+    # A second model built on the device beside the one that trains could take the memory that this one needs.
+    model_lock.check_free()
     # torch takes a second to import, which bad input need not wait for.
     from mypt.train import session
 
@@ -43,36 +49,37 @@ def train(request: Request, workspace: Path, *, command: Sequence[str] = (), dry
     stop.listen()
     try:
         made = session.build(run, data, console)
-        with ModelLock(workspace, run.model_name).acquire(command=command) as lock:
+        with model_lock.acquire(command=command) as lock:
             mended = bundle.repair(workspace / "checkpoints", run.model_name)
             if mended or _moved_on(run):
                 # What was read before the lock was ours is out of date.
                 run = resolve(request, workspace)
                 data = open_data(run)
                 made = session.build(run, data, console)
-            if _is_done(made.progress, run.settings.max_iters):
-                _say_already_done(run, made.progress.iter, console)
-                return 0
-            directory = attach(
-                workspace,
-                run.model_name,
-                run.settings.log_file or "",
-                command,
-                run.summary(made.model.num_parameters()),
-            )
-            lock.name_run(directory.run_id)
-            if (
-                os.environ.get(RUN_DIR_VARIABLE) is None
-                or directory.path != Path(os.environ[RUN_DIR_VARIABLE]).resolve()
-            ):
-                # A supervisor keeps what is printed; without one nobody else would.
-                console.keep_in(directory.console)
-            stop.request = lambda: stop_requested(directory)
-            made.run_id = directory.run_id
-            for sentence in mended:
-                console.line(sentence, "quiet")
-            _banner(run, data, made, console)
-            return _recorded(directory, console, lambda: made.train(console, stop))
+            with _only_writer(run):
+                if _is_done(made.progress, run.settings.max_iters):
+                    _say_already_done(run, made.progress.iter, console)
+                    return 0
+                directory = attach(
+                    workspace,
+                    run.model_name,
+                    run.settings.log_file or "",
+                    command,
+                    run.summary(made.model.num_parameters()),
+                )
+                lock.name_run(directory.run_id)
+                if (
+                    os.environ.get(RUN_DIR_VARIABLE) is None
+                    or directory.path != Path(os.environ[RUN_DIR_VARIABLE]).resolve()
+                ):
+                    # A supervisor keeps what is printed; without one nobody else would.
+                    console.keep_in(directory.console)
+                stop.request = lambda: stop_requested(directory)
+                made.run_id = directory.run_id
+                for sentence in mended:
+                    console.line(sentence, "quiet")
+                _banner(run, data, made, console)
+                return _recorded(directory, console, lambda: made.train(console, stop))
     finally:
         stop.unlisten()
         console.close()
@@ -94,6 +101,27 @@ def _recorded(directory: RunDirectory, console: Console, body: Callable[[], int]
         raise
     finally:
         finish(directory, code, reason)
+
+
+@contextlib.contextmanager
+def _only_writer(run: Resolved) -> Iterator[None]:
+    """Hold the log while this process writes it. Raises `UserError` where another run does: two stories in a file are none."""
+    name = blake2b(os.fsencode(run.log_path.resolve()), digest_size=8).hexdigest()
+    # No model is called so: the locks of models lie beside it.
+    lock = FileLock(run.workspace / ".mypt" / "locks" / f".log-{name}.lock")
+    try:
+        taken = lock.try_acquire()
+    except OSError as error:
+        raise RunError(f"cannot lock the log {run.settings.log_file}: {error}") from error
+    if taken is False:
+        remedy = "name another log_file, or wait until that run ends"
+        raise UserError(
+            Problem("another run writes it now", field="log_file", value=run.settings.log_file, remedy=remedy)
+        )
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _check_log(run: Resolved) -> None:

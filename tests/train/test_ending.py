@@ -23,7 +23,7 @@ from mypt.bundle import find
 from mypt.cli import main
 from mypt.events import LogWriter
 from mypt.runs.record import list_records
-from mypt.train import checkpointing
+from mypt.train import checkpointing, session
 from mypt.train.console import Console
 from mypt.watch.inventory import Workspace, status_rows
 from tests.workbench import (
@@ -321,8 +321,11 @@ def test_a_kill_before_the_second_checkpoint_keeps_the_first_evaluation_in_the_c
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 def test_a_model_that_is_trained_is_refused_to_a_second_run(
-    workspace: Path, running: subprocess.Popen[str]
+    workspace: Path, running: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A second model in memory could cost the first its own.
+    monkeypatch.setattr(session, "build", lambda *_: pytest.fail("built beside the run that holds the model"))
+    assert train(workspace, "--model_name", "long", *TINY) == 2
     second = mypt(workspace, "train", "--model_name", "long", *TINY)
     assert second.returncode == 2
     (record,) = list_records(workspace).records
@@ -331,6 +334,12 @@ def test_a_model_that_is_trained_is_refused_to_a_second_run(
     assert ", since 20" in second.stderr and "wait until that run ends, stop it, or choose" in second.stderr
     assert len(second.stderr.splitlines()) == 1
     assert running.poll() is None and len(list_records(workspace).records) == 1
+    log = "logs/train/long_eval.jsonl"
+    other = mypt(workspace, "train", "--model_name", "other", *TINY, "--log_file", log)
+    assert other.returncode == 2 and len(other.stderr.splitlines()) == 1
+    assert other.stderr.startswith(f"mypt: log_file: another run writes it now (got '{log}')")
+    assert running.poll() is None and len(list_records(workspace).records) == 1
+    assert not (workspace / "checkpoints" / "other").exists()
     running.send_signal(signal.SIGTERM)
     out, _ = running.communicate(timeout=120)
     assert running.returncode == 143 and "Training stopped by SIGTERM at step" in out
