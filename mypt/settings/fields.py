@@ -12,7 +12,6 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
-from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 
@@ -310,11 +309,6 @@ EPISODES_ONLY = (
 def names() -> list[str]:
     """All settings, in the order of the groups above."""
     return list(Settings.model_fields)
-
-
-def field_info(name: str) -> FieldInfo:
-    """pydantic's facts on a setting: annotation, default, description, bounds."""
-    return Settings.model_fields[name]
 
 
 def rule(name: str) -> Rule:

@@ -15,12 +15,11 @@ from typing import Any
 import torch
 
 from mypt.errors import Problem, RunError, UserError
+from mypt.model.kernels import default_kernel
 from mypt.settings.fields import Settings
 from mypt.text import size
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-# Up to this context plain products beat flash attention in bf16 on a CPU; beyond it their T×T scores cost too much.
-_PLAIN_UP_TO = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +79,7 @@ def choose(settings: Settings, kept: Mapping[str, Any] | None = None) -> tuple[N
 
     precision = keep("precision", _asked_precision(settings), _best_precision(kind, settings))
     _check_precision(precision, kind)
-    fresh_kernel = (
-        "plain" if kind == "cpu" and precision == "bf16" and settings.block_size <= _PLAIN_UP_TO else "sdpa"
-    )
+    fresh_kernel = default_kernel(kind, _DTYPES[precision], settings.block_size)
     attention = keep("attention", settings.attention, fresh_kernel)
     asked_compile = {"auto": "auto", "on": True, "off": False}[settings.compile]
     compiled = keep("compile", asked_compile, kind == "cuda")

@@ -155,11 +155,6 @@ class RunHistory(Fold):
         return words.one_line(self._last_stamp, 40)
 
     @property
-    def last_event_time(self) -> float | None:
-        """The same in seconds since the epoch, read in this machine's time zone; None where it cannot be read."""
-        return seconds_since_epoch(self._last_stamp)
-
-    @property
     def progress(self) -> float | None:
         """The part that is done, 0 to 1."""
         ended, goal = self.ended, self.max_iters
