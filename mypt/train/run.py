@@ -59,6 +59,7 @@ def train(request: Request, workspace: Path, *, command: Sequence[str] = (), dry
             with _only_writer(run):
                 if _is_done(made.progress, run.settings.max_iters):
                     _say_already_done(run, made.progress.iter, console)
+                    _make_up_for_light_copy(run, made, console)
                     return 0
                 directory = attach(
                     workspace,
@@ -191,6 +192,17 @@ def _say_already_done(run: Resolved, step: int, console: Console) -> None:
         f"{run.model_name} is already trained: {step} of {run.settings.max_iters} updates are done.", "strong"
     )
     console.line(f"  To go on: mypt train --model_name {run.model_name} --max_iters {2 * step}")
+
+
+def _make_up_for_light_copy(run: Resolved, made: Session, console: Console) -> None:
+    """Write the copy for deployment where a kill or a full disk came between the last checkpoint and it."""
+    info, step = run.checkpoint, made.progress.iter
+    if info is None or info.kind is not bundle.Kind.LAST or "progress" not in info.training_state:
+        return
+    light = bundle.read_info(info.path.with_name(bundle.directory_name(run.model_name, bundle.Kind.FP16)))
+    if light.problem or light.step != step:
+        made.fp16(made.progress)
+        console.line(f"  checkpoints/{light.name} was not there for step {step}, and is now")
 
 
 def show_settings(run: Resolved, data: RunData, console: Console) -> None:

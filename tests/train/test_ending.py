@@ -75,6 +75,18 @@ def test_already_trained_says_so_and_how_to_go_on(trained: Path, capsys: pytest.
     assert len(events(trained, "dante", "training_start")) == 1
 
 
+def test_a_light_copy_that_was_never_written_is_made_up_for(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = listing(trained / "checkpoints")
+    shutil.rmtree(trained / "checkpoints" / "dante_fp16")
+    assert train(trained, "--model_name", "dante") == 0
+    assert "checkpoints/dante_fp16 was not there for step 8, and is now" in capsys.readouterr().out
+    after = listing(trained / "checkpoints")
+    assert after.keys() == before.keys()
+    assert after["dante_fp16/model.pt"] == before["dante_fp16/model.pt"]
+
+
 def test_a_resume_without_flags_uses_what_was_saved(
     trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
