@@ -78,6 +78,10 @@ class Dashboard(App[None]):
         """A toast. What it says may come from files, so it is never markup."""
         super().notify(message, title=title, severity=severity, timeout=timeout, markup=False)
 
+    def copy_to_clipboard(self, text: str) -> None:
+        """Copy `text`; a terminal takes UTF-8 alone, so of a file name that is none the odd bytes are spelled out."""
+        super().copy_to_clipboard(text.encode("utf-8", "backslashreplace").decode())
+
     # ── actions ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def allow(self, action: Action | str) -> bool:

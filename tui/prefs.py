@@ -35,7 +35,8 @@ class Preferences:
         with contextlib.suppress(OSError, ValueError, RecursionError):
             read = json.loads(self.path.read_text(encoding="utf-8"))
             if isinstance(read, dict):
-                self._values = read
+                # JSON has no NaN; one that a hand put there must not keep the rest from being saved.
+                self._values = {name: value for name, value in read.items() if value == value}
 
     def __getitem__(self, name: str) -> Any:
         value = self._values.get(name, DEFAULTS[name])
