@@ -78,8 +78,9 @@ class ModelLock:
         return self
 
     def check_free(self) -> None:
-        """Raises UserError where another process holds this model, as far as reading tells; `acquire` has the last word."""
-        if self.holder() is not None:
+        """Raises UserError where `acquire` would, as far as reading tells: it has the last word."""
+        held = is_locked(self.path)
+        if held or (held is None and self._content_is_alive()):
             raise UserError(self._refusal())
 
     def name_run(self, run_id: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mypt.errors import RunError, UserError
+from mypt.runs import filelock
 from mypt.runs.filelock import is_locked
 from mypt.runs.identity import ProcessIdentity
 from mypt.runs.lock import ModelLock
@@ -88,6 +89,28 @@ def test_what_a_crash_leaves_refuses_nobody(tmp_path: Path, hold: Hold) -> None:
         assert content["run_id"] == "run-2"
         assert ProcessIdentity.from_json(content["identity"]) == ProcessIdentity.of_self()
     assert lock.path.read_bytes() == b""
+
+
+def test_asking_beforehand_answers_as_taking_would(
+    tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = ModelLock(tmp_path, "dante")
+    lock.check_free()
+    assert not lock.path.exists()
+    child = hold()
+    with pytest.raises(UserError, match=f"pid {child.pid}"):
+        lock.check_free()
+    child.kill()
+    child.communicate()
+    lock.check_free()
+    # Of another machine nobody knows whether its process lives; on a file system without locks it refuses nobody.
+    elsewhere = {"host": "elsewhere", "boot_id": "x", "pid": 5, "start_ticks": 1, "create_time": 1.0}
+    content = {"run_id": "r", "identity": elsewhere, "since": "2026-01-01", "command": []}
+    lock.path.write_text(json.dumps(content))
+    monkeypatch.setattr(filelock, "_lock", lambda fd, *, shared: None)
+    lock.check_free()
+    with lock.acquire(command=[]), pytest.raises(UserError, match=f"pid {os.getpid()}"):
+        ModelLock(tmp_path, "dante").check_free()
 
 
 def test_content_that_is_not_json_refuses_nobody(tmp_path: Path) -> None:
