@@ -66,6 +66,16 @@ class Dashboard(App[None]):
             elif change.after in (RunState.FAILED, RunState.STALLED):
                 self.notify(run.sentence, title=f"{name} {change.after.value}", severity="error", timeout=10)
 
+    def on_live_failed(self, message: Live.Failed) -> None:
+        """Say, and go on saying, that what is on the screen is not the present any more."""
+        said = f"{type(message.error).__name__}: {printable(str(message.error), newline=False)}"
+        self.notify(
+            f"{said}. Quit and open it again; what trains goes on, and `mypt status` shows it",
+            title="This picture stands still",
+            severity="error",
+            timeout=86_400,
+        )
+
     def notify(
         self,
         message: str,

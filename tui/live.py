@@ -41,6 +41,13 @@ class Live:
             super().__init__()
             self.changes, self.console, self.bundles, self.first = changes, console, bundles, first
 
+    class Failed(Message):
+        """Nothing is looked at any more, for a reason that nobody expected: what is shown grows old."""
+
+        def __init__(self, error: Exception) -> None:
+            super().__init__()
+            self.error = error
+
     def __init__(self, path: Path, post: Callable[[Message], object]) -> None:
         self.workspace = Workspace(path)
         self.bundles: list[BundleInfo] = []
@@ -53,7 +60,7 @@ class Live:
 
     def start(self) -> None:
         """Begin to look, in threads that end with the process."""
-        for body, name in ((self._look, "mypt-live"), (self._listen, "mypt-hints")):
+        for body, name in ((self._look_or_tell, "mypt-live"), (self._listen, "mypt-hints")):
             thread = threading.Thread(target=body, name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -75,6 +82,13 @@ class Live:
         """Something was just changed by ourselves: look now, new folders included."""
         self.workspace.hint()
         self._wake.set()
+
+    def _look_or_tell(self) -> None:
+        try:
+            self._look()
+        except Exception as error:
+            # A picture that stands still must not pass for a run that does.
+            self._post(self.Failed(error))
 
     def _look(self) -> None:
         # Reading shares one interpreter with the screen, which must get its turn within a millisecond, not five.
