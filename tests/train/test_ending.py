@@ -292,7 +292,7 @@ def test_a_request_stops_a_run_which_saves_and_ends_well(
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 def test_a_stop_within_the_last_evaluation_leaves_it_to_the_next_run(workspace: Path) -> None:
     flags = [*TINY, "--model_name", "late", "--max_iters", "6", "--eval_interval", "100"]
-    flags[flags.index("--eval_iters") + 1] = "2000"
+    flags[flags.index("--eval_iters") + 1] = "500"
     process = start(workspace, "train", *flags)
     assert wait_for(lambda: last_iter(workspace, "late") >= 6, process)
     process.send_signal(signal.SIGTERM)
