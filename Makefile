@@ -16,7 +16,7 @@ $(READY): pyproject.toml
 	@touch $(READY)
 
 run: $(READY)
-	@$(BIN)/mypt-tui $(WORKSPACE)
+	@exec $(BIN)/mypt-tui $(WORKSPACE)
 
 test: $(READY)
 	@$(BIN)/python -m pytest $(ARGS)

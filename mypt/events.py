@@ -253,8 +253,14 @@ class LogWriter:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
+        self._fd = -1
+        self._open()
+
+    def _open(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._fd = os.open(
+            self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666
+        )
         end = os.lseek(self._fd, 0, os.SEEK_END)
         if end:
             os.lseek(self._fd, end - 1, os.SEEK_SET)
@@ -266,7 +272,21 @@ class LogWriter:
         """Append `event`, giving it the present time where it has none."""
         if not event.timestamp:
             event.timestamp = now()
+        if not self._is_there():
+            # Somebody moved the file or its folder away: what follows belongs where everybody looks for it.
+            self.close()
+            self._open()
         append_line(self._fd, encode(event))
+
+    def _is_there(self) -> bool:
+        try:
+            there, mine = self.path.stat(), os.fstat(self._fd)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            # A share that does not answer now is no reason to leave the file that is open.
+            return True
+        return (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino)
 
     def sync(self) -> None:
         """Force what was written onto the disk (done when a checkpoint is saved)."""

@@ -447,3 +447,18 @@ def test_a_log_reads_as_it_was_written(tmp_path: Path, written: list[AnyEvent]) 
             writer.write(event)
     found, bad = read_log(path)
     assert repr(found) == repr(written) and bad == 0
+
+
+def test_a_log_that_is_moved_away_is_begun_anew_where_everybody_looks(tmp_path: Path) -> None:
+    path = tmp_path / "logs" / "train" / "a_eval.jsonl"
+    with LogWriter(path) as log:
+        log.write(Eval(iter=1, val_loss=1.0))
+        (tmp_path / "logs").rename(tmp_path / "gone")
+        log.write(Eval(iter=2, val_loss=0.5))
+        path.unlink()
+        log.write(Eval(iter=3, val_loss=0.25))
+    kept, _ = read_log(tmp_path / "gone" / "train" / "a_eval.jsonl")
+    new, bad = read_log(path)
+    assert [event.iter for event in kept if isinstance(event, Eval)] == [1]
+    assert [event.iter for event in new if isinstance(event, Eval)] == [3]
+    assert bad == 0

@@ -9,6 +9,7 @@ from mypt.bundle import BundleInfo, check_model_name
 from mypt.errors import MyptError
 from mypt.launch.start import launch
 from mypt.runs.record import RunRecord
+from mypt.runs.state import RunState
 from mypt.text import printable
 from mypt.watch.run import Run
 from tui.dashboard import Dashboard
@@ -44,7 +45,9 @@ def start(
 def refuse_resume(name: str, run: Run | None, last: BundleInfo | None) -> str:
     """Why a model cannot go on from its last checkpoint right now, or an empty string where it can."""
     said = printable(name, newline=False)
-    if run is not None and run.record is not None and not run.state.is_over:
+    # Of a run on another host nobody here knows whether it lives; the lock does, and decides.
+    elsewhere = run is not None and run.state is RunState.LAST_SEEN
+    if run is not None and run.record is not None and not run.state.is_over and not elsewhere:
         return f"{said} is {run.state.value}; there is nothing to resume"
     if last is None:
         return f"{said} has no last checkpoint here, so it cannot go on"
@@ -67,6 +70,16 @@ def resume(
     log = run.record.log_file if run is not None and run.record is not None else ""
     said = f"{printable(name, newline=False)} goes on"
     start(app, ["--model_name", name], name, said=said, log_file=log, done=done)
+
+
+def again(app: Dashboard, run: Run, *, done: Callable[[RunRecord], None] = lambda record: None) -> bool:
+    """Start a run that never came to a checkpoint once more, as it was started; False where nobody knows how."""
+    record = run.record
+    if record is None or "train" not in record.command:
+        return False
+    arguments = record.command[record.command.index("train") + 1 :]
+    start(app, arguments, run.name, said=f"{run.label} is tried again", log_file=record.log_file, done=done)
+    return True
 
 
 def last_bundle(app: Dashboard, name: str) -> BundleInfo | None:

@@ -6,10 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from mypt.errors import Problem, UserError
 from mypt.settings import fields
-from mypt.settings.resolve import Request, as_text
+from mypt.settings.resolve import DATA_FIELDS, Request, as_text
 from mypt.train.run import train
 
+FIRST_PRESET = "tiny_char"
 _NOT_SETTINGS = ("config_file", "model_name", "init_from_model", "resume_from", "reset_optimizer", "dry_run")
 
 
@@ -61,12 +63,30 @@ def run(options: argparse.Namespace, workspace: Path) -> int:
 
 def request_of(options: argparse.Namespace) -> Request:
     """What the flags ask for; settings that were not given are not named."""
-    values = vars(options)
+    if options.model_name == "":
+        raise UserError(
+            Problem(
+                "a model needs a name", field="model_name", value="", remedy="name it, or leave the flag away"
+            )
+        )
+    given = {name: value for name, value in vars(options).items() if name not in _NOT_SETTINGS}
+    preset = options.config_file
+    if _names_nothing(options, given):
+        preset = FIRST_PRESET
+        said = f"nothing was named to train: the preset {preset} on built-in stories (see mypt train --help)"
+        print(f"mypt: {said}", file=sys.stderr)
     return Request(
         model_name=options.model_name or "",
-        config_file=options.config_file,
+        config_file=preset,
         init_from_model=options.init_from_model,
         resume_from=options.resume_from,
         reset_optimizer=options.reset_optimizer,
-        given={name: value for name, value in values.items() if name not in _NOT_SETTINGS},
+        given=given,
     )
+
+
+def _names_nothing(options: argparse.Namespace, given: dict[str, str]) -> bool:
+    """Whether neither a model, a preset, a shape nor data was named: a first try, which shall not take a day."""
+    shape = {n for n in fields.names() if fields.rule(n) in (fields.Rule.SHAPE, fields.Rule.CONTEXT)}
+    about = shape | set(DATA_FIELDS) | {"tokenization", "batch_size", "dropout"}
+    return not (options.model_name or options.config_file or options.init_from_model or about & set(given))

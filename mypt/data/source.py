@@ -91,7 +91,9 @@ def _refuse_without_data(run: Resolved) -> None:
     if s.input_file is None and s.dataset_dir is None and s.curriculum is None:
         raise UserError(
             Problem(
-                f"checkpoint {run.model_name} does not say what it was trained on",
+                f"checkpoint {run.model_name} does not say what it was trained on"
+                if run.mode is Mode.RESUME
+                else "a fine-tune needs data of its own",
                 field="input_file",
                 remedy="name the data with --input_file or --dataset_dir",
             )

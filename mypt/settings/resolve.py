@@ -373,7 +373,7 @@ def _decide_data(
             values[name] = Effective(name, chosen[0][name], chosen[1])
         else:
             values[name] = Effective(name, None, DEFAULT)
-    if chosen is None and mode is not Mode.RESUME:
+    if chosen is None and mode is Mode.NEW:
         values["input_file"] = Effective("input_file", DEMO_DATA, DEFAULT)
     inherited = (layers.checkpoint or layers.base) is not None
     info = layers.checkpoint or layers.base

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
@@ -43,7 +44,13 @@ def train(request: Request, workspace: Path, *, command: Sequence[str] = (), dry
     # A second model built on the device beside the one that trains could take the memory that this one needs.
     model_lock.check_free()
     # torch takes a second to import, which bad input need not wait for.
-    from mypt.train import session
+    try:
+        from mypt.train import session
+    except (ImportError, OSError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise RunError(
+            f"PyTorch cannot be loaded ({first}); it needs about 1 GB of memory, and may have to be installed again"
+        ) from error
 
     stop = StopFlag()
     stop.listen()
@@ -191,7 +198,7 @@ def _say_already_done(run: Resolved, step: int, console: Console) -> None:
     console.line(
         f"{run.model_name} is already trained: {step} of {run.settings.max_iters} updates are done.", "strong"
     )
-    console.line(f"  To go on: mypt train --model_name {run.model_name} --max_iters {2 * step}")
+    console.line(f"  To go on: mypt train --model_name {shlex.quote(run.model_name)} --max_iters {2 * step}")
 
 
 def _make_up_for_light_copy(run: Resolved, made: Session, console: Console) -> None:

@@ -33,7 +33,7 @@ from mypt.train import checkpointing
 from mypt.train import numerics as machine
 from mypt.train import optimizer as adamw
 from mypt.train.console import Console
-from mypt.train.gold import GoldState
+from mypt.train.gold import GoldState, new_phase
 from mypt.train.loop import End, NotFiniteError, Progress, Trainer
 from mypt.train.numerics import Numerics
 from mypt.train.report import RunReporter
@@ -266,7 +266,7 @@ class Session:
         log.sync()
         console.line()
         console.line(f"Training stopped {word} at step {p.iter}; checkpoint saved.", "strong")
-        console.line(f"  Resume training: mypt train --model_name {self.run.model_name}")
+        console.line(f"  Resume training: mypt train --model_name {shlex.quote(self.run.model_name)}")
         return 0 if end is End.REQUEST else EXIT_OF_SIGNAL.get(asked, 1)
 
     def _say_done(self, console: Console) -> None:
@@ -286,7 +286,7 @@ class Session:
         tries = (self.run.settings.sample_prompt, "Once")
         known = next((text for text in tries if text and not self.data.tokenizer.unknown(text)), "")
         prompt = f" --prompt {shlex.quote(known)}" if known else ""
-        console.line(f"  Generate: mypt generate --model_name {name}{prompt}", "quiet")
+        console.line(f"  Generate: mypt generate --model_name {shlex.quote(name)}{prompt}", "quiet")
 
     def _sampler(self) -> Callable[[int], tuple[str, str] | None]:
         s, tokenizer = self.run.settings, self.data.tokenizer
@@ -335,7 +335,9 @@ def build(run: Resolved, data: RunData, console: Console) -> Session:
         optimizer = adamw.build(
             model, learning_rate=run.settings.learning_rate, weight_decay=run.settings.weight_decay
         )
-        progress = _resume(run, optimizer, notices) if run.checkpoint is not None else Progress()
+        progress = (
+            _resume(run, optimizer, notices, data.fingerprint) if run.checkpoint is not None else Progress()
+        )
     if short := checkpointing.check_space(run.workspace, checkpointing.needed_space(model)):
         notices.append(short)
     scaler = torch.amp.GradScaler(numerics.kind) if numerics.precision == "fp16" else None
@@ -345,7 +347,7 @@ def build(run: Resolved, data: RunData, console: Console) -> Session:
     return Session(run, data, model, optimizer, numerics, progress, scaler, notices)
 
 
-def _resume(run: Resolved, optimizer: AdamW, notices: list[str]) -> Progress:
+def _resume(run: Resolved, optimizer: AdamW, notices: list[str], fingerprint: str) -> Progress:
     info = run.checkpoint
     assert info is not None
     step = info.step or 0
@@ -369,6 +371,11 @@ def _resume(run: Resolved, optimizer: AdamW, notices: list[str]) -> Progress:
     assert isinstance(saved, dict)
     s = run.settings
     per_step = s.batch_size * s.block_size * s.grad_accum_steps
+    gold = GoldState.from_json(state.get("gold"))
+    before = state.get("data_fingerprint")
+    if before is not None and before != fingerprint:
+        # A loss on other data is no measure for this; otherwise the old best could block gold for ever.
+        gold = new_phase(gold)
     return Progress(
         iter=step,
         tokens=int(saved.get("tokens_processed") or step * per_step),
@@ -376,7 +383,7 @@ def _resume(run: Resolved, optimizer: AdamW, notices: list[str]) -> Progress:
         started_at=str(saved.get("started_at") or ""),
         last_eval=saved.get("last_eval", step),
         phase=saved.get("phase"),
-        gold=GoldState.from_json(state.get("gold")),
+        gold=gold,
         train_loss=saved.get("train_loss"),
         val_loss=saved.get("val_loss"),
         eval_sequences=_eval_sequences(run, saved),

@@ -255,3 +255,13 @@ def test_ascii_is_enough(workspace: Path) -> None:
         assert shown.returncode == 0 and shown.stdout.isascii(), shown.stderr
     assert done.stdout.isascii() and done.stderr.isascii()
     assert "ok finished" in shown.stdout
+
+
+def test_with_nothing_named_the_small_preset_and_the_stories_are_taken(tmp_path: Path) -> None:
+    result = mypt(tmp_path, "train", "--dry_run")
+    assert result.returncode == 0
+    assert "nothing was named" in result.stderr
+    assert "builtin:stories" in result.stdout and "preset tiny_char" in result.stdout
+    assert list(tmp_path.iterdir()) == []
+    empty = mypt(tmp_path, "train", "--model_name", "")
+    assert empty.returncode == 2 and "a model needs a name" in empty.stderr

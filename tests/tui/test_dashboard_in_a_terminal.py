@@ -18,6 +18,7 @@ from mypt import bundle
 from mypt.runs.directory import read_exit
 from mypt.runs.identity import Alive
 from mypt.runs.record import RunRecord, list_records
+from tests.tui.logs import write_run
 from tests.tui.terminal import terminal
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")]
@@ -201,3 +202,28 @@ def test_in_tmux_a_killed_server_leaves_the_training(workspace: Path) -> None:
     before = last_step(workspace)
     wait_until(lambda: last_step(workspace) > before)
     assert trains(workspace)
+
+
+def test_a_run_that_never_came_to_a_checkpoint_is_tried_again_as_it_was_started(workspace: Path) -> None:
+    (workspace / "configs" / "tiny_char.json").write_text(json.dumps({**_PRESET, "input_file": "later.txt"}))
+    with terminal(workspace) as dashboard:
+        dashboard.wait_for("Try the demo")
+        dashboard.press("d")
+        dashboard.wait_for("✗ failed", 60)
+        (workspace / "later.txt").write_text("Once there was a frog. " * 400)
+        dashboard.press("r")
+        dashboard.wait_for("● running", 60)
+        dashboard.press("s")
+        dashboard.wait_for(stopped, 60)
+    assert len(list_records(workspace).records) == 2
+
+
+def test_the_cursor_stays_with_the_run_that_it_was_put_on(workspace: Path) -> None:
+    for name in ("one", "two"):
+        write_run(workspace, name)
+    with terminal(workspace) as dashboard:
+        dashboard.wait_for("┤")
+        dashboard.press("\x1b[D")
+        dashboard.wait_for("┃ step")
+        dashboard.press("]")
+        dashboard.wait_for(lambda text: "┃ step" not in text)

@@ -171,6 +171,11 @@ class Chart(Widget, can_focus=True):
         """See the whole run, and follow it as it grows."""
         self._look_at(None)
 
+    def forget_view(self) -> None:
+        """No cursor and the whole run: what was looked at in one run means nothing in another."""
+        self._place(None)
+        self._look_at(None)
+
     def action_log_y(self) -> None:
         """Logarithmic values, or linear again."""
         self.log_y = not self.log_y

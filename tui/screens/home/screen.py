@@ -176,7 +176,7 @@ class HomeScreen(Screen[None]):
         self.app.live.focus(key)
         self._drawn, self._drawn_at = (), 0.0
         chart = self.query_one(Chart)
-        chart.action_reset_view()
+        chart.forget_view()
         self._show_runs(self.app.live.workspace.runs)
         self._show_run()
         self._show_console()
@@ -412,6 +412,9 @@ class HomeScreen(Screen[None]):
             return
         last = starting.last_bundle(self.app, run.name)
         refused = starting.refuse_resume(run.name, run, last)
+        over = run.state in (RunState.FAILED, RunState.STOPPED)
+        if last is None and over and starting.again(self.app, run, done=self._launched):
+            return
         if refused:
             self.notify(f"{refused}; n starts a new run", severity="warning")
         elif starting.is_done(last):

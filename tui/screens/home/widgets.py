@@ -171,6 +171,7 @@ class Facts(Widget):
     def show(self, run: Run | None) -> None:
         """Show this run as it is now."""
         self._run = run
+        self.set_class(run is not None and run.state is not RunState.RUNNING, "over")
         self.refresh()
 
     def render(self) -> Text:
@@ -178,14 +179,18 @@ class Facts(Widget):
         run = self._run
         if run is None:
             return Text()
-        colours, width = self.app.theme_variables, self.size.width
-        over = run.state is not RunState.RUNNING
-        lines = self.size.height - (1 if over else 0)
-        text = words.flow(words.facts(run), width, max(lines, 1), colours)
-        if over:
-            note = words.next_step(run, colours)
-            note.truncate(width, overflow="ellipsis")
-            text = note + Text("\n") + text if text else note
+        colours, width, room = self.app.theme_variables, self.size.width, self.size.height
+        if run.state is RunState.RUNNING:
+            return words.flow(words.facts(run), width, max(room, 1), colours)
+        note = words.next_step(run, colours).wrap(self.app.console, max(width, 1))
+        # Why a run ended comes before its numbers, but one line of these stays.
+        shown = note[: max(room - 1, 1)]
+        if len(note) > len(shown):
+            shown[-1].truncate(width - 1)
+            shown[-1].append("…")
+        text = Text("\n").join(shown)
+        if (left := room - len(shown)) > 0:
+            text = text + Text("\n") + words.flow(words.facts(run), width, left, colours)
         return text
 
 

@@ -144,7 +144,8 @@ def facts(run: Run) -> list[tuple[str, str]]:
     if s.resumes:
         add("resumed", f"{s.resumes}×")
     if s.bad_lines:
-        add("unreadable lines", str(s.bad_lines))
+        # Near the front, since what has no room at the end is left out.
+        found.insert(1, ("unreadable lines", str(s.bad_lines)))
     return found
 
 
