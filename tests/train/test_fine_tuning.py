@@ -161,3 +161,12 @@ def test_frozen_blocks_stay_as_they_were(tuned: Path, capsys: pytest.CaptureFixt
     assert still == {name for name in base if name.startswith(("blocks.0.", "token_emb", "position_emb"))}
     err = refused(tuned, capsys, "--model_name", "c2", "--input_file", "input.txt", "--freeze_layers", "2")
     assert "freeze_layers: the model has only 1 layers (got 2)" in err
+
+
+def test_gold_begins_anew_on_other_data(trained: Path) -> None:
+    (trained / "other.txt").write_text(story()[::-1])
+    flags = ["--max_iters", "12", "--input_file", "other.txt"]
+    assert main(["--workspace", str(trained), "train", "--model_name", "dante", *flags]) == 0
+    golds = [e for e in events(trained, "dante") if e["event"] == "gold_checkpoint" and e["iter"] > 8]
+    # A loss on the text before is no measure for this one.
+    assert golds[0]["prev_best"] is None
