@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
+
+_LOOK_S = 1.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,9 +41,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     from tui.app import MyptApp
 
+    threading.Thread(target=_leave_with_the_terminal, name="mypt-terminal", daemon=True).start()
     app = MyptApp(workspace, readonly=options.readonly)
     app.run()
     return app.return_code or 0
+
+
+def _leave_with_the_terminal() -> None:
+    """End when the terminal is gone. Below `make` and the like the hang-up reaches only the process on top."""
+    while os.isatty(0):
+        time.sleep(_LOOK_S)
+    if sys.platform != "win32":
+        os.kill(os.getpid(), signal.SIGHUP)
+    os._exit(129)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import struct
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pyte
@@ -21,15 +21,21 @@ import pyte
 class Terminal:
     """`mypt-tui` in a terminal of `columns` × `rows`. Keys are bytes, the screen is text."""
 
-    def __init__(self, workspace: Path, *arguments: str, columns: int = 120, rows: int = 36) -> None:
+    def __init__(
+        self,
+        workspace: Path,
+        *arguments: str,
+        columns: int = 120,
+        rows: int = 36,
+        program: Sequence[str] = (sys.executable, "-m", "tui.cli"),
+    ) -> None:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.chdir(workspace)
             environment = dict(os.environ, TERM="xterm-256color", OMP_NUM_THREADS="1")
-            command = [sys.executable, "-m", "tui.cli", *arguments]
-            os.execve(sys.executable, command, environment)
+            os.execvpe(program[0], [*program, *arguments], environment)
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     @property
@@ -53,9 +59,13 @@ class Terminal:
 
     def hang_up(self) -> None:
         """Close the terminal under the program, as a lost connection does."""
+        self.close_terminal()
+        self._reap()
+
+    def close_terminal(self) -> None:
+        """Close the terminal and leave the program to notice."""
         os.close(self.fd)
         self.fd = -1
-        self._reap()
 
     def kill(self) -> None:
         """SIGKILL to the program."""
@@ -96,10 +106,16 @@ class Terminal:
 
 
 @contextlib.contextmanager
-def terminal(workspace: Path, *arguments: str, columns: int = 120, rows: int = 36) -> Iterator[Terminal]:
+def terminal(
+    workspace: Path,
+    *arguments: str,
+    columns: int = 120,
+    rows: int = 36,
+    program: Sequence[str] = (sys.executable, "-m", "tui.cli"),
+) -> Iterator[Terminal]:
     """A `Terminal` that is gone afterwards."""
-    program = Terminal(workspace, *arguments, columns=columns, rows=rows)
+    opened = Terminal(workspace, *arguments, columns=columns, rows=rows, program=program)
     try:
-        yield program
+        yield opened
     finally:
-        program.close()
+        opened.close()

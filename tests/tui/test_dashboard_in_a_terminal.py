@@ -227,3 +227,20 @@ def test_the_cursor_stays_with_the_run_that_it_was_put_on(workspace: Path) -> No
         dashboard.wait_for("┃ step")
         dashboard.press("]")
         dashboard.wait_for(lambda text: "┃ step" not in text)
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_below_make_a_closed_terminal_ends_it_too(workspace: Path) -> None:
+    name = workspace.name
+    (workspace / "Makefile").write_text(f"run:\n\t@{sys.executable} -m tui.cli {workspace}\n")
+    with terminal(workspace, program=["make", "run"]) as dashboard:
+        dashboard.wait_for("Try the demo")
+        dashboard.close_terminal()
+        wait_until(lambda: not any(name in line for line in _command_lines()), 20)
+
+
+def _command_lines() -> list[str]:
+    found = subprocess.run(
+        ["ps", "-eo", "args"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    return [line for line in found if "tui.cli" in line]
