@@ -25,8 +25,8 @@ from mypt.watch.inventory import Changes, StateChange, Workspace
 _HEARTBEAT_S = 0.4
 # Short slices and pauses between them: while a long log loads, the screen still gets most of the time.
 _SLICE_S = 0.004
-_PAUSE_S = 0.006
-_PICTURE_S = 0.3
+_PAUSE_S = 0.009
+_PICTURE_S = 0.5
 _BUNDLES_EVERY_S = 2.0
 _CONSOLE_TAIL = 64 * 1024
 

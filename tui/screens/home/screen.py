@@ -31,8 +31,8 @@ from tui.widgets.lines import KeyLine, TopLine
 from tui.widgets.lineview import LineView
 from tui.widgets.states import SIGNS, state_style
 
-# Redrawing is for a person to see, who looks no more than once a second when nothing is pressed.
-_REDRAW_S = 1.0
+# Redrawing is for a person to see, to whom a curve that is a second old is news; the numbers beside it never wait.
+_REDRAW_S = 1.5
 # A picture that is nearly due comes together with the numbers that change now, in one frame instead of two.
 _NEARLY_S = 0.1
 _GRACE_S = 0.35
