@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -20,7 +21,16 @@ def watched(workspace: Path, *flags: str, **env: str) -> pexpect.spawn:  # type:
     words = command(workspace, "train", "--model_name", "m", *TINY, *flags)
     environ = environment(TERM="xterm-256color", **env)
     environ.pop("NO_COLOR", None) if "NO_COLOR" not in env else None
-    return pexpect.spawn(words[0], words[1:], env=environ, dimensions=(24, 80), encoding="utf-8", timeout=120)
+    return pexpect.spawn(
+        words[0],
+        words[1:],
+        env=environ,
+        dimensions=(24, 80),
+        encoding="utf-8",
+        timeout=120,
+        # Under nohup the tests ignore hang-ups, and what they start would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    )
 
 
 @pytest.mark.parametrize("no_colour", [False, True])
