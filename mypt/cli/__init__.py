@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mypt.errors import MyptError, UserError
 from mypt.text import printable
-from mypt.train.console import plain
+from mypt.training.console import plain
 
 COMMANDS = {
     "train": "train a model, or go on with one",

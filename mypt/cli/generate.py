@@ -52,8 +52,8 @@ def run(options: argparse.Namespace, workspace: Path) -> int:
         )
     tokenizer.check_ready()
     from mypt.generate import generate_text
-    from mypt.train import checkpointing
-    from mypt.train.numerics import pick_device
+    from mypt.training import checkpointing
+    from mypt.training.numerics import pick_device
 
     model = checkpointing.load_model(info).to(pick_device(options.device)).eval()
     pieces = generate_text(

@@ -9,7 +9,7 @@ from pathlib import Path
 from mypt.errors import Problem, UserError
 from mypt.settings import fields
 from mypt.settings.resolve import DATA_FIELDS, Request, as_text
-from mypt.train.run import train
+from mypt.training.run import train
 
 FIRST_PRESET = "tiny_char"
 _NOT_SETTINGS = ("config_file", "model_name", "init_from_model", "resume_from", "reset_optimizer", "dry_run")

@@ -11,9 +11,9 @@ import pytest
 
 from mypt import events
 from mypt.events import LogWriter
-from mypt.train.console import Console, plain
-from mypt.train.gold import Decision
-from mypt.train.report import RunReporter, span
+from mypt.training.console import Console, plain
+from mypt.training.gold import Decision
+from mypt.training.report import RunReporter, span
 
 
 class Told:

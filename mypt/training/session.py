@@ -29,15 +29,15 @@ from mypt.settings.model_config import GPTConfig
 from mypt.settings.resolve import Resolved, warmup_steps
 from mypt.text import size
 from mypt.tokenizers import Tokenizer
-from mypt.train import checkpointing
-from mypt.train import numerics as machine
-from mypt.train import optimizer as adamw
-from mypt.train.console import Console
-from mypt.train.gold import GoldState, new_phase
-from mypt.train.loop import End, NotFiniteError, Progress, Trainer
-from mypt.train.numerics import Numerics
-from mypt.train.report import RunReporter
-from mypt.train.stopping import EXIT_OF_SIGNAL, StopFlag
+from mypt.training import checkpointing
+from mypt.training import numerics as machine
+from mypt.training import optimizer as adamw
+from mypt.training.console import Console
+from mypt.training.gold import GoldState, new_phase
+from mypt.training.loop import End, NotFiniteError, Progress, Trainer
+from mypt.training.numerics import Numerics
+from mypt.training.report import RunReporter
+from mypt.training.stopping import EXIT_OF_SIGNAL, StopFlag
 
 SAMPLE_TEMPERATURE = 0.8
 

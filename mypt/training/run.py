@@ -20,12 +20,12 @@ from mypt.runs.filelock import FileLock
 from mypt.runs.lock import ModelLock
 from mypt.settings.resolve import Mode, Request, Resolved, as_text, resolve, warmup_steps
 from mypt.text import count, whole
-from mypt.train.console import Console
-from mypt.train.stopping import StopFlag
+from mypt.training.console import Console
+from mypt.training.stopping import StopFlag
 
 if TYPE_CHECKING:
-    from mypt.train.loop import Progress
-    from mypt.train.session import Session
+    from mypt.training.loop import Progress
+    from mypt.training.session import Session
 
 _ENDED_BY = {130: "SIGINT", 143: "SIGTERM", 129: "SIGHUP"}
 
@@ -45,7 +45,7 @@ def train(request: Request, workspace: Path, *, command: Sequence[str] = (), dry
     model_lock.check_free()
     # torch takes a second to import, which bad input need not wait for.
     try:
-        from mypt.train import session
+        from mypt.training import session
     except (ImportError, OSError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise RunError(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mypt.settings.fields import Guards
-from mypt.train.gold import Decision, GoldState, blocked_by, decide, new_phase
+from mypt.training.gold import Decision, GoldState, blocked_by, decide, new_phase
 
 OFF = Guards(overfit_ratio=None, consecutive_rises=None, eval_regression=None)
 

@@ -21,10 +21,10 @@ from mypt.model import GPT
 from mypt.settings.fields import Settings
 from mypt.settings.model_config import GPTConfig
 from mypt.tokenizers.char import CharTokenizer
-from mypt.train import optimizer as adamw
-from mypt.train.loop import End, Progress, Trainer
-from mypt.train.numerics import Numerics
-from mypt.train.stopping import StopFlag
+from mypt.training import optimizer as adamw
+from mypt.training.loop import End, Progress, Trainer
+from mypt.training.numerics import Numerics
+from mypt.training.stopping import StopFlag
 from tests.workbench import CHARS, TINY, clean, events, ids_of, log_of, story, write_dataset
 
 torch.set_num_threads(1)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from mypt import events
 from mypt.events import LogWriter
 from mypt.text import count, printable
-from mypt.train.console import Console, bar
-from mypt.train.gold import Decision
+from mypt.training.console import Console, bar
+from mypt.training.gold import Decision
 
 if TYPE_CHECKING:
-    from mypt.train.loop import Trainer
+    from mypt.training.loop import Trainer
 
 
 class RunReporter:

@@ -23,8 +23,8 @@ from mypt.bundle import find
 from mypt.cli import main
 from mypt.events import LogWriter
 from mypt.runs.record import list_records
-from mypt.train import checkpointing, session
-from mypt.train.console import Console
+from mypt.training import checkpointing, session
+from mypt.training.console import Console
 from mypt.watch.inventory import Workspace, status_rows
 from tests.workbench import (
     CHARS,

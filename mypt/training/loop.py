@@ -18,13 +18,13 @@ from mypt.data.split import key_of
 from mypt.model import GPT
 from mypt.settings.fields import Guards, Settings
 from mypt.settings.resolve import warmup_steps
-from mypt.train import gold
-from mypt.train import optimizer as adamw
-from mypt.train.evaluation import split_loss, tensors
-from mypt.train.gold import Decision, GoldState
-from mypt.train.numerics import Numerics
-from mypt.train.schedule import learning_rate
-from mypt.train.stopping import StopFlag
+from mypt.training import gold
+from mypt.training import optimizer as adamw
+from mypt.training.evaluation import split_loss, tensors
+from mypt.training.gold import Decision, GoldState
+from mypt.training.numerics import Numerics
+from mypt.training.schedule import learning_rate
+from mypt.training.stopping import StopFlag
 
 # A loss scale below this means that fp16 gradients overflow whatever is done about it.
 _SMALLEST_SCALE = 1e-3

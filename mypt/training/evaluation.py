@@ -10,7 +10,7 @@ import torch
 from mypt.data.split import Batch, Split, key_of
 from mypt.model import GPT
 from mypt.settings.fields import Settings
-from mypt.train.numerics import Numerics
+from mypt.training.numerics import Numerics
 
 
 def tensors(batch: Batch, device: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
