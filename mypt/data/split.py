@@ -21,11 +21,15 @@ Tokens = npt.NDArray[Any]
 
 
 class Batch(NamedTuple):
-    """Inputs `x` and targets `y`, int64 (B, T), and the targets' loss mask, float32 (B, T), or None: all count."""
+    """Inputs `x` and targets `y`, int64 (B, T), and the targets' loss mask, float32 (B, T), or None: all count.
+
+    `segments`, int64 (B, T), are ids of the inputs: a token sees only those of its own id. None: all before it.
+    """
 
     x: Ids
     y: Ids
     mask: npt.NDArray[np.float32] | None
+    segments: Ids | None = None
 
 
 def key_of(*parts: int | str) -> int:
@@ -65,6 +69,10 @@ class Split:
         """`number` places drawn uniformly and independently, decided by `key` alone."""
         generator = np.random.Generator(np.random.Philox(key=key))
         return generator.integers(0, self.windows(block_size), size=number, dtype=np.int64)
+
+    def update_places(self, update: int, *, batches: int, batch_size: int, block_size: int, seed: int) -> Ids:
+        """The places of all `batches` of `batch_size` sequences that update number `update` (from 1) trains on."""
+        return self.places(batches * batch_size, block_size, key_of(seed, "train", update))
 
     def gather(self, places: Ids, block_size: int, *, masked: bool = False) -> Batch:
         """The sequences at `places` (from `places`), with their loss masks where `masked`."""
