@@ -177,7 +177,7 @@ def keys(presses: int = 60) -> None:
 
 
 _CHART = """
-import math, random
+import tui, math, random
 from textual.app import App
 from textual.widgets import Label
 from mypt.watch.column import Column
