@@ -9,6 +9,7 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -147,6 +148,31 @@ def exchange_dirs(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> bool:
     if code in _CANNOT_EXCHANGE:
         return False
     raise OSError(code, os.strerror(code), os.fspath(a), None, os.fspath(b))
+
+
+def swap_in(staging: Path, target: Path, aside: Path) -> None:
+    """Make the synced folder `staging` the folder `target`, durably, and remove the one that was there.
+
+    In one step where the system can exchange folders; elsewhere the old one is renamed to `aside` for an instant, so a
+    kill then leaves it there, and whoever comes next puts it back. All three are on one file system.
+    """
+    shutil.rmtree(aside, ignore_errors=True)
+    if not target.exists():
+        replace(staging, target)
+        fsync_dir(target.parent)
+        return
+    if exchange_dirs(staging, target):
+        fsync_dir(target.parent)
+        shutil.rmtree(staging, ignore_errors=True)
+        return
+    replace(target, aside)
+    try:
+        replace(staging, target)
+    except BaseException:
+        replace(aside, target)
+        raise
+    fsync_dir(target.parent)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 @lru_cache(maxsize=1)
