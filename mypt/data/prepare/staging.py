@@ -47,7 +47,7 @@ def check_target(target: Path, shown: str, *, overwrite: bool) -> list[Problem]:
             return refuse(what, "name a folder that does not exist yet")
     if not target.is_dir():
         return []
-    there = sorted(name for name in os.listdir(target) if name not in _NOBODYS)
+    there = sorted(e.name for e in target.iterdir() if e.name not in _NOBODYS)
     foreign = [name for name in there if name not in _PARTS]
     if foreign:
         names = ", ".join(foreign[:3]) + (" …" if len(foreign) > 3 else "")
@@ -84,7 +84,7 @@ def staged_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
                 staging.mkdir()
                 yield staging
                 _sync(staging)
-                if not overwrite and target.is_dir() and os.listdir(target):
+                if not overwrite and target.is_dir() and any(target.iterdir()):
                     raise RunError(f"{printable(str(target))} came to be meanwhile; nothing was kept")
                 swap_in(staging, target, target.parent / f"{_ASIDE}{target.name}")
         finally:
