@@ -1,49 +1,24 @@
-"""The training loop. All of it is here: what an update is, when it evaluates, logs, samples, saves and stops."""
+"""The training loop: when a run updates, evaluates, logs, samples, saves, goes on to the next phase, and stops."""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
-
-import torch
-from torch.optim import AdamW
+from typing import Protocol
 
 from mypt import events
 from mypt.data.source import PhaseData, RunData
-from mypt.data.split import key_of
-from mypt.model import GPT
-from mypt.settings.fields import Guards, Settings
+from mypt.settings.fields import Guards
 from mypt.settings.resolve import warmup_steps
 from mypt.training import gold
-from mypt.training import optimizer as adamw
-from mypt.training.evaluation import split_loss, tensors
-from mypt.training.gold import Decision, GoldState
-from mypt.training.numerics import Numerics
+from mypt.training.batches import of_update
+from mypt.training.engine import Engine
+from mypt.training.evaluation import evaluate
+from mypt.training.gold import Decision
+from mypt.training.progress import Progress
 from mypt.training.schedule import learning_rate
 from mypt.training.stopping import StopFlag
-
-# A loss scale below this means that fp16 gradients overflow whatever is done about it.
-_SMALLEST_SCALE = 1e-3
-
-
-@dataclass
-class Progress:
-    """Where a run stands, over every resume; saved with each checkpoint."""
-
-    iter: int = 0
-    tokens: int = 0
-    elapsed_s: float = 0.0
-    started_at: str = ""
-    last_eval: int | None = None
-    phase: str | None = None
-    gold: GoldState = field(default_factory=GoldState)
-    train_loss: float | None = None
-    val_loss: float | None = None
-    eval_sequences: int = 0
 
 
 class Reporter(Protocol):
@@ -86,35 +61,20 @@ class End(StrEnum):
     REQUEST = "request"
 
 
-class NotFiniteError(Exception):
-    """A loss or gradient of update `step` is not a number; the update was not made."""
-
-    def __init__(self, step: int, what: str) -> None:
-        super().__init__(f"{what} at step {step}")
-        self.step, self.what = step, what
-
-
 @dataclass
 class Trainer:
-    """One model, one optimizer, one run's data; `run` goes on from `progress` until the end or a stop."""
+    """Trains with `engine` on `data`, from where `progress` stands until the end or a stop."""
 
-    model: GPT
-    optimizer: AdamW
+    engine: Engine
     data: RunData
-    settings: Settings
-    numerics: Numerics
     progress: Progress
     reporter: Reporter
     keeper: Keeper
     stop: StopFlag
-    forward: Callable[..., Any] | None = None
-    scaler: torch.amp.GradScaler | None = None
-    last_rate: float | None = None
     tokens_per_sec: float | None = None
 
     def __post_init__(self) -> None:
-        self.forward = self.forward or self.model
-        s = self.settings
+        s = self.settings = self.engine.settings
         self.tokens_per_step = s.batch_size * s.block_size * s.grad_accum_steps
         self.guards = s.gold_selection.guards if s.gold_selection else Guards()
         if s.gold_selection and not s.gold_selection.apply_loss_guards:
@@ -135,7 +95,7 @@ class Trainer:
         # Losses stay comparable when the batch size changes on a resume.
         p.eval_sequences = p.eval_sequences or s.eval_iters * s.batch_size
         p.phase = p.phase or self.data.phase_at(p.iter).name
-        self.model.train()
+        self.engine.model.train()
         if self._evaluation_due() and not self._evaluate():
             return self._stopped()
         while p.iter < s.max_iters:
@@ -165,57 +125,16 @@ class Trainer:
     # ── one update ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _update(self) -> None:
-        s, began = self.settings, time.perf_counter()
-        number = self.progress.iter + 1
-        split = self.data.phase_at(self.progress.iter).train
-        masked = s.use_loss_mask and split.has_masks
-        places = split.places(
-            s.grad_accum_steps * s.batch_size, s.block_size, key_of(s.seed, "train", number)
+        p, began = self.progress, time.perf_counter()
+        number = p.iter + 1
+        batches = of_update(
+            self.data.phase_at(p.iter).train, self.settings, number, self.engine.numerics.device
         )
-        batches = [
-            tensors(
-                split.gather(places[i : i + s.batch_size], s.block_size, masked=masked), self.numerics.device
-            )
-            for i in range(0, len(places), s.batch_size)
-        ]
-        # Each token of the step weighs the same, whichever micro-batch it is in.
-        valid = [float(mask.sum()) if mask is not None else float(y.numel()) for _, y, mask in batches]
-        total = max(sum(valid), 1.0)
-        loss_of_step = torch.zeros((), device=self.numerics.device)
-        for micro, (x, y, mask) in enumerate(batches):
-            if s.dropout or s.neftune_alpha:
-                torch.manual_seed(key_of(s.seed, "dropout", number, micro))
-            with self.numerics.autocast():
-                assert self.forward is not None
-                _, loss = self.forward(x, y, mask)
-            share = loss * (max(valid[micro], 1.0) / total)
-            (self.scaler.scale(share) if self.scaler else share).backward()
-            loss_of_step += share.detach()
-        self._apply(number, loss_of_step)
+        done = self.engine.update(number, batches, self.rate(number))
+        p.iter, p.tokens, p.train_loss = number, p.tokens + self.tokens_per_step, done.loss
+        self._last_norm = done.grad_norm
         self._busy_s += time.perf_counter() - began
         self._busy_tokens += self.tokens_per_step
-
-    def _apply(self, number: int, loss: torch.Tensor) -> None:
-        p = self.progress
-        if self.scaler:
-            self.scaler.unscale_(self.optimizer)
-        norm = adamw.clip(self.model, self.settings.grad_clip)
-        value, size = float(loss), float(norm)
-        if not math.isfinite(value):
-            raise NotFiniteError(number, f"the loss is {value}")
-        if not math.isfinite(size) and not self.scaler:
-            raise NotFiniteError(number, f"the gradient's norm is {size}")
-        adamw.set_rate(self.optimizer, self.rate(number))
-        if self.scaler:
-            self.scaler.step(self.optimizer)
-            self.scaler.update()
-            if self.scaler.get_scale() < _SMALLEST_SCALE:
-                raise NotFiniteError(number, "fp16 gradients overflow at every loss scale")
-        else:
-            self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        p.iter, p.tokens, p.train_loss = number, p.tokens + self.tokens_per_step, value
-        self.last_norm, self.last_rate = size, self.rate(number)
 
     def _log_update(self) -> None:
         p = self.progress
@@ -228,7 +147,7 @@ class Trainer:
                 tokens_processed=p.tokens,
                 lr=_short(self.rate(p.iter)),
                 train_loss=p.train_loss,
-                grad_norm=self.last_norm,
+                grad_norm=self._last_norm,
                 tokens_per_sec=self.tokens_per_sec,
             )
         )
@@ -245,26 +164,18 @@ class Trainer:
         p, s, began = self.progress, self.settings, time.monotonic()
         # At a boundary the evaluation belongs to the phase that ends there.
         phase = self._phase_named(p.phase)
-        splits = {
-            "val": phase.val,
-            "train": phase.train,
-            **{f"set {n}": v for n, v in self.data.eval_sets.items()},
-        }
-        losses: dict[str, float] = {}
-        for name, split in splits.items():
-            loss = split_loss(
-                self.model,
-                self.forward or self.model,
-                split,
-                s,
-                self.numerics,
-                name=name,
-                sequences=p.eval_sequences,
-                stop=lambda: bool(self.stop.asked()),
-            )
-            if loss is None:
-                return False
-            losses[name] = loss
+        losses = evaluate(
+            self.engine,
+            {
+                "val": phase.val,
+                "train": phase.train,
+                **{f"set {n}": v for n, v in self.data.eval_sets.items()},
+            },
+            sequences=p.eval_sequences,
+            stop=lambda: bool(self.stop.asked()),
+        )
+        if losses is None:
+            return False
         sets = {name.removeprefix("set "): v for name, v in losses.items() if name.startswith("set ")}
         p.last_eval, p.val_loss = p.iter, losses["val"]
         self.reporter.evaluation(

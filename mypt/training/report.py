@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class RunReporter:
     """Writes each event to the log first and says it on the console then.
 
-    `sampler` gives (prompt, text) after a number of updates, or None where the run wants no samples.
+    `sampler` gives (prompt, text); it is None where the run wants no samples.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class RunReporter:
         log: LogWriter,
         console: Console,
         max_iters: int,
-        sampler: Callable[[int], tuple[str, str] | None],
+        sampler: Callable[[], tuple[str, str]] | None,
     ) -> None:
         self.log, self.console, self.max_iters, self._sampler = log, console, max_iters, sampler
         self._first: tuple[float, int] | None = None
@@ -82,10 +82,9 @@ class RunReporter:
 
     def sample(self, step: int) -> None:
         """What the model writes now."""
-        drawn = self._sampler(step)
-        if drawn is None:
+        if self._sampler is None:
             return
-        prompt, text = drawn
+        prompt, text = self._sampler()
         self.log.write(events.Sample(iter=step, prompt=prompt, text=text))
         shown = " ".join(printable(prompt + text).split())
         self.console.line(f"  “{shown[:150]}{'…' if len(shown) > 150 else ''}”", "quiet")

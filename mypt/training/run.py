@@ -24,8 +24,9 @@ from mypt.training.console import Console
 from mypt.training.stopping import StopFlag
 
 if TYPE_CHECKING:
-    from mypt.training.loop import Progress
-    from mypt.training.session import Session
+    from mypt.training.build import Built
+    from mypt.training.keeper import BundleKeeper
+    from mypt.training.progress import Progress
 
 _ENDED_BY = {130: "SIGINT", 143: "SIGTERM", 129: "SIGHUP"}
 
@@ -45,7 +46,7 @@ def train(request: Request, workspace: Path, *, command: Sequence[str] = (), dry
     model_lock.check_free()
     # torch takes a second to import, which bad input need not wait for.
     try:
-        from mypt.training import session
+        from mypt.training import build, keeper, session
     except (ImportError, OSError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise RunError(
@@ -55,18 +56,18 @@ def train(request: Request, workspace: Path, *, command: Sequence[str] = (), dry
     stop = StopFlag()
     stop.listen()
     try:
-        made = session.build(run, data, console)
+        made = build.build(run, data, console)
         with model_lock.acquire(command=command) as lock:
             mended = bundle.repair(workspace / "checkpoints", run.model_name)
             if mended or _moved_on(run):
                 # What was read before the lock was ours is out of date.
                 run = resolve(request, workspace)
                 data = open_data(run)
-                made = session.build(run, data, console)
+                made = build.build(run, data, console)
             with _only_writer(run):
                 if _is_done(made.progress, run.settings.max_iters):
                     _say_already_done(run, made.progress.iter, console)
-                    _make_up_for_light_copy(run, made, console)
+                    _make_up_for_light_copy(keeper.BundleKeeper(made), console)
                     return 0
                 directory = attach(
                     workspace,
@@ -83,11 +84,11 @@ def train(request: Request, workspace: Path, *, command: Sequence[str] = (), dry
                     # A supervisor keeps what is printed; without one nobody else would.
                     console.keep_in(directory.console)
                 stop.request = lambda: stop_requested(directory)
-                made.run_id = directory.run_id
                 for sentence in mended:
                     console.line(sentence, "quiet")
                 _banner(run, data, made, console)
-                return _recorded(directory, console, lambda: made.train(console, stop))
+                trained = session.Session(made, console, stop, directory.run_id)
+                return _recorded(directory, console, trained.train)
     finally:
         stop.unlisten()
         console.close()
@@ -156,7 +157,7 @@ def _moved_on(run: Resolved) -> bool:
     return run.request.resume_from == "last" and info.step != run.checkpoint.step
 
 
-def _banner(run: Resolved, data: RunData, made: Session, console: Console) -> None:
+def _banner(run: Resolved, data: RunData, made: Built, console: Console) -> None:
     s, config = run.settings, made.model.config
     for notice in [*run.notices, *data.notices, *made.notices]:
         console.line(f"Note: {notice}", "strong")
@@ -174,7 +175,7 @@ def _banner(run: Resolved, data: RunData, made: Session, console: Console) -> No
     shown = ", ".join(f"{name}:{getattr(config, name)}" for name in (*fields, "use_loss_mask"))
     console.line(f"Using config: {shown}")
     console.line(
-        f"Model {run.model_name}: {count(made.model.num_parameters(), 4)} parameters on {made.numerics}"
+        f"Model {run.model_name}: {count(made.model.num_parameters(), 4)} parameters on {made.engine.numerics}"
     )
     for line in describe(data):
         console.line(f"Data {line} ({data.tokenizer.describe()})")
@@ -201,15 +202,15 @@ def _say_already_done(run: Resolved, step: int, console: Console) -> None:
     console.line(f"  To go on: mypt train --model_name {shlex.quote(run.model_name)} --max_iters {2 * step}")
 
 
-def _make_up_for_light_copy(run: Resolved, made: Session, console: Console) -> None:
+def _make_up_for_light_copy(keeper: BundleKeeper, console: Console) -> None:
     """Write the copy for deployment where a kill or a full disk came between the last checkpoint and it."""
-    info, step = run.checkpoint, made.progress.iter
+    info, progress = keeper.built.run.checkpoint, keeper.built.progress
     if info is None or info.kind is not bundle.Kind.LAST or "progress" not in info.training_state:
         return
-    light = bundle.read_info(info.path.with_name(bundle.directory_name(run.model_name, bundle.Kind.FP16)))
-    if light.problem or light.step != step:
-        made.fp16(made.progress)
-        console.line(f"  checkpoints/{light.name} was not there for step {step}, and is now")
+    light = bundle.read_info(keeper.folder(bundle.Kind.FP16))
+    if light.problem or light.step != progress.iter:
+        keeper.fp16(progress)
+        console.line(f"  checkpoints/{light.name} was not there for step {progress.iter}, and is now")
 
 
 def show_settings(run: Resolved, data: RunData, console: Console) -> None:

@@ -1,0 +1,166 @@
+"""From checked settings to what computes: model, optimizer and progress of a run that is new, resumed or fine-tuned."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+
+import torch
+from torch.optim import AdamW
+
+from mypt import bundle
+from mypt.data.source import RunData, vocabulary_rows
+from mypt.data.split import key_of
+from mypt.errors import Problem, UserError
+from mypt.estimate import parameters
+from mypt.model import GPT
+from mypt.model.weights import load_weights
+from mypt.settings.fields import Settings
+from mypt.settings.model_config import GPTConfig
+from mypt.settings.resolve import Resolved
+from mypt.text import size
+from mypt.tokenizers import Tokenizer
+from mypt.training import checkpointing
+from mypt.training import numerics as machine
+from mypt.training import optimizer as adamw
+from mypt.training.compiled import forward_of
+from mypt.training.console import Console
+from mypt.training.engine import Engine
+from mypt.training.gold import new_phase
+from mypt.training.progress import Progress
+
+
+@dataclass
+class Built:
+    """What `build` makes of a run, ready to train, and what its user should be told."""
+
+    run: Resolved
+    data: RunData
+    engine: Engine
+    progress: Progress
+    notices: list[str] = field(default_factory=list)
+
+    @property
+    def model(self) -> GPT:
+        """The model of the engine."""
+        return self.engine.model
+
+
+def build(run: Resolved, data: RunData, console: Console) -> Built:
+    """Model, optimizer and progress for a run: new, resumed or fine-tuned. Raises `UserError` for what does not fit."""
+    kept = run.checkpoint.training_state.get("numerics") if run.checkpoint else None
+    numerics, notices = machine.choose(run.settings, kept if isinstance(kept, dict) else None)
+    config = copy.deepcopy(run.config)
+    config.vocab_size = vocabulary_rows(run, data.tokenizer)
+    config.device = numerics.device
+    with machine.telling_memory(numerics.device, memory_needed(parameters(config), run.settings)):
+        if run.checkpoint is not None:
+            model = checkpointing.load_model(run.checkpoint, config)
+        elif run.base is not None:
+            model = _from_base(run, config, data.tokenizer, console, notices)
+        else:
+            model = GPT(config, seed=key_of(run.settings.seed, "weights") >> 1)
+        model.to(numerics.device)
+        model.set_kernel(numerics.attention)
+        _freeze(model, run)
+        optimizer = adamw.build(
+            model, learning_rate=run.settings.learning_rate, weight_decay=run.settings.weight_decay
+        )
+        progress = (
+            _resume(run, optimizer, notices, data.fingerprint) if run.checkpoint is not None else Progress()
+        )
+    if short := checkpointing.check_space(run.workspace, checkpointing.needed_space(model)):
+        notices.append(short)
+    scaler = torch.amp.GradScaler(numerics.kind) if numerics.precision == "fp16" else None
+    saved = run.checkpoint.training_state.get("grad_scaler") if run.checkpoint else None
+    if scaler is not None and isinstance(saved, dict):
+        scaler.load_state_dict(saved)
+    engine = Engine(model, optimizer, run.settings, numerics, forward_of(model, numerics, console), scaler)
+    return Built(run, data, engine, progress, notices)
+
+
+def _resume(run: Resolved, optimizer: AdamW, notices: list[str], fingerprint: str) -> Progress:
+    info = run.checkpoint
+    assert info is not None
+    step = info.step or 0
+    if run.request.reset_optimizer:
+        notices.append(
+            "the optimizer starts anew (--reset_optimizer): from here on the run is no exact continuation"
+        )
+    elif bundle.OPTIMIZER not in info.files:
+        notices.append("the checkpoint has no optimizer.pt, so the optimizer starts anew")
+    else:
+        state = checkpointing.load_pickle(info.path / bundle.OPTIMIZER)
+        if not isinstance(state, dict):
+            raise UserError(Problem("holds no optimizer state", where=f"{info.name}/{bundle.OPTIMIZER}"))
+        adamw.load_state(optimizer, state, weight_decay=run.settings.weight_decay)
+        if "progress" not in info.training_state:
+            # The original's closing checkpoint says one step less than the weights have behind them. Ours say the
+            # truth, which an optimizer that started anew, or skipped fp16 overflows, does not know.
+            step = max(step, adamw.steps_done(state) or 0)
+    s = run.settings
+    progress = Progress.from_state(
+        info.training_state, step=step, tokens_per_step=s.batch_size * s.block_size * s.grad_accum_steps
+    )
+    before = info.training_state.get("data_fingerprint")
+    if before is not None and before != fingerprint:
+        # A loss on other data is no measure for this; otherwise the old best could block gold for ever.
+        progress.gold = new_phase(progress.gold)
+    progress.eval_sequences = _eval_sequences(run, progress.eval_sequences)
+    return progress
+
+
+def _eval_sequences(run: Resolved, saved: int) -> int:
+    """The number that the checkpoint evaluated on, unless `eval_iters` has been changed since; then 0: count anew."""
+    info = run.checkpoint
+    assert info is not None
+    before = info.training_config.get("eval_iters")
+    if before != run.settings.eval_iters:
+        return 0
+    kept = saved or before * info.config.get("batch_size", 0)
+    return kept if isinstance(kept, int) else 0
+
+
+def _from_base(
+    run: Resolved, config: GPTConfig, tokenizer: Tokenizer, console: Console, notices: list[str]
+) -> GPT:
+    base = run.base
+    assert base is not None
+    theirs = GPTConfig.from_dict(base.config, where=f"{base.name}/{bundle.CONFIG}")
+    console.line(f"Initializing from base model '{base.name}' (new format)")
+    if tokenizer.kind == "char":
+        console.line(f"Using base model's char vocabulary (size: {config.vocab_size})")
+    console.line("Updating model config with new training parameters...")
+    for name in ("use_loss_mask", "dropout", "batch_size"):
+        console.line(f"  {name}: {getattr(config, name)}")
+    if config.block_size != theirs.block_size:
+        console.line(
+            f"  block_size: {theirs.block_size} → {config.block_size}: the context changes, and the model has to "
+            "get used to it",
+            "strong",
+        )
+    model = GPT(config, seed=key_of(run.settings.seed, "weights") >> 1)
+    notices += load_weights(
+        model, checkpointing.read_weights(base), where=f"{base.name}/{bundle.MODEL}", adapt=True
+    )
+    return model
+
+
+def _freeze(model: GPT, run: Resolved) -> None:
+    s = run.settings
+    for block in list(model.blocks)[: s.freeze_layers]:
+        block.requires_grad_(False)
+    if s.freeze_embeddings:
+        model.token_embedding_table.requires_grad_(False)
+        if model.config.pos_encoding == "learned":
+            model.position_embedding_table.requires_grad_(False)
+    if not any(p.requires_grad for p in model.parameters()):
+        raise UserError(Problem("leaves nothing to train", field="freeze_layers", value=s.freeze_layers))
+
+
+def memory_needed(parameters: int, settings: Settings) -> str:
+    """What a step of training keeps in memory, in words."""
+    return (
+        f"the model's weights, gradients and optimizer state take {size(16 * parameters)}, and a batch of "
+        f"{settings.batch_size} × {settings.block_size} tokens its activations"
+    )

@@ -1,0 +1,94 @@
+"""A model with its optimizer and its arithmetic: losses of batches, and updates that are checked before they are made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.optim import AdamW
+
+from mypt.data.split import key_of
+from mypt.model import GPT
+from mypt.settings.fields import Settings
+from mypt.training import optimizer as adamw
+from mypt.training.batches import DeviceBatch
+from mypt.training.numerics import Numerics
+
+# A loss scale below this means that fp16 gradients overflow whatever is done about it.
+_SMALLEST_SCALE = 1e-3
+
+
+class NotFiniteError(Exception):
+    """A loss or gradient of update `step` is not a number; the update was not made."""
+
+    def __init__(self, step: int, what: str) -> None:
+        super().__init__(f"{what} at step {step}")
+        self.step, self.what = step, what
+
+
+class Stepped(NamedTuple):
+    """What an update was: its loss over all its valid tokens, and the gradient's norm before clipping."""
+
+    loss: float
+    grad_norm: float
+
+
+@dataclass
+class Engine:
+    """What computes in a run. `forward` is the model itself, or what it was compiled to; `scaler` is that of fp16."""
+
+    model: GPT
+    optimizer: AdamW
+    settings: Settings
+    numerics: Numerics
+    forward: Callable[..., Any] | None = None
+    scaler: torch.amp.GradScaler | None = None
+
+    def loss(self, batch: DeviceBatch) -> Tensor:
+        """Mean loss (0-d) over the valid tokens of `batch`, in the precision of the run."""
+        with self.numerics.autocast():
+            loss: Tensor = (self.forward or self.model)(batch.x, batch.y, batch.mask)[1]
+        return loss
+
+    def update(self, number: int, batches: Sequence[DeviceBatch], rate: float) -> Stepped:
+        """Make update `number` with the learning rate `rate`.
+
+        Raises `NotFiniteError`, with weights and optimizer as they were, where loss or gradient is not a number.
+        """
+        loss = self._backward(number, batches)
+        if self.scaler:
+            self.scaler.unscale_(self.optimizer)
+        norm = adamw.clip(self.model, self.settings.grad_clip)
+        value, size = float(loss), float(norm)
+        if not math.isfinite(value):
+            raise NotFiniteError(number, f"the loss is {value}")
+        if not math.isfinite(size) and not self.scaler:
+            raise NotFiniteError(number, f"the gradient's norm is {size}")
+        adamw.set_rate(self.optimizer, rate)
+        if self.scaler:
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+            if self.scaler.get_scale() < _SMALLEST_SCALE:
+                raise NotFiniteError(number, "fp16 gradients overflow at every loss scale")
+        else:
+            self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return Stepped(value, size)
+
+    def _backward(self, number: int, batches: Sequence[DeviceBatch]) -> Tensor:
+        """Gradients of the mean loss over all valid tokens of the update, which is returned (0-d)."""
+        s = self.settings
+        # Each token of the step weighs the same, whichever micro-batch it is in.
+        total = max(sum(batch.valid for batch in batches), 1.0)
+        loss_of_step = torch.zeros((), device=self.numerics.device)
+        for micro, batch in enumerate(batches):
+            if s.dropout or s.neftune_alpha:
+                torch.manual_seed(key_of(s.seed, "dropout", number, micro))
+            share = self.loss(batch) * (max(batch.valid, 1.0) / total)
+            torch.autograd.backward(self.scaler.scale(share) if self.scaler else share)
+            loss_of_step += share.detach()
+        return loss_of_step

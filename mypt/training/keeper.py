@@ -1,0 +1,85 @@
+"""The three bundles of a run: last, gold and the light copy, each with all that resuming needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mypt import bundle
+from mypt.events import LogWriter
+from mypt.settings.resolve import warmup_steps
+from mypt.training import checkpointing
+from mypt.training.build import Built
+from mypt.training.progress import Progress
+
+
+@dataclass
+class BundleKeeper:
+    """Saves the bundles of the run that was `built`, after the lines of `log` that led to them."""
+
+    built: Built
+    log: LogWriter | None = None
+
+    @property
+    def target(self) -> Path:
+        """The folder of the last checkpoint."""
+        return self.folder(bundle.Kind.LAST)
+
+    def folder(self, kind: bundle.Kind) -> Path:
+        """Where the bundle of this kind lies."""
+        run = self.built.run
+        return run.workspace / "checkpoints" / bundle.directory_name(run.model_name, kind)
+
+    def last(self, progress: Progress) -> None:
+        """Save the checkpoint that resuming begins from."""
+        if self.log is not None:
+            self.log.sync()
+        self._save(bundle.Kind.LAST, progress)
+
+    def gold(self, progress: Progress) -> None:
+        """Save the checkpoint of the best evaluation so far."""
+        self._save(bundle.Kind.GOLD, progress)
+
+    def fp16(self, progress: Progress) -> None:
+        """Save the light copy for deployment."""
+        self._save(bundle.Kind.FP16, progress)
+
+    def _save(self, kind: bundle.Kind, progress: Progress) -> None:
+        light, engine = kind is bundle.Kind.FP16, self.built.engine
+        checkpointing.save(
+            self.folder(kind),
+            engine.model,
+            self.built.data.tokenizer.to_dict(),
+            self._state(progress),
+            device=engine.numerics.device,
+            optimizer=None if light else engine.optimizer.state_dict(),
+            dtype=torch.float16 if light else torch.float32,
+        )
+
+    def _state(self, progress: Progress) -> dict[str, Any]:
+        run, engine = self.built.run, self.built.engine
+        state: dict[str, Any] = {
+            **progress.to_state(),
+            "training_config": {
+                **run.settings.model_dump(mode="json"),
+                "vocab_size": engine.model.config.vocab_size,
+                "warmup_iters": warmup_steps(run.settings),
+                "start_step": run.start_step,
+                "config_file": run.request.config_file,
+            },
+            "model_dtype_at_save": "float32",
+            "numerics": engine.numerics.to_json(),
+            "data_fingerprint": self.built.data.fingerprint,
+            "versions": checkpointing.versions(),
+        }
+        if engine.scaler is not None:
+            state["grad_scaler"] = engine.scaler.state_dict()
+        before = run.checkpoint.training_state.get("base") if run.checkpoint else None
+        if run.base is not None:
+            state["base"] = {"name": run.base.name, "step": run.base.step}
+        elif before is not None:
+            state["base"] = before
+        return state

@@ -1,0 +1,65 @@
+"""Where a run stands: what every checkpoint carries of it, and how it is read back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mypt.training.gold import GoldState
+
+
+@dataclass
+class Progress:
+    """Where a run stands, over every resume; saved with each checkpoint."""
+
+    iter: int = 0
+    tokens: int = 0
+    elapsed_s: float = 0.0
+    started_at: str = ""
+    last_eval: int | None = None
+    phase: str | None = None
+    gold: GoldState = field(default_factory=GoldState)
+    train_loss: float | None = None
+    val_loss: float | None = None
+    eval_sequences: int = 0
+
+    def to_state(self) -> dict[str, Any]:
+        """Its part of `training_state.json`: plain values, none of which is not a number."""
+        return {
+            "step": self.iter,
+            "gold": self.gold.to_json(),
+            "progress": {
+                "tokens_processed": self.tokens,
+                "elapsed_s": self.elapsed_s,
+                "started_at": self.started_at,
+                "last_eval": self.last_eval,
+                "phase": self.phase,
+                "eval_sequences": self.eval_sequences,
+                "train_loss": _finite(self.train_loss),
+                "val_loss": _finite(self.val_loss),
+            },
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], *, step: int, tokens_per_step: int) -> Progress:
+        """What a checkpoint's `training_state.json` says; `step` and the token count of one without our fields."""
+        found = state.get("progress")
+        saved: dict[str, Any] = found if isinstance(found, dict) else {}
+        return cls(
+            iter=step,
+            tokens=int(saved.get("tokens_processed") or step * tokens_per_step),
+            elapsed_s=float(saved.get("elapsed_s") or 0.0),
+            started_at=str(saved.get("started_at") or ""),
+            last_eval=saved.get("last_eval", step),
+            phase=saved.get("phase"),
+            gold=GoldState.from_json(state.get("gold")),
+            train_loss=saved.get("train_loss"),
+            val_loss=saved.get("val_loss"),
+            eval_sequences=saved.get("eval_sequences") or 0,
+        )
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

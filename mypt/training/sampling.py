@@ -1,0 +1,40 @@
+"""What the model writes while it is trained: a fixed prompt gone on from, so that samples can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mypt.data.split import key_of
+from mypt.generate import sample_tokens
+from mypt.tokenizers import Tokenizer
+from mypt.training.engine import Engine
+
+TEMPERATURE = 0.8
+
+
+def sampler_of(engine: Engine, tokenizer: Tokenizer) -> Callable[[], tuple[str, str]] | None:
+    """A function that draws (prompt, text), with the same seed every time; None where the run wants no samples."""
+    s = engine.settings
+    if s.sample_interval == 0:
+        return None
+    prompt = "".join(c for c in s.sample_prompt if c not in set(tokenizer.unknown(s.sample_prompt)))
+    ids = tokenizer.encode(prompt) if prompt else []
+    if not ids:
+        # Any beginning is better than no sample, so token 0 where there is no line break.
+        ids = tokenizer.encode("\n") if not tokenizer.unknown("\n") else [0]
+
+    def draw() -> tuple[str, str]:
+        with engine.numerics.autocast():
+            tokens = list(
+                sample_tokens(
+                    engine.model,
+                    ids,
+                    max_new_tokens=s.sample_tokens,
+                    temperature=TEMPERATURE,
+                    seed=key_of(s.seed, "sample") >> 1,
+                    valid_vocab=min(tokenizer.valid_vocab, engine.model.config.vocab_size),
+                )
+            )
+        return prompt, tokenizer.decode(tokens)
+
+    return draw
