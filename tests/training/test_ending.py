@@ -23,7 +23,7 @@ from mypt.bundle import find
 from mypt.cli import main
 from mypt.events import LogWriter
 from mypt.runs.record import list_records
-from mypt.training import checkpointing, session
+from mypt.training import build, checkpointing
 from mypt.training.console import Console
 from mypt.watch.inventory import Workspace, status_rows
 from tests.workbench import (
@@ -336,7 +336,7 @@ def test_a_model_that_is_trained_is_refused_to_a_second_run(
     workspace: Path, running: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A second model in memory could cost the first its own.
-    monkeypatch.setattr(session, "build", lambda *_: pytest.fail("built beside the run that holds the model"))
+    monkeypatch.setattr(build, "build", lambda *_: pytest.fail("built beside the run that holds the model"))
     assert train(workspace, "--model_name", "long", *TINY) == 2
     second = mypt(workspace, "train", "--model_name", "long", *TINY)
     assert second.returncode == 2

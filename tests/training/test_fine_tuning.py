@@ -91,8 +91,8 @@ def test_it_begins_with_the_bases_weights_and_an_optimizer_of_its_own(tuned: Pat
 def test_a_changed_dropout_reaches_every_layer(tuned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mypt.data.source import open_data
     from mypt.model.attention import SelfAttention
+    from mypt.training.build import build
     from mypt.training.console import Console
-    from mypt.training.session import build
 
     run = resolve(
         Request(

@@ -22,8 +22,10 @@ from mypt.settings.fields import Settings
 from mypt.settings.model_config import GPTConfig
 from mypt.tokenizers.char import CharTokenizer
 from mypt.training import optimizer as adamw
-from mypt.training.loop import End, Progress, Trainer
+from mypt.training.engine import Engine
+from mypt.training.loop import End, Trainer
 from mypt.training.numerics import Numerics
+from mypt.training.progress import Progress
 from mypt.training.stopping import StopFlag
 from tests.workbench import CHARS, TINY, clean, events, ids_of, log_of, story, write_dataset
 
@@ -93,12 +95,10 @@ def trainer(settings: dict[str, Any], *phases: PhaseData, progress: Progress | N
     )
     model = GPT(config, seed=7)
     quiet = Quiet()
+    optimizer = adamw.build(model, learning_rate=s.learning_rate, weight_decay=s.weight_decay)
     return Trainer(
-        model,
-        adamw.build(model, learning_rate=s.learning_rate, weight_decay=s.weight_decay),
+        Engine(model, optimizer, s, FP32),
         RunData(CharTokenizer(list(CHARS)), list(phases) or [phase("default", None)]),
-        s,
-        FP32,
         progress or Progress(),
         quiet,
         quiet,
@@ -112,7 +112,7 @@ def quiet_of(made: Trainer) -> Quiet:
 
 
 def weights(made: Trainer) -> dict[str, torch.Tensor]:
-    return {name: value.clone() for name, value in made.model.state_dict().items()}
+    return {name: value.clone() for name, value in made.engine.model.state_dict().items()}
 
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
@@ -222,8 +222,8 @@ def test_a_stop_at_any_moment_changes_nothing_in_the_story() -> None:
             break
         begin, before = quiet_of(first).saved[-1], quiet_of(first)
         second = trainer(settings, *two_phases(), progress=begin)
-        second.model.load_state_dict(first.model.state_dict())
-        second.optimizer.load_state_dict(copy.deepcopy(first.optimizer.state_dict()))
+        second.engine.model.load_state_dict(first.engine.model.state_dict())
+        second.engine.optimizer.load_state_dict(copy.deepcopy(first.engine.optimizer.state_dict()))
         assert second.run() is End.COMPLETE
         after = quiet_of(second)
         assert before.evals + after.evals == quiet_of(whole).evals, number

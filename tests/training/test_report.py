@@ -22,7 +22,7 @@ class Told:
     def __init__(self, log: Path) -> None:
         self.out, self.log = io.StringIO(), log
         self.writer = LogWriter(log)
-        self.reporter = RunReporter(self.writer, Console(self.out), 75_000, lambda step: ("a\x1b", "b\nc"))
+        self.reporter = RunReporter(self.writer, Console(self.out), 75_000, lambda: ("a\x1b", "b\nc"))
 
     @property
     def lines(self) -> list[str]:
