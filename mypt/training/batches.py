@@ -6,16 +6,20 @@ from typing import NamedTuple
 
 import torch
 
-from mypt.data.split import Batch, Split, key_of
+from mypt.data.split import Batch, Split
 from mypt.settings.fields import Settings
 
 
 class DeviceBatch(NamedTuple):
-    """Inputs and targets, int64 (B, T), the targets' loss mask, float32 (B, T) or None, and how many targets count."""
+    """Inputs `x` and targets `y`, int64 (B, T); `valid` is how many targets count.
+
+    `mask`, float32 (B, T), weighs the targets, and `segments`, int64 (B, T), part the inputs; both may be None.
+    """
 
     x: torch.Tensor
     y: torch.Tensor
     mask: torch.Tensor | None
+    segments: torch.Tensor | None
     valid: float
 
 
@@ -31,14 +35,17 @@ def on_device(batch: Batch, device: str) -> DeviceBatch:
     # Counted before the move: asking a GPU for a sum would wait for all that it has still to do.
     valid = float(batch.y.size if batch.mask is None else batch.mask.sum())
     mask = None if batch.mask is None else move(batch.mask)
-    return DeviceBatch(move(batch.x.copy()), move(batch.y.copy()), mask, valid)
+    segments = None if batch.segments is None else move(batch.segments)
+    return DeviceBatch(move(batch.x.copy()), move(batch.y.copy()), mask, segments, valid)
 
 
 def of_update(split: Split, settings: Settings, number: int, device: str) -> list[DeviceBatch]:
     """The micro-batches of update `number`, a function of the seed, the number and the data alone."""
     s = settings
     masked = s.use_loss_mask and split.has_masks
-    places = split.places(s.grad_accum_steps * s.batch_size, s.block_size, key_of(s.seed, "train", number))
+    places = split.update_places(
+        number, batches=s.grad_accum_steps, batch_size=s.batch_size, block_size=s.block_size, seed=s.seed
+    )
     return [
         on_device(split.gather(places[i : i + s.batch_size], s.block_size, masked=masked), device)
         for i in range(0, len(places), s.batch_size)

@@ -51,7 +51,7 @@ class Engine:
     def loss(self, batch: DeviceBatch) -> Tensor:
         """Mean loss (0-d) over the valid tokens of `batch`, in the precision of the run."""
         with self.numerics.autocast():
-            loss: Tensor = (self.forward or self.model)(batch.x, batch.y, batch.mask)[1]
+            loss: Tensor = (self.forward or self.model)(batch.x, batch.y, batch.mask, batch.segments)[1]
         return loss
 
     def update(self, number: int, batches: Sequence[DeviceBatch], rate: float) -> Stepped:
