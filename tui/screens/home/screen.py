@@ -85,6 +85,8 @@ class HomeScreen(Screen[None]):
         self._drawn_at = 0.0
         self._redraw_pending = False
         self._lists: tuple[object, ...] = ()
+        self._title: tuple[str, ...] = ()
+        self._sample: tuple[object, ...] = ()
         self._settled = False
 
     def compose(self) -> ComposeResult:
@@ -228,7 +230,7 @@ class HomeScreen(Screen[None]):
             return
         view = self.query_one("#view")
         if run is None:
-            view.border_title = ""
+            self._title, view.border_title = (), ""
             self.query_one(Facts).show(None)
             return
         history = run.history
@@ -240,7 +242,9 @@ class HomeScreen(Screen[None]):
                 Text(f"{SIGNS[run.state]} {run.state.value}", state_style(run.state, colours))
             ),
         )
-        if view.border_title != title:
+        if (look := (title.plain, self.app.theme)) != self._title:
+            # The widget does not compare, and setting a title draws the whole pane.
+            self._title = look
             view.border_title = title
         self.query_one(Facts).show(run)
         marks = history.latest_lines(300)
@@ -281,13 +285,14 @@ class HomeScreen(Screen[None]):
         samples = run.history.samples
         widget = self.query_one("#sample", Static)
         if not samples:
-            widget.update(Text("no sample yet: one is drawn at each evaluation", "dim"))
+            text = Text("no sample yet: one is drawn at each evaluation", "dim")
         else:
-            text = Text()
-            text.append(samples[-1].prompt, "dim")
-            text.append(samples[-1].text)
+            text = Text.assemble((samples[-1].prompt, "dim"), samples[-1].text)
+        if (look := (run.key, len(samples), text)) != self._sample:
+            # A new text lays the whole screen out anew, since it may be of another height.
+            self._sample = look
             widget.update(text)
-        self._title_said()
+            self._title_said()
 
     def _show_console(self) -> None:
         if self.is_mounted:
