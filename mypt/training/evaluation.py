@@ -44,7 +44,8 @@ def split_loss(
                 return None
             drawn = split.gather(places[first : first + s.batch_size], s.block_size, masked=masked)
             batch = on_device(drawn, engine.numerics.device)
-            total += float(engine.loss(batch)) * batch.valid
+            # As the loss divides: by one at least.
+            total += float(engine.loss(batch)) * max(batch.valid, 1.0)
             valid += batch.valid
     finally:
         model.train(was_training)
