@@ -11,7 +11,6 @@ import difflib
 import json
 import os
 import shutil
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,6 +19,7 @@ from typing import Any
 
 from mypt.errors import Problem, UserError
 from mypt.fsio import exchange_dirs, fsync_dir, fsync_file, replace, write_json_atomic
+from mypt.names import why_no_name
 from mypt.text import printable
 
 CONFIG = "config.json"
@@ -68,18 +68,28 @@ def check_model_name(name: str) -> list[Problem]:
 
     if not name:
         return refuse("a model needs a name")
-    if any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in name):
-        return refuse("the name holds control characters")
-    if any(c in name for c in '/\\:*?"<>|') or name in (".", "..") or ".." in name:
-        return refuse("the name would leave checkpoints/, or is not a file name everywhere")
-    if name.startswith((".", "-")) or name != name.strip() or name.endswith("."):
-        return refuse("the name begins or ends with a sign that gets it mistaken for something else")
+    if why := why_no_name(name):
+        return refuse(why.replace("its folder", "checkpoints/"))
     for suffix in SUFFIXES.values():
-        if name.endswith(suffix):
+        # Where a file system does not tell capitals apart, x_GOLD is x_gold.
+        if name.casefold().endswith(suffix):
             return refuse(f"names ending in {suffix} are kept for MyPT's own copies", "leave the ending away")
-    if len(os.fsencode(name)) > 200:
-        return refuse("the name is longer than 200 bytes")
     return []
+
+
+def twin(checkpoints: Path, model_name: str) -> str | None:
+    """The name of another bundle that this file system takes for `model_name`; None where there is none.
+
+    Some do not tell capitals apart, some not the two ways to write an accented letter.
+    """
+    wanted = checkpoints / model_name
+    try:
+        names = [entry.name for entry in os.scandir(checkpoints)]
+        if model_name in names or not wanted.exists():
+            return None
+        return next((name for name in names if wanted.samefile(checkpoints / name)), None)
+    except OSError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
