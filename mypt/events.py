@@ -322,7 +322,8 @@ def decode(line: bytes) -> AnyEvent | None:
     if b'"nonfinite"' not in line:
         try:
             event: AnyEvent = _typed.decode(line)
-            if isinstance(event, Eval):
+            if isinstance(event, Eval) and line.count(b'"eval_') > (b'"eval_duration_s"' in line):
+                # Names that only the line knows cost a second look, which most lines can do without.
                 event.eval_sets = _eval_sets(_untyped.decode(line))
             if not (isinstance(event, GoldBlocked) and event.best_val_loss is None):
                 return event

@@ -95,9 +95,12 @@ class Column:
     def extend(self, points: Iterable[tuple[int, float, float, float]]) -> None:
         """Append many (step, tokens, time, y) at once, as `append` does, holding the lock once."""
         batch = list(points)
+        if not batch:
+            return
         with self._lock:
-            for step, tokens, time, y in batch:
-                self._append(step, tokens, time, y)
+            if len(batch) < _BLOCK or not self._extend_plain(batch):
+                for step, tokens, time, y in batch:
+                    self._append(step, tokens, time, y)
             self._revision += 1
 
     def rewind(self, step: int) -> None:
@@ -261,6 +264,27 @@ class Column:
         if (index + 1) % _BLOCK == 0:
             self._summarise(index + 1)
 
+    def _extend_plain(self, batch: list[tuple[int, float, float, float]]) -> bool:
+        """Add a batch that has nothing to mend, array by array; False, and nothing done, where it has."""
+        axes = [array("d", axis) for axis in zip(*batch, strict=True)]
+        ys = axes.pop()
+        if not math.isfinite(sum(ys)) or not all(
+            _grows(old, new) for old, new in zip((self._steps, self._tokens, self._times), axes, strict=True)
+        ):
+            return False
+        first = len(self._ys)
+        for old, new in zip((self._steps, self._tokens, self._times, self._ys), (*axes, ys), strict=True):
+            old.extend(new)
+        best = self._ys[self._records[-1]] if self._records else math.inf
+        if min(ys) < best:
+            for index, y in enumerate(ys, first):
+                if y < best:
+                    best = y
+                    self._records.append(index)
+        for end in range(first - first % _BLOCK + _BLOCK, len(self._ys) + 1, _BLOCK):
+            self._summarise(end)
+        return True
+
     def _summarise(self, end: int) -> None:
         low, high = self._raw(end - _BLOCK, end)
         level = 0
@@ -322,3 +346,9 @@ class Column:
             start, end = first, last
             level += 1
         return low, high
+
+
+def _grows(old: array[float], new: array[float]) -> bool:
+    """Whether `new` is finite, and sorted, and goes on where `old` (or 0, before anything) ends."""
+    # The sum of what is finite may overflow, which only costs the slower way.
+    return math.isfinite(sum(new)) and new[0] >= (old[-1] if old else 0.0) and new.tolist() == sorted(new)

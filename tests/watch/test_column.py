@@ -291,3 +291,37 @@ def test_a_reader_beside_a_writer_never_sees_half_a_point() -> None:
     done.set()
     reader.join()
     assert wrong == []
+
+
+rows = st.lists(st.tuples(st.integers(0, 3), unknowns, unknowns, values), max_size=60)
+
+
+@given(st.lists(st.tuples(st.booleans(), rows), max_size=5))
+@settings(deadline=None)
+def test_many_at_once_are_the_same_as_one_by_one(
+    batches: list[tuple[bool, list[tuple[int, float, float, float]]]],
+) -> None:
+    at_once, one_by_one = Column(), Column()
+    step, count = 0, 0
+    for plain, batch in batches:
+        points = []
+        for delta, tokens, time, y in batch:
+            count += 1
+            step += delta
+            # Plain batches are what a log without faults gives, and take the short way.
+            points.append(
+                (step, 1000.0 + count, 1000.0 + count, math.sin(count))
+                if plain
+                else (step - 1, tokens, time, y)
+            )
+        points = [p for p in points if p[0] >= 0]
+        at_once.extend(points)
+        for point in points:
+            one_by_one.append(*point)
+    assert repr(at_once.points()) == repr(one_by_one.points())
+    assert repr(at_once.best()) == repr(one_by_one.best())
+    for axis in AXES:
+        assert repr(at_once.sample(axis, -math.inf, math.inf, 3)) == repr(
+            one_by_one.sample(axis, -math.inf, math.inf, 3)
+        )
+        assert at_once.bounds(axis, -math.inf, math.inf) == one_by_one.bounds(axis, -math.inf, math.inf)
