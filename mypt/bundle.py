@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mypt.errors import Problem, UserError
+from mypt.files import why_no_file
 from mypt.fsio import exchange_dirs, fsync_dir, fsync_file, replace, write_json_atomic
 from mypt.names import why_no_name
 from mypt.text import printable
@@ -187,6 +188,8 @@ def read_info(path: Path) -> BundleInfo:
 def read_json_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Raises `UserError` naming the file and the place where it breaks off."""
     where = path.name
+    if why := why_no_file(path):
+        raise UserError(Problem(why, where=where))
     try:
         if path.stat().st_size > _LARGEST_JSON:
             raise UserError(Problem("is far too large for what it should hold", where=where))

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
+from mypt.cli.dry_run import show
 from mypt.errors import Problem, UserError
 from mypt.settings import fields
-from mypt.settings.resolve import DATA_FIELDS, Request, as_text
+from mypt.settings.data_choice import DATA_FIELDS
+from mypt.settings.presets import save_preset
+from mypt.settings.request import Request, as_text
+from mypt.settings.resolve import preset_values
+from mypt.text import printable
 from mypt.training.run import train
 
 FIRST_PRESET = "tiny_char"
-_NOT_SETTINGS = ("config_file", "model_name", "init_from_model", "resume_from", "reset_optimizer", "dry_run")
+_NOT_SETTINGS = (
+    "config_file",
+    "model_name",
+    "init_from_model",
+    "resume_from",
+    "reset_optimizer",
+    "dry_run",
+    "save_preset",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     run.add_argument(
         "--dry_run", action="store_true", help="show every effective value and its source, and stop"
+    )
+    run.add_argument(
+        "--save_preset",
+        metavar="NAME",
+        help="save the preset with the flags given here as configs/NAME.json, and stop",
     )
     for group in fields.Group:
         section = parser.add_argument_group(str(group))
@@ -56,9 +75,26 @@ def _add_setting(section: argparse._ArgumentGroup, name: str) -> None:
 
 
 def run(options: argparse.Namespace, workspace: Path) -> int:
-    """Train as the flags ask."""
-    command = ["mypt", *sys.argv[1:]]
-    return train(request_of(options), workspace, command=command, dry_run=options.dry_run)
+    """Train as the flags ask, or only show or keep what they ask for."""
+    request = request_of(options)
+    if options.save_preset is not None:
+        if options.dry_run:
+            raise UserError(
+                Problem("was given together with dry_run, which writes nothing", field="save_preset")
+            )
+        return _save_preset(request, options.save_preset, workspace)
+    if options.dry_run:
+        return show(request, workspace)
+    return train(request, workspace, command=["mypt", *sys.argv[1:]])
+
+
+def _save_preset(request: Request, name: str, workspace: Path) -> int:
+    """Keep the preset of the request, changed by its flags, as one of the workspace's own."""
+    path = save_preset(workspace, name, preset_values(request, workspace))
+    saved = path.relative_to(workspace / "configs").with_suffix("").as_posix()
+    command = shlex.join(["mypt", "train", "--config_file", saved])
+    print(printable(f"{path.relative_to(workspace).as_posix()} is saved. To train with it: {command}"))
+    return 0
 
 
 def request_of(options: argparse.Namespace) -> Request:
@@ -89,4 +125,5 @@ def _names_nothing(options: argparse.Namespace, given: dict[str, str]) -> bool:
     """Whether neither a model, a preset, a shape nor data was named: a first try, which shall not take a day."""
     shape = {n for n in fields.names() if fields.rule(n) in (fields.Rule.SHAPE, fields.Rule.CONTEXT)}
     about = shape | set(DATA_FIELDS) | {"tokenization", "batch_size", "dropout"}
-    return not (options.model_name or options.config_file or options.init_from_model or about & set(given))
+    named = (options.model_name, options.config_file, options.init_from_model)
+    return all(name is None for name in named) and not about & set(given)

@@ -8,6 +8,7 @@ from pathlib import Path
 from mypt.data.corpora import BUILTIN as BUILTIN_TEXTS
 from mypt.data.split import Split
 from mypt.errors import Problem, UserError
+from mypt.files import why_no_file
 from mypt.text import size
 from mypt.tokenizers import Tokenizer
 
@@ -25,9 +26,13 @@ def read_text(name: str, workspace: Path) -> str:
     def refuse(message: str, remedy: str = "") -> UserError:
         return UserError(Problem(message, field="input_file", value=name, remedy=remedy))
 
+    if why := why_no_file(path):
+        remedies = {
+            "is a folder": "name a text file; for a prepared dataset use --dataset_dir",
+            "no such file": f"looked in {workspace}",
+        }
+        raise refuse(why, remedies.get(why, ""))
     try:
-        if path.is_dir():
-            raise refuse("is a folder", "name a text file; for a prepared dataset use --dataset_dir")
         length = path.stat().st_size
         if length > _LARGEST:
             raise refuse(
@@ -35,8 +40,6 @@ def read_text(name: str, workspace: Path) -> str:
                 "make a dataset of it and name that with --dataset_dir",
             )
         text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise refuse("no such file", f"looked in {workspace}") from None
     except UnicodeDecodeError as error:
         raise refuse(
             f"is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}",

@@ -89,7 +89,7 @@ def _no_nul(value: str) -> str:
     return value
 
 
-PathText = Annotated[str, AfterValidator(_no_nul)]
+PathText = Annotated[str, Field(min_length=1), AfterValidator(_no_nul)]
 Whole = Annotated[int, BeforeValidator(_number)]
 Real = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -124,7 +124,7 @@ class Phase(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, Field(min_length=1)]
-    dataset_dir: Annotated[PathText, Field(min_length=1)]
+    dataset_dir: PathText
     until_iter: Annotated[int, Field(ge=1)] | None = None
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "Source",
     "Survey",
     "as_text",
+    "preset_values",
     "resolve",
     "survey",
     "warmup_steps",
@@ -67,12 +68,35 @@ def resolve(request: Request, workspace: Path) -> Resolved:
     return found.resolved
 
 
+def preset_values(request: Request, workspace: Path) -> dict[str, Any]:
+    """The fields of a preset that asks for what the request asks for: its preset, changed by what is given.
+
+    Raises `UserError` for what is wrong with either.
+    """
+    given, problems = _given(request)
+    preset = None
+    if request.config_file is not None:
+        try:
+            preset = load_preset(find_preset(workspace, request.config_file), workspace)
+        except UserError as error:
+            problems += error.problems
+    raise_for(problems)
+    own = preset.values if preset else {}
+    if any(given.get(name) for name in DATA_FIELDS):
+        own = {name: value for name, value in own.items() if name not in DATA_FIELDS}
+    chosen = {name: fields.default(name) for name in fields.REQUIRED_IN_PRESET} | own | given
+    changes = ", ".join(f"{name}={as_text(value)}" for name, value in given.items())
+    about = " with ".join(part for part in (preset.label if preset else "defaults", changes) if part)
+    ordered = {name: chosen[name] for name in fields.names() if name in chosen}
+    return {"description": about, **ordered}
+
+
 def survey(request: Request, workspace: Path) -> Survey:
     """`resolve` without raising: all that is wrong with a request, and what remains of it without that."""
     given, problems = _given(request)
     unsure = {name for name in request.given if name not in given}
     known = _Known()
-    if request.config_file:
+    if request.config_file is not None:
         try:
             known.preset = load_preset(find_preset(workspace, request.config_file), workspace)
         except UserError as error:
@@ -137,7 +161,7 @@ def _look_for_models(request: Request, workspace: Path, model_name: str, known: 
         info = bundle.find(checkpoints, source_name)
         GPTConfig.from_dict(info.config, where=f"{info.name}/config.json")
         known.checkpoint = info
-    elif request.init_from_model:
+    elif request.init_from_model is not None:
         try:
             info = bundle.find(checkpoints, in_workspace(request.init_from_model, workspace))
         except UserError as error:

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mypt import bundle
-from mypt.data.source import RunData, describe, open_data, vocabulary_rows
+from mypt.check import check
+from mypt.data.source import RunData, describe, open_data
 from mypt.errors import MyptError, Problem, RunError, UserError
 from mypt.runs.attach import RUN_DIR_VARIABLE, attach, finish
 from mypt.runs.directory import RunDirectory, stop_requested
 from mypt.runs.filelock import FileLock
 from mypt.runs.lock import ModelLock
-from mypt.settings.resolve import Mode, Request, Resolved, as_text, resolve, warmup_steps
+from mypt.settings.resolve import Mode, Request, Resolved, resolve, warmup_steps
 from mypt.text import count, whole
 from mypt.training.console import Console
 from mypt.training.stopping import StopFlag
@@ -31,16 +32,11 @@ if TYPE_CHECKING:
 _ENDED_BY = {130: "SIGINT", 143: "SIGTERM", 129: "SIGHUP"}
 
 
-def train(request: Request, workspace: Path, *, command: Sequence[str] = (), dry_run: bool = False) -> int:
+def train(request: Request, workspace: Path, *, command: Sequence[str] = ()) -> int:
     """Train as `request` asks. Returns the exit status; raises `MyptError` for bad input and bad luck."""
     console = Console()
     command = list(command) or sys.argv
-    run = resolve(request, workspace)
-    data = open_data(run)
-    _check_log(run)
-    if dry_run:
-        show_settings(run, data, console)
-        return 0
+    run, data = check(request, workspace)
     model_lock = ModelLock(workspace, run.model_name)
     # A second model built on the device beside the one that trains could take the memory that this one needs.
     model_lock.check_free()
@@ -133,22 +129,6 @@ def _only_writer(run: Resolved) -> Iterator[None]:
         lock.release()
 
 
-def _check_log(run: Resolved) -> None:
-    """Raises `UserError` where the log could not be written; creates nothing."""
-    path = run.log_path
-    there = next(place for place in (path, *path.parents) if place.exists())
-    reason = ""
-    if path.is_dir():
-        reason = "is a folder"
-    elif there != path and not there.is_dir():
-        reason = f"lies below {there.name}, which is no folder"
-    elif not os.access(there, os.W_OK):
-        reason = "cannot be written"
-    if reason:
-        remedy = "name a place that can be written"
-        raise UserError(Problem(reason, field="log_file", value=run.settings.log_file, remedy=remedy))
-
-
 def _moved_on(run: Resolved) -> bool:
     """Whether the checkpoint is another one than when it was read."""
     info = bundle.read_info(run.workspace / "checkpoints" / run.model_name)
@@ -211,24 +191,3 @@ def _make_up_for_light_copy(keeper: BundleKeeper, console: Console) -> None:
     if light.problem or light.step != progress.iter:
         keeper.fp16(progress)
         console.line(f"  checkpoints/{light.name} was not there for step {progress.iter}, and is now")
-
-
-def show_settings(run: Resolved, data: RunData, console: Console) -> None:
-    """Every effective value and where it comes from, for `--dry_run`."""
-    from mypt.estimate import parameters
-
-    run.config.vocab_size = vocabulary_rows(run, data.tokenizer)
-    console.line(f"{run.model_name}: {run.mode} run, nothing is written", "strong")
-    width = max(len(name) for name in run.values)
-    for effective in run.values.values():
-        if effective.value is None and effective.source.kind == "default":
-            continue
-        value, source = as_text(effective.value), str(effective.source)
-        if effective.name == "vocab_size" and run.config.vocab_size != effective.value:
-            value, source = str(run.config.vocab_size), "the text's characters"
-        console.line(f"  {effective.name:<{width}}  {value:<22} {source}")
-    for notice in [*run.notices, *data.notices]:
-        console.line(f"Note: {notice}", "strong")
-    console.line(f"Parameters: {whole(parameters(run.config))}")
-    for line in describe(data):
-        console.line(f"Data {line} ({data.tokenizer.describe()})")
