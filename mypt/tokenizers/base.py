@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
+    import re
+
     import numpy as np
     import numpy.typing as npt
 
@@ -18,6 +20,8 @@ KINDS: tuple[Kind, ...] = ("char", "gpt2", "bpe")
 
 # What an id without a token decodes to: the sign that Unicode keeps for this.
 NO_TOKEN = "\ufffd"
+# How the mark between documents is spelled: GPT-2's and Qwen's, Llama 3's, Llama 2's, Gemma's, and others'.
+_ENDS_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|eot|>", "[EOS]")
 
 
 class Tokenizer(ABC):
@@ -44,6 +48,18 @@ class Tokenizer(ABC):
     def special_tokens(self) -> Mapping[str, int]:
         """The tokens that stand for a mark and not for text, by their spelling; none for char."""
         return {}
+
+    @property
+    def end_of_text(self) -> int | None:
+        """The id of the mark between documents; None where there is none."""
+        return next((self.special_tokens[t] for t in _ENDS_OF_TEXT if t in self.special_tokens), None)
+
+    @property
+    @abstractmethod
+    def cuts(self) -> re.Pattern[str] | None:
+        """Places where a text can be cut so that the pieces' ids, joined, are those of the whole: an empty match,
+        found from the two characters before and the one behind it (see `mypt.tokenizers.cuts`). None: nobody knows.
+        """
 
     @abstractmethod
     def check_ready(self) -> None:
@@ -107,19 +123,6 @@ def empty_array(length: int, vocab: int) -> TokenArray:
     return np.empty(length, dtype=np.uint16) if vocab <= 1 << 16 else np.empty(length, dtype=np.uint32)
 
 
-def pieces(text: str, characters: int = 1 << 20) -> Iterable[str]:
-    r"""`text` in pieces of about `characters`, cut where byte-level pre-tokenization cuts in any case.
-
-    That is after a newline between two characters that are not white space. GPT-2's pattern and its relatives
-    never let a token reach over such a place, so the pieces' ids, joined, are those of the whole.
-    """
-    start = 0
-    while len(text) - start > characters:
-        cut = text.find("\n", start + characters)
-        while cut != -1 and (cut + 1 >= len(text) or text[cut + 1].isspace() or text[cut - 1].isspace()):
-            cut = text.find("\n", cut + 1)
-        if cut == -1:
-            break
-        yield text[start : cut + 1]
-        start = cut + 1
-    yield text[start:]
+def whole_characters(text: str) -> str:
+    """`text` with halves of surrogate pairs replaced: the library stops at them."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

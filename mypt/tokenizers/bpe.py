@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mypt.errors import Problem, UserError
-from mypt.tokenizers.base import NO_TOKEN, Kind, Tokenizer, empty_array, pieces
+from mypt.tokenizers.base import NO_TOKEN, Kind, Tokenizer, empty_array, whole_characters
+from mypt.tokenizers.cuts import cuts_of, pieces, stages
 from mypt.tokenizers.gpt2_vocab import byte_of_letter
 
 if TYPE_CHECKING:
@@ -88,31 +89,30 @@ class BpeTokenizer(Tokenizer):
     def encode(self, text: str, *, specials: bool = False) -> list[int]:
         """Ids without the begin and end tokens that a post-processor would add; never cut to a length."""
         engine = self._with_specials if specials else self._ordinary
-        ids: list[int] = engine.encode(_whole_characters(text), add_special_tokens=False).ids
+        ids: list[int] = engine.encode(whole_characters(text), add_special_tokens=False).ids
         return ids
 
     def encode_array(self, text: str) -> TokenArray:
         """`encode` for long texts; byte-level tokenizers take them a part at a time."""
         import numpy as np
 
-        # Others (SentencePiece's kind) treat the beginning of a text in a special way, so it must stay whole.
-        parts = pieces(text) if self._byte_level else [text]
+        # Others (SentencePiece's kind) treat the beginning of a text in a special way, so it must stay whole. The
+        # library keeps over a hundred bytes a token while it works, hence the smaller pieces.
+        parts = pieces(text, self.cuts, 1 << 18) if self.cuts is not None else [text]
         ids = [np.array(self.encode(piece), dtype=np.uint32) for piece in parts]
         out = empty_array(sum(map(len, ids)), self.valid_vocab)
         np.concatenate(ids, out=out, casting="same_kind")
         return out
 
     @cached_property
-    def _byte_level(self) -> bool:
-        """Whether tokens are spelled in GPT-2's letters for bytes, and text is cut as GPT-2 does."""
-        stages = list(_stages(self._data.get("pre_tokenizer"), "pretokenizers"))
-        levels = [stage for stage in stages if stage.get("type") == "ByteLevel"]
-        return bool(levels) and not self._data.get("normalizer") and not levels[0].get("add_prefix_space")
+    def cuts(self) -> re.Pattern[str] | None:
+        """Those of byte-level tokenizers that split as GPT-2 and its relatives do."""
+        return cuts_of(self._data)
 
     @cached_property
     def _bytes(self) -> dict[int, bytes]:
         """The bytes of every token, spelled as the decoder says."""
-        decoders = {stage.get("type") for stage in _stages(self._data.get("decoder"), "decoders")}
+        decoders = {stage.get("type") for stage in stages(self._data.get("decoder"), "decoders")}
         byte_of = byte_of_letter()
         added = {token["id"] for token in self._added}
         out = {}
@@ -143,7 +143,7 @@ class BpeTokenizer(Tokenizer):
         return any(
             (stage.get("type") == "Strip" and stage.get("start") == 1 and stage.get("content") == " ")
             or (stage.get("type") == "Metaspace" and stage.get("prepend_scheme") != "never")
-            for stage in _stages(self._data.get("decoder"), "decoders")
+            for stage in stages(self._data.get("decoder"), "decoders")
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -194,7 +194,7 @@ def train_bpe(texts: Iterable[str | Path], vocab_size: int = DEFAULT_VOCAB) -> B
 def _parts(texts: Iterable[str | Path]) -> Iterator[str]:
     for text in texts:
         if isinstance(text, str):
-            yield from pieces(_whole_characters(text))
+            yield from pieces(whole_characters(text))
             continue
         try:
             with text.open(encoding="utf-8", newline="") as file:
@@ -236,19 +236,6 @@ def _is_id(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 31
 
 
-def _stages(part: Any, inner: str) -> Iterator[dict[str, Any]]:
-    """The stages of a pre-tokenizer or decoder, which is one object or a sequence of them."""
-    if isinstance(part, dict):
-        yield part
-        for stage in part.get(inner) or []:
-            yield from _stages(stage, inner)
-
-
 def _added_token(content: str, index: int) -> dict[str, Any]:
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     return {"id": index, "content": content, **flags}
-
-
-def _whole_characters(text: str) -> str:
-    """`text` with halves of surrogate pairs replaced: the library stops at them."""
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

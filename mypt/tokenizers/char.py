@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from mypt.errors import Problem, UserError
 from mypt.tokenizers.base import NO_TOKEN, Kind, Tokenizer, empty_array
+from mypt.tokenizers.cuts import ANYWHERE
 
 if TYPE_CHECKING:
+    import re
+
     from mypt.tokenizers.base import TokenArray
 
 _SHOWN = 20
@@ -53,6 +56,11 @@ class CharTokenizer(Tokenizer):
     def valid_vocab(self) -> int:
         """The number of characters: every row has one."""
         return len(self.chars)
+
+    @property
+    def cuts(self) -> re.Pattern[str]:
+        """Anywhere."""
+        return ANYWHERE
 
     def check_ready(self) -> None:
         """Nothing to do: the vocabulary is all there is."""

@@ -8,9 +8,12 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mypt.tokenizers import gpt2_vocab
-from mypt.tokenizers.base import NO_TOKEN, Kind, Tokenizer, pieces
+from mypt.tokenizers.base import NO_TOKEN, Kind, Tokenizer, whole_characters
+from mypt.tokenizers.cuts import BYTE_LEVEL, pieces
 
 if TYPE_CHECKING:
+    import re
+
     from tiktoken import Encoding
 
     from mypt.tokenizers.base import TokenArray
@@ -57,6 +60,11 @@ class Gpt2Tokenizer(Tokenizer):
         """`<|endoftext|>` and the added tokens."""
         return {END_OF_TEXT: END_OF_TEXT_ID, **self._added}
 
+    @property
+    def cuts(self) -> re.Pattern[str]:
+        """All that byte-level pre-tokenization allows."""
+        return BYTE_LEVEL
+
     def check_ready(self) -> None:
         """Find and check the vocabulary file now (UserError where there is none)."""
         _ = self._encoding
@@ -81,8 +89,13 @@ class Gpt2Tokenizer(Tokenizer):
         import numpy as np
 
         encoding = self._encoding
-        parts = [np.array(encoding.encode_ordinary(piece), dtype=np.uint16) for piece in pieces(text)]
-        return np.concatenate(parts)
+        # Nothing is allowed to be special and nothing is forbidden: ordinary text, without a list of objects in between.
+        return np.concatenate(
+            [
+                encoding.encode_to_numpy(piece, disallowed_special=()).astype(np.uint16)
+                for piece in pieces(whole_characters(text))
+            ]
+        )
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """The bytes of the tokens; special tokens as they are spelled."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mypt.tokenizers import CharTokenizer, Gpt2Tokenizer, StreamDecoder, Tokenizer, create, train_bpe
-from mypt.tokenizers.base import pieces
+from mypt.tokenizers.cuts import pieces
 
 TEXT = "Once there was a fox — a very small one. 🦊\nIt said: “Grüße!”\n\n  Then it left.\n" * 20
 
