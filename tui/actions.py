@@ -49,21 +49,46 @@ class Action:
     @property
     def key(self) -> str:
         """The first key as people read it."""
-        if self.key_display:
-            return self.key_display
-        first = self.keys.split(",")[0]
-        names = {
-            "question_mark": "?",
-            "left_square_bracket": "[",
-            "right_square_bracket": "]",
-            "slash": "/",
-            "space": "space",
-            "escape": "esc",
-            "enter": "⏎",
-            "plus": "+",
-            "minus": "-",
-        }
-        return names.get(first, first.replace("ctrl+", "^"))
+        return self.key_display or key_name(self.keys.split(",")[0])
+
+    @property
+    def all_keys(self) -> str:
+        """Every key as people read it: `^s, f5`."""
+        first, *others = self.keys.split(",")
+        return ", ".join([self.key_display or key_name(first), *map(key_name, others)])
+
+    @property
+    def key_while_typing(self) -> str:
+        """The first key that a text field leaves alone, as people read it; empty where each of them types something."""
+        keys = [key for key in self.keys.split(",") if _reaches_through(key)]
+        return key_name(keys[0]) if keys else ""
+
+
+_KEY_NAMES = {
+    "question_mark": "?",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "slash": "/",
+    "space": "space",
+    "escape": "esc",
+    "enter": "⏎",
+    "plus": "+",
+    "equals_sign": "=",
+    "minus": "-",
+    "left": "←",
+    "right": "→",
+    "up": "↑",
+    "down": "↓",
+}
+
+
+def key_name(key: str) -> str:
+    """A key of Textual's as people read it: `ctrl+s` is `^s`."""
+    return _KEY_NAMES.get(key, key.replace("ctrl+", "^"))
+
+
+def _reaches_through(key: str) -> bool:
+    return key == "escape" or key.startswith("ctrl+") or (key[:1] == "f" and key[1:].isdigit())
 
 
 def bindings(actions: Iterable[Action]) -> list[BindingType]:

@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     workspace = Path(options.workspace)
     if not workspace.is_dir():
-        print(f"mypt-tui: {workspace}: no such folder; make it first, or name another", file=sys.stderr)
+        print(f"mypt-tui: {_no_workspace(workspace)}", file=sys.stderr)
         return 2
     if not sys.stdout.isatty() or not sys.stdin.isatty():
         print("mypt-tui: needs a terminal; in a script, use `mypt status`", file=sys.stderr)
@@ -45,6 +45,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     app = MyptApp(workspace, readonly=options.readonly)
     app.run()
     return app.return_code or 0
+
+
+def _no_workspace(path: Path) -> str:
+    """Why one cannot work in `path`, and what to name instead."""
+    from mypt.text import printable
+
+    shown = printable(str(path), newline=False)
+    if path.exists():
+        there = printable(str(path.parent), newline=False)
+        return (
+            f"{shown} is a file; name the folder that holds configs/, checkpoints/ and logs/, perhaps {there}"
+        )
+    return f"{shown}: no such folder; make it first, or name another"
 
 
 def _leave_with_the_terminal() -> None:

@@ -17,7 +17,6 @@ from mypt.runs.state import RunState
 from tests.tui.logs import log_path, write_run
 from tui.app import MyptApp
 from tui.chart.widget import Chart
-from tui.screens.help import HelpScreen
 from tui.screens.home import HomeScreen
 from tui.screens.home.widgets import Facts, RunList, RunStrip, Welcome
 from tui.widgets.lineview import LineView
@@ -186,19 +185,6 @@ async def test_readonly_starts_and_stops_nothing(tmp_path: Path) -> None:
         assert app.screen is home(app)
         assert not (tmp_path / ".mypt").exists()
         assert any("readonly" in toast.message for toast in app._notifications)
-
-
-async def test_help_lists_every_action_of_the_screen(tmp_path: Path) -> None:
-    app = MyptApp(tmp_path)
-    async with app.run_test(size=(120, 50)) as pilot:
-        await pilot.press("question_mark")
-        help_screen = app.screen
-        assert isinstance(help_screen, HelpScreen)
-        said = help_screen._text().plain
-        for action in HomeScreen.ACTIONS:
-            assert action.help in said
-        await pilot.press("escape")
-        assert app.screen_stack == [home(app)]
 
 
 async def test_hostile_names_and_texts_are_shown_and_not_obeyed(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from rich.style import Style
 from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
+from textual.widgets import Input
 
 from tui.actions import GLOBAL, Action
 
@@ -39,12 +40,20 @@ class TopLine(Widget):
 
 
 class KeyLine(Widget):
-    """The keys that matter here, most important first; as many as fit. A click does what the key does."""
+    """The keys that matter here, most important first; as many as fit. A click does what the key does.
+
+    While a text field has the focus, letters are typed: then the line shows the keys that work there.
+    """
 
     def __init__(self, actions: Sequence[Action]) -> None:
         super().__init__()
         self._actions: list[Action] = []
+        self._typing = False
         self.show(actions)
+
+    def on_mount(self) -> None:
+        """Other keys work where one types."""
+        self.watch(self.screen, "focused", self._focus_moved)
 
     def show(self, actions: Sequence[Action]) -> None:
         """These keys from now on, and those that are the same everywhere."""
@@ -57,23 +66,44 @@ class KeyLine(Widget):
         """` n New run  s Stop …`."""
         text = Text(no_wrap=True, overflow="crop", end="")
         key_style = Style.parse("bold") + Style(color=self.app.theme_variables.get("primary"))
+        keys = [(action, self._key(action)) for action in self._actions]
+        wanted = [(action, key, _width(action, key)) for action, key in keys if key]
         room = self.size.width
-        # The way to everything else must always be in sight.
-        last = [a for a in self._actions if a in GLOBAL]
-        reserved = sum(cell_len(a.key) + cell_len(a.label) + 3 for a in last)
-        for action in self._actions:
-            needed = cell_len(action.key) + cell_len(action.label) + 3
-            if action not in last:
-                if needed > room - reserved:
-                    continue
-            elif needed > room:
-                break
+        reserved = sum(width for action, _, width in wanted if self._must_be_in_sight(action))
+        for action, key, needed in wanted:
+            must = self._must_be_in_sight(action)
+            if needed > room - (0 if must else reserved):
+                continue
+            reserved -= needed if must else 0
+            room -= needed
             click = Style(meta={"@click": _click(action.name)})
-            text.append(action.key, key_style + click)
+            text.append(key, key_style + click)
             text.append(f" {action.label}", click)
             text.append("  ")
-            room -= needed
         return text
+
+    def _focus_moved(self, focused: Widget | None) -> None:
+        typing = isinstance(focused, Input)
+        if typing != self._typing:
+            self._typing = typing
+            self.refresh()
+
+    def _key(self, action: Action) -> str:
+        return action.key_while_typing if self._typing else action.key
+
+    def _must_be_in_sight(self, action: Action) -> bool:
+        """The way back, to everything else and to the keys; where there is no way back, the way out."""
+        if action.label == "Quit":
+            return not any(_is_way_back(a) for a in self._actions)
+        return action in GLOBAL or _is_way_back(action)
+
+
+def _is_way_back(action: Action) -> bool:
+    return "escape" in action.keys.split(",")
+
+
+def _width(action: Action, key: str) -> int:
+    return cell_len(key) + cell_len(action.label) + 3
 
 
 def _click(name: str) -> str:

@@ -1,0 +1,76 @@
+"""The last line of a screen: keys that do what it says, whatever has the focus, and the way back always in sight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.screen import Screen
+from textual.widgets import Input
+
+from tui.app import MyptApp
+from tui.screens.checkpoints import CheckpointsScreen
+from tui.screens.compare import CompareScreen
+from tui.screens.home import HomeScreen
+from tui.screens.launch import LaunchScreen
+from tui.widgets.lines import KeyLine
+
+SCREENS: list[Any] = [HomeScreen, LaunchScreen, CheckpointsScreen, lambda: CompareScreen(["a", "b"])]
+
+
+@pytest.fixture(autouse=True)
+def preferences(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MYPT_CONFIG_DIR", str(tmp_path_factory.mktemp("prefs")))
+
+
+def line(screen: Screen[Any]) -> str:
+    return screen.query_one(KeyLine).render().plain
+
+
+@pytest.mark.parametrize("make", SCREENS)
+@pytest.mark.parametrize("width", [80, 120])
+async def test_the_way_back_and_to_everything_else_is_in_sight(tmp_path: Path, make: Any, width: int) -> None:
+    app = MyptApp(tmp_path)
+    async with app.run_test(size=(width, 24)) as pilot:
+        screen = app.screen
+        if make is not HomeScreen:
+            screen = make()
+            await app.push_screen(screen)
+        await pilot.pause()
+        said = line(screen)
+        assert len(said.rstrip()) <= screen.query_one(KeyLine).size.width
+        assert "^p More" in said and " Keys" in said
+        assert ("q Quit" if make is HomeScreen else "esc Back") in said
+
+
+@pytest.mark.parametrize("make", SCREENS)
+async def test_every_key_of_the_line_is_bound_to_what_it_says(tmp_path: Path, make: Any) -> None:
+    app = MyptApp(tmp_path)
+    async with app.run_test(size=(200, 24)) as pilot:
+        screen = make()
+        await app.push_screen(screen)
+        await pilot.pause()
+        bound = {
+            (key, binding.action)
+            for where in (screen, app)
+            for key, bindings in where._bindings.key_to_bindings.items()
+            for binding in bindings
+        }
+        for action in screen.query_one(KeyLine)._actions:
+            assert {(key, action.name) for key in action.keys.split(",")} <= bound
+
+
+async def test_where_one_types_only_keys_that_type_nothing_are_offered(tmp_path: Path) -> None:
+    app = MyptApp(tmp_path)
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = LaunchScreen()
+        await app.push_screen(screen)
+        await pilot.pause()
+        screen.query_one("#presets").focus()
+        await pilot.pause()
+        assert "? Keys" in line(screen)
+        screen.query_one("#name", Input).focus()
+        await pilot.pause()
+        assert "f1 Keys" in line(screen) and "? Keys" not in line(screen)
+        assert "q Quit" not in line(screen).replace("^q Quit", "")
