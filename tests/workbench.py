@@ -146,6 +146,39 @@ def write_dataset(
     return folder
 
 
+def write_episodes(
+    folder: Path,
+    split: str,
+    episodes: Sequence[Sequence[int]],
+    *,
+    mask: Sequence[Sequence[float]] | None = None,
+    weights: bool = False,
+    segments: Sequence[Sequence[int]] | None = None,
+    chars: str = CHARS,
+) -> Path:
+    """One shard of an episode-indexed dataset in `folder/split`; without `mask` every third token counts not."""
+    place = folder / split
+    place.mkdir(parents=True, exist_ok=True)
+    lengths = np.array([len(ids) for ids in episodes], np.uint64)
+    starts = np.cumsum(lengths) - lengths
+    np.array([i for ids in episodes for i in ids], "<u4").tofile(place / "tokens.bin")
+    np.stack([starts, lengths], 1).astype("<u8").tofile(place / "episodes.idx")
+    marks = [m for row in mask for m in row] if mask else (np.arange(int(lengths.sum())) % 3 > 0)
+    np.array(marks, "u1").tofile(place / "mask.bin")
+    if weights:
+        np.array(marks, "<f4").tofile(place / "mask_weighted.bin")
+    if segments is not None:
+        np.array([s for row in segments for s in row], "u1").tofile(place / "segment_ids.bin")
+    (folder / "tokenizer_state.json").write_text(json.dumps({"token_kind": "char", "chars": list(chars)}))
+    metadata = {
+        "schema": "episode_indexed_sft_v1",
+        "has_loss_mask": True,
+        "packing_enabled": segments is not None,
+    }
+    (folder / "dataset_metadata.json").write_text(json.dumps(metadata))
+    return folder
+
+
 def ids_of(text: str, chars: str = CHARS) -> list[int]:
     """A text as char tokens."""
     return [chars.index(c) for c in text]

@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mypt.data.checks import check_rows, check_same_tokens, episode_options, no_epoch, remarks, unmarked
+from mypt.data.episodes import EpisodeSplit
 from mypt.data.shards import Folder, read_folder
 from mypt.data.split import Split
 from mypt.data.text import read_text, split_text
 from mypt.errors import Problem, UserError, raise_for
-from mypt.settings.fields import EPISODES_ONLY, Phase, Settings
-from mypt.settings.resolve import Mode, Resolved
-from mypt.text import count
-from mypt.tokenizers import FILE_NAMES, Tokenizer, create, from_dict, load, same
+from mypt.settings.fields import Phase
+from mypt.settings.request import Mode
+from mypt.settings.resolved import Resolved
+from mypt.text import count, whole
+from mypt.tokenizers import FILE_NAMES, Tokenizer, create, from_dict, joined, load, same
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +71,10 @@ def open_data(run: Resolved) -> RunData:
     problems: list[Problem] = []
     for name, folder in wanted.items():
         try:
-            _check_same_tokens(workspace / folder, folder, tokenizer)
+            check_same_tokens(workspace / folder, folder, tokenizer)
             found = _folder(workspace, folder, tokenizer, run, block, eval_only=True)
             eval_sets[name] = found.val
+            problems += unmarked(found.val, folder, settings, "val")
         except UserError as error:
             problems += [
                 Problem(
@@ -83,7 +87,10 @@ def open_data(run: Resolved) -> RunData:
                 for p in error.problems
             ]
     raise_for(problems)
-    return RunData(tokenizer, phases, eval_sets, _notices(run, phases))
+    trained = {phase.shown: phase.train for phase in phases}
+    others = (*(phase.val for phase in phases), *eval_sets.values())
+    notices = [*_changed(run, phases), *remarks(settings, trained, others)]
+    return RunData(tokenizer, phases, eval_sets, notices)
 
 
 def _refuse_without_data(run: Resolved) -> None:
@@ -96,21 +103,6 @@ def _refuse_without_data(run: Resolved) -> None:
                 else "a fine-tune needs data of its own",
                 field="input_file",
                 remedy="name the data with --input_file or --dataset_dir",
-            )
-        )
-    preset = run.preset.values if run.preset else {}
-    asked = [n for n in EPISODES_ONLY if n in run.request.given or n in preset]
-    asked = [n for n in asked if getattr(s, n) != Settings.model_fields[n].default]
-    if asked:
-        raise UserError(
-            *(
-                Problem(
-                    "is about episode-indexed datasets, which this version cannot train on",
-                    field=name,
-                    value=getattr(s, name),
-                    remedy="leave it away",
-                )
-                for name in asked
             )
         )
 
@@ -141,7 +133,7 @@ def _from_text(run: Resolved, inherited: Tokenizer | None) -> tuple[Tokenizer, l
                 remedy="take them out of the text, or train a new model",
             )
         )
-    _check_rows(tokenizer, run)
+    check_rows(tokenizer, run)
     train, val, fingerprint = split_text(text, tokenizer, name, settings.block_size)
     return tokenizer, [PhaseData("default", None, train, val, fingerprint, name)]
 
@@ -156,7 +148,9 @@ def _from_folders(run: Resolved, inherited: Tokenizer | None) -> tuple[Tokenizer
     tokenizer = inherited
     phases: list[PhaseData] = []
     problems: list[Problem] = []
+    begin = 0
     for phase in wanted:
+        first_update, begin = begin + 1, phase.until_iter or begin
         try:
             theirs = _tokenizer_of(run.workspace / phase.dataset_dir, phase.dataset_dir, run)
             if tokenizer is None:
@@ -170,20 +164,24 @@ def _from_folders(run: Resolved, inherited: Tokenizer | None) -> tuple[Tokenizer
                         remedy="prepare the data with that tokenizer",
                     )
                 )
-            _check_rows(tokenizer, run)
-            folder = _folder(run.workspace, phase.dataset_dir, tokenizer, run, settings.block_size)
+            else:
+                tokenizer = joined(tokenizer, theirs)
+            check_rows(tokenizer, run)
+            folder = _folder(
+                run.workspace,
+                phase.dataset_dir,
+                tokenizer,
+                run,
+                settings.block_size,
+                first_update=first_update,
+            )
         except UserError as error:
             problems += error.problems
             continue
         assert folder.train is not None
-        if settings.use_loss_mask and not folder.train.has_masks:
-            problems.append(
-                Problem(
-                    "has no loss masks",
-                    where=phase.dataset_dir,
-                    remedy="prepare it from conversations, or set use_loss_mask to false",
-                )
-            )
+        problems += unmarked(folder.train, phase.dataset_dir, settings)
+        problems += unmarked(folder.val, phase.dataset_dir, settings, "val")
+        problems += no_epoch(folder.train, phase.dataset_dir, settings)
         phases.append(
             PhaseData(
                 phase.name, phase.until_iter, folder.train, folder.val, folder.fingerprint, phase.dataset_dir
@@ -195,10 +193,24 @@ def _from_folders(run: Resolved, inherited: Tokenizer | None) -> tuple[Tokenizer
 
 
 def _folder(
-    workspace: Path, shown: str, tokenizer: Tokenizer, run: Resolved, block: int, *, eval_only: bool = False
+    workspace: Path,
+    shown: str,
+    tokenizer: Tokenizer,
+    run: Resolved,
+    block: int,
+    *,
+    eval_only: bool = False,
+    first_update: int = 1,
 ) -> Folder:
     rows = tokenizer.vocab_size if run.tokenizer is None else run.config.vocab_size
-    return read_folder(workspace / shown, shown, vocab_size=rows, block_size=block, eval_only=eval_only)
+    return read_folder(
+        workspace / shown,
+        shown,
+        vocab_size=rows,
+        block_size=block,
+        eval_only=eval_only,
+        episodes=episode_options(run.settings, tokenizer, rows, first_update),
+    )
 
 
 def _tokenizer_of(path: Path, shown: str, run: Resolved) -> Tokenizer:
@@ -230,36 +242,6 @@ def _tokenizer_of(path: Path, shown: str, run: Resolved) -> Tokenizer:
     )
 
 
-def _check_same_tokens(path: Path, shown: str, tokenizer: Tokenizer) -> None:
-    """An eval set that says how it was tokenized must agree; its ids would mean other words otherwise."""
-    if any((path / name).is_file() for name in FILE_NAMES) and not same(tokenizer, theirs := load(path)):
-        raise UserError(
-            Problem(
-                f"was made with another tokenizer ({theirs.describe()}) than the training data "
-                f"({tokenizer.describe()})",
-                where=shown,
-                remedy="prepare it with that tokenizer",
-            )
-        )
-
-
-def _check_rows(tokenizer: Tokenizer, run: Resolved) -> None:
-    """A model that exists, or a preset for subwords, must have a row for every token."""
-    if run.mode is Mode.NEW and tokenizer.kind == "char":
-        return  # the characters decide the vocabulary
-    rows = run.config.vocab_size
-    if tokenizer.valid_vocab > rows:
-        raise UserError(
-            Problem(
-                f"the tokenizer has {tokenizer.valid_vocab} tokens ({tokenizer.describe()})",
-                where=str(run.values["vocab_size"].source),
-                field="vocab_size",
-                value=rows,
-                remedy=f"use at least {tokenizer.valid_vocab}",
-            )
-        )
-
-
 def vocabulary_rows(run: Resolved, tokenizer: Tokenizer) -> int:
     """Rows of the model's embedding: the text's own characters for a new char model, else as the settings say."""
     if run.mode is Mode.NEW and tokenizer.kind == "char":
@@ -267,23 +249,27 @@ def vocabulary_rows(run: Resolved, tokenizer: Tokenizer) -> int:
     return run.config.vocab_size
 
 
-def _notices(run: Resolved, phases: list[PhaseData]) -> list[str]:
+def _changed(run: Resolved, phases: list[PhaseData]) -> list[str]:
     saved: Mapping[str, Any] = run.checkpoint.training_state if run.checkpoint else {}
     before = saved.get("data_fingerprint")
-    now = "-".join(phase.fingerprint for phase in phases)
-    if before is not None and before != now:
-        return [
-            "the data has changed since the checkpoint was saved: from here on the run is no exact continuation"
-        ]
-    return []
+    if before is None or before == "-".join(phase.fingerprint for phase in phases):
+        return []
+    return [
+        "the data has changed since the checkpoint was saved: from here on the run is no exact continuation"
+    ]
 
 
 def describe(data: RunData) -> list[str]:
     """What the data is, in a line a phase."""
-    lines = []
-    for phase in data.phases:
-        name = "" if len(data.phases) == 1 else f"{phase.name}: "
-        lines.append(
-            f"{name}{phase.shown}: {count(phase.train.tokens)} train tokens, {count(phase.val.tokens)} val tokens"
-        )
-    return lines
+    return [
+        ("" if len(data.phases) == 1 else f"{phase.name}: ")
+        + f"{phase.shown}: {_amount(phase.train, 'train')}, {_amount(phase.val, 'val')}"
+        for phase in data.phases
+    ]
+
+
+def _amount(split: Split, side: str) -> str:
+    tokens = f"{count(split.tokens)} {side} tokens"
+    if not isinstance(split, EpisodeSplit):
+        return tokens
+    return f"{tokens} in {whole(split.episodes)} {'packs' if split.packed else 'episodes'}"

@@ -61,6 +61,11 @@ class Split:
         """Whether any shard has a loss mask."""
         return any(mask is not None for mask in self.masks)
 
+    @property
+    def marks_any(self) -> bool:
+        """Whether the masks mark any token at all; a shard without a mask counts whole."""
+        return any(mask is None or _any(mask) for mask in self.masks)
+
     def windows(self, block_size: int) -> int:
         """Places where a sequence of `block_size` inputs and their targets can begin."""
         return int(self._ends(block_size)[-1]) if self.shards else 0
@@ -98,3 +103,8 @@ class Split:
             counts = [max(len(shard) - block_size, 0) for shard in self.shards]
             self._windows, self._windows_for = np.cumsum(counts, dtype=np.int64), block_size
         return self._windows
+
+
+def _any(values: Tokens) -> bool:
+    # A piece at a time: most files show a mark at once, and none has to be held in memory whole.
+    return any(values[start : start + (1 << 20)].any() for start in range(0, len(values), 1 << 20))

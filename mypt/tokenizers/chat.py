@@ -5,6 +5,7 @@ from __future__ import annotations
 from mypt.tokenizers.base import Tokenizer
 from mypt.tokenizers.bpe import BpeTokenizer
 from mypt.tokenizers.char import CharTokenizer
+from mypt.tokenizers.files import from_dict
 from mypt.tokenizers.gpt2 import BASE_VOCAB, Gpt2Tokenizer
 
 _PAIRS = (
@@ -49,3 +50,22 @@ def with_chat_tokens(tokenizer: Tokenizer) -> Tokenizer:
         dict(zip(CHAT_TOKENS, ids, strict=True)),
         {"special_tokens_by_name": dict(zip(_NAMES, ids, strict=True)), "special_token_version": 1},
     )
+
+
+def joined(tokenizer: Tokenizer, other: Tokenizer) -> Tokenizer:
+    """`tokenizer` with the special tokens that only `other` has; the two must be `same` otherwise.
+
+    So a base model that knows no tags learns them from the conversations that it is fine-tuned on.
+    """
+    lacking = other.special_tokens.keys() - tokenizer.special_tokens.keys()
+    if not lacking:
+        return tokenizer
+    if tokenizer.special_tokens.keys() <= other.special_tokens.keys():
+        return other
+    data, theirs = tokenizer.to_dict(), other.to_dict()
+    if isinstance(tokenizer, BpeTokenizer):
+        own, more = data["tokenizer"], theirs["tokenizer"]["added_tokens"]
+        added = [*(own.get("added_tokens") or []), *(each for each in more if each["content"] in lacking)]
+        return from_dict({**data, "tokenizer": {**own, "added_tokens": added}})
+    encoder = "special_token_encoder"
+    return from_dict({**theirs, **data, encoder: {**data[encoder], **theirs[encoder]}})

@@ -111,8 +111,6 @@ def damaged(folder: Path, what: str) -> None:
         (folder / "dataset_metadata.json").write_text('{"dtype": "float32"}')
     elif what == "metadata":
         (folder / "dataset_metadata.json").write_text('{"dtype": ')
-    elif what == "episodes":
-        (folder / "train" / "episodes.idx").write_bytes(b"")
     elif what == "val":
         (folder / "val" / "shard_00001.bin").unlink()
 
@@ -132,7 +130,6 @@ def damaged(folder: Path, what: str) -> None:
             "data/d/dataset_metadata.json: dtype: is not a type of token; known: uint8, uint16, uint32 (got 'float32')",
         ),
         ("metadata", "data/d/dataset_metadata.json: cut short"),
-        ("episodes", "data/d: is an episode-indexed dataset"),
         ("val", "data/d: the val split has no shards"),
     ],
 )

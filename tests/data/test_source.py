@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mypt.data.episodes import EpisodeOptions, EpisodeSplit
 from mypt.data.source import RunData, describe, open_data, vocabulary_rows
 from mypt.errors import UserError
 from mypt.settings.resolve import Request, resolve
-from tests.workbench import CHARS, ids_of, story, write_dataset
+from mypt.tokenizers import Gpt2Tokenizer, save, with_chat_tokens
+from tests.workbench import CHARS, ids_of, story, write_dataset, write_episodes
 
 IDS = ids_of(story(400))[:300]
 TINY: dict[str, Any] = {"block_size": 16, "batch_size": 2, "n_embd": 16, "n_head": 2, "n_layer": 1}
@@ -147,8 +149,102 @@ def test_bpe_needs_its_file(workspace: Path) -> None:
 
 
 def test_settings_about_episodes_are_not_silently_dropped(workspace: Path) -> None:
-    (said,) = refusal(workspace, input_file="input.txt", tokenization="char", batch_sampling_mode="epoch")
-    assert said.startswith("batch_sampling_mode: is about episode-indexed datasets")
+    data = opened(
+        workspace, input_file="input.txt", tokenization="char", batch_sampling_mode="epoch", epoch_seed=7
+    )
+    assert data.notices == [
+        "batch_sampling_mode has no effect: it is about episode-indexed datasets",
+        "epoch_seed has no effect: it is about episode-indexed datasets",
+    ]
+
+
+def chat(workspace: Path, name: str = "e", **options: Any) -> str:
+    for split in ("train", "val"):
+        write_episodes(workspace / "data" / name, split, [IDS[:12], IDS[12:22], IDS[22:60]], **options)
+    return f"data/{name}"
+
+
+def test_episodes_are_described_and_remarked_upon(workspace: Path) -> None:
+    data = opened(workspace, dataset_dir=chat(workspace), episode_min_tokens=11)
+    assert describe(data) == ["data/e: 60 train tokens in 3 episodes, 60 val tokens in 3 episodes"]
+    assert data.notices == [
+        "data/e: 1 of 3 episodes have fewer than 11 tokens: left out",
+        "data/e: 1 of 2 episodes are longer than block_size = 16: only their last tokens are used",
+        "data/e has loss masks, which count for nothing while use_loss_mask is false: every token is learned",
+    ]
+
+
+def options_of(data: RunData, phase: int = 0) -> EpisodeOptions:
+    train = data.phases[phase].train
+    assert isinstance(train, EpisodeSplit)
+    return train.options
+
+
+def test_the_settings_of_episodes_reach_them(workspace: Path) -> None:
+    given = {
+        "batch_sampling_mode": "epoch",
+        "pad_token_id": 3,
+        "episode_min_tokens": 5,
+        "epoch_seed": 9,
+        "epoch_shuffle": False,
+        "epoch_drop_last": False,
+    }
+    found = options_of(opened(workspace, dataset_dir=chat(workspace), **given))
+    assert found == EpisodeOptions("epoch", 3, 5, 9, False, False, 1)
+
+
+def test_a_phase_of_episodes_counts_from_where_it_begins(workspace: Path) -> None:
+    chat(workspace, "one")
+    chat(workspace, "two")
+    data = opened(workspace, curriculum=phases("one", "two"))
+    assert [options_of(data, n).first_update for n in (0, 1)] == [1, 31]
+
+
+def test_padding_is_the_end_of_the_chat_where_there_is_one(workspace: Path) -> None:
+    folder = workspace / chat(workspace)
+    assert options_of(opened(workspace, dataset_dir="data/e")).pad_id == 0
+    save(with_chat_tokens(Gpt2Tokenizer()), folder / "tokenizer_state.json")
+    assert options_of(opened(workspace, dataset_dir="data/e", vocab_size=50304)).pad_id == 50275
+    save(Gpt2Tokenizer(), folder / "tokenizer_state.json")
+    assert options_of(opened(workspace, dataset_dir="data/e", vocab_size=50304)).pad_id == 50256
+
+
+def test_padding_must_be_a_token(workspace: Path) -> None:
+    assert refusal(workspace, dataset_dir=chat(workspace), pad_token_id=29) == [
+        "pad_token_id: is no token: the vocabulary ends at 28 (got 29); leave it away"
+    ]
+
+
+def test_an_epoch_needs_a_batch(workspace: Path) -> None:
+    given = {"dataset_dir": chat(workspace), "batch_sampling_mode": "epoch", "batch_size": 4}
+    assert refusal(workspace, **given) == [
+        "data/e: batch_size: has 3 episodes, fewer than a batch, so an epoch has none (got 4); use a smaller "
+        "batch_size, or set epoch_drop_last to false"
+    ]
+    assert opened(workspace, **given, epoch_drop_last=False).phases
+
+
+def test_masks_that_mark_nothing_are_nothing_to_learn_from(workspace: Path) -> None:
+    none = [[0] * 12, [0] * 10, [0] * 38]
+    chat(workspace, "none", mask=none)
+    said = refusal(workspace, dataset_dir="data/none", use_loss_mask=True)
+    assert said == [
+        f"data/none: the loss masks of the {split} split mark no token; prepare it again, or set use_loss_mask to "
+        "false"
+        for split in ("train", "val")
+    ]
+    chat(workspace)
+    (of_val,) = refusal(workspace, dataset_dir="data/e", eval_dataset_dir="data/none", use_loss_mask=True)
+    assert of_val.startswith("data/none: the loss masks of the val split mark no token")
+    assert opened(workspace, dataset_dir="data/none")
+
+
+def test_an_episode_set_without_masks_is_nothing_for_a_loss_mask(workspace: Path) -> None:
+    folder = workspace / chat(workspace)
+    for split in ("train", "val"):
+        (folder / split / "mask.bin").unlink()
+    (said,) = refusal(workspace, dataset_dir="data/e", use_loss_mask=True)
+    assert said.startswith("data/e: has no loss masks")
 
 
 @pytest.fixture

@@ -64,13 +64,21 @@ def test_the_originals_own_preset(samples: Path, tmp_path: Path, name: str) -> N
     assert train(tmp_path, "--config_file", "theirs", "--input_file", text, "--tokenization", "char") == 0
 
 
-def test_an_episode_set_says_that_it_is_one(
-    samples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("mode", ["random", "epoch"])
+def test_the_originals_episodes(
+    samples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: str
 ) -> None:
     folder = samples / "original" / "datasets" / "sft_episodes"
-    assert train(tmp_path, *SHAPE, "--dataset_dir", str(folder)) == 2
-    assert "is an episode-indexed dataset, which this version cannot train on" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    flags = ["--use_loss_mask", "true", "--batch_sampling_mode", mode, "--block_size", "96"]
+    assert train(tmp_path, *SHAPE, "--dataset_dir", str(folder), *flags) == 0
+    said = capsys.readouterr().out
+    assert "2.06k train tokens in 20 episodes, 309 val tokens in 4 episodes" in said
+    assert "9 of 20 episodes are longer than block_size = 96: only their last tokens are used" in said
+    losses = [e["val_loss"] for e in events(tmp_path, "m", "eval")]
+    # A new model knows nothing yet of 50304 tokens, and learns.
+    assert losses[0] == pytest.approx(math.log(50304), abs=0.3) and losses[-1] < losses[0]
+    state = json.loads((tmp_path / "checkpoints" / "m" / "tokenizer.json").read_text())
+    assert state == json.loads((folder / "tokenizer_state.json").read_text())
 
 
 def test_the_originals_checkpoint_is_a_base(samples: Path, tmp_path: Path) -> None:
