@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch.optim import AdamW
 
 from mypt import bundle
+from mypt.bundle import BundleInfo
 from mypt.data.source import RunData, vocabulary_rows
 from mypt.data.split import key_of
 from mypt.errors import Problem, UserError
@@ -20,13 +21,13 @@ from mypt.settings.model_config import GPTConfig
 from mypt.settings.resolve import Resolved
 from mypt.text import size
 from mypt.tokenizers import Tokenizer
-from mypt.training import checkpointing
+from mypt.training import checkpointing, disk
 from mypt.training import numerics as machine
 from mypt.training import optimizer as adamw
 from mypt.training.compiled import forward_of
 from mypt.training.console import Console
 from mypt.training.engine import Engine
-from mypt.training.gold import new_phase
+from mypt.training.gold import GoldState, carried, new_phase
 from mypt.training.progress import Progress
 
 
@@ -49,7 +50,8 @@ class Built:
 def build(run: Resolved, data: RunData, console: Console) -> Built:
     """Model, optimizer and progress for a run: new, resumed or fine-tuned. Raises `UserError` for what does not fit."""
     kept = run.checkpoint.training_state.get("numerics") if run.checkpoint else None
-    numerics, notices = machine.choose(run.settings, kept if isinstance(kept, dict) else None)
+    before = run.checkpoint.training_config if run.checkpoint else {}
+    numerics, notices = machine.choose(run.settings, kept if isinstance(kept, dict) else None, before)
     config = copy.deepcopy(run.config)
     config.vocab_size = vocabulary_rows(run, data.tokenizer)
     config.device = numerics.device
@@ -69,7 +71,7 @@ def build(run: Resolved, data: RunData, console: Console) -> Built:
         progress = (
             _resume(run, optimizer, notices, data.fingerprint) if run.checkpoint is not None else Progress()
         )
-    if short := checkpointing.check_space(run.workspace, checkpointing.needed_space(model)):
+    if short := disk.check_space(run.workspace, disk.needed_space(model)):
         notices.append(short)
     scaler = torch.amp.GradScaler(numerics.kind) if numerics.precision == "fp16" else None
     saved = run.checkpoint.training_state.get("grad_scaler") if run.checkpoint else None
@@ -102,12 +104,38 @@ def _resume(run: Resolved, optimizer: AdamW, notices: list[str], fingerprint: st
     progress = Progress.from_state(
         info.training_state, step=step, tokens_per_step=s.batch_size * s.block_size * s.grad_accum_steps
     )
-    before = info.training_state.get("data_fingerprint")
-    if before is not None and before != fingerprint:
-        # A loss on other data is no measure for this; otherwise the old best could block gold for ever.
-        progress.gold = new_phase(progress.gold)
+    progress.gold = _gold(run, progress, fingerprint)
     progress.eval_sequences = _eval_sequences(run, progress.eval_sequences)
+    interval = info.training_config.get("eval_interval")
+    if isinstance(interval, int) and interval > 0 and step % interval and step < s.max_iters:
+        # Nothing was cut short here, so a new interval that happens to divide this step begins with the next.
+        progress.last_eval = step
     return progress
+
+
+def _gold(run: Resolved, progress: Progress, fingerprint: str) -> GoldState:
+    """What is known of gold where the run resumes: from its checkpoint, and from a gold that was saved after it."""
+    assert run.checkpoint is not None
+    state = progress.gold
+    if not _same_measure(run.checkpoint, run, fingerprint):
+        # A loss on other data is no measure for this; otherwise the old best could block gold for ever.
+        state = replace(new_phase(state), ahead=None)
+    info = bundle.read_info(
+        run.workspace / "checkpoints" / bundle.directory_name(run.model_name, bundle.Kind.GOLD)
+    )
+    theirs = Progress.from_state(info.training_state, step=info.step or 0, tokens_per_step=0)
+    if info.problem or not theirs.started_at or theirs.started_at != progress.started_at:
+        return replace(state, ahead=None)
+    if not _same_measure(info, run, fingerprint):
+        return state
+    return carried(state, theirs.gold, step=progress.iter, phase=theirs.phase)
+
+
+def _same_measure(info: BundleInfo, run: Resolved, fingerprint: str) -> bool:
+    """Whether the validation losses of a bundle and of this run are of the same data, and of the same of its tokens."""
+    masked = info.training_config.get("use_loss_mask", info.config.get("use_loss_mask", False))
+    before = info.training_state.get("data_fingerprint")
+    return before in (None, fingerprint) and masked == run.settings.use_loss_mask
 
 
 def _eval_sequences(run: Resolved, saved: int) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import pickle
 import platform
-import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -22,7 +21,7 @@ from mypt.fsio import write_json_atomic
 from mypt.model import GPT
 from mypt.model.weights import load_weights
 from mypt.settings.model_config import GPTConfig
-from mypt.text import size
+from mypt.training import disk
 
 _DTYPE_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
@@ -63,7 +62,10 @@ def save(
     except OSError as error:
         reason = error.strerror or type(error).__name__
         before = "the previous one is intact" if target.is_dir() else "nothing was written"
-        raise RunError(f"{target.name}: the checkpoint could not be saved ({reason}); {before}") from error
+        what = disk.remedy(error, disk.needed_space(model))
+        raise RunError(
+            f"{target.name}: the checkpoint could not be saved ({reason}); {before}; {what}"
+        ) from error
 
 
 def _write(content: object, file: Path) -> None:
@@ -150,16 +152,3 @@ def versions() -> dict[str, str]:
         "numpy": numpy.__version__,
         "platform": f"{sys.platform}-{platform.machine()}",
     }
-
-
-def needed_space(model: GPT) -> int:
-    """Bytes that a bundle with its optimizer takes: weights and two moments in float32, and a little."""
-    return 12 * model.num_parameters() + (1 << 20)
-
-
-def check_space(folder: Path, needed: int) -> str | None:
-    """A sentence where the disk of `folder` has no room for two bundles, one saved and one being written; else None."""
-    free = shutil.disk_usage(folder).free
-    if free < 2 * needed:
-        return f"the disk has {size(free)} free; checkpoints of this model take {size(needed)} each, and two are kept"
-    return None

@@ -11,11 +11,21 @@ from mypt.settings.fields import Guards
 
 
 @dataclass(frozen=True, slots=True)
+class Ahead:
+    """A gold on disk that is later than where the run resumes: a kill came between it and the next checkpoint."""
+
+    step: int
+    val_loss: float
+    phase: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class GoldState:
     """What the decisions so far leave behind; saved with the checkpoint and kept across a resume.
 
     `best` is the loss of the last accepted gold in this phase, at `best_step`; `previous` and `rises` follow the
-    validation loss; `first` has each eval set's first value. `gold_step` is the step of the bundle on disk.
+    validation loss; `first` has each eval set's first value. `gold_step` is the step of the bundle on disk, which
+    is `ahead` where the run has not come to it again.
     """
 
     best: float | None = None
@@ -25,6 +35,7 @@ class GoldState:
     rises: int = 0
     first: Mapping[str, float] = field(default_factory=dict)
     lowest: float | None = None
+    ahead: Ahead | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `training_state.json`."""
@@ -45,6 +56,7 @@ class GoldState:
             rises=_step(value.get("rises")) or 0,
             first={str(k): float(v) for k, v in sets.items() if _number(v) is not None},
             lowest=_number(value.get("lowest")),
+            ahead=_ahead(value.get("ahead")),
         )
 
 
@@ -70,12 +82,15 @@ def decide(
     train_loss: float | None,
     eval_sets: Mapping[str, float],
     guards: Guards,
+    phase: str | None = None,
 ) -> tuple[GoldState, Decision]:
     """Judge one evaluation: the state after it, and the decision.
 
     The evaluation before the first update sets the eval sets' first values and is never gold. A loss that is not
-    finite is never gold either, and interrupts the count of rises.
+    finite is never gold either, and interrupts the count of rises. A gold `ahead` of the same `phase` is only
+    replaced by a better one, or by itself: where nothing was changed, training again comes to it again.
     """
+    state = _come_to(state, step, val_loss, phase)
     first = dict(state.first)
     for name, value in eval_sets.items():
         if math.isfinite(value):
@@ -91,10 +106,13 @@ def decide(
     )
     if step == 0 or not finite or (state.best is not None and val_loss >= state.best):
         return after, Decision()
+    ahead = state.ahead
+    if ahead is not None and ahead.phase == phase and val_loss >= ahead.val_loss:
+        return after, Decision()
     reason = blocked_by(state, val_loss, train_loss, eval_sets, guards)
     if reason:
         return after, Decision(reason=reason, prev_best=state.best)
-    accepted = replace(after, best=val_loss, best_step=step, gold_step=step)
+    accepted = replace(after, best=val_loss, best_step=step, gold_step=step, ahead=None)
     return accepted, Decision(accepted=True, prev_best=state.best)
 
 
@@ -110,7 +128,7 @@ def blocked_by(
     if limit is not None and train_loss is not None and math.isfinite(train_loss) and train_loss > 0:
         ratio = val_loss / train_loss
         if ratio > limit:
-            return f"overfit: val/train={ratio:.1f}x, threshold={limit:.1f}x"
+            return f"overfit: val/train={ratio:.1f}x, threshold={_decimals(limit, 1)}x"
     if guards.consecutive_rises is not None and state.rises >= guards.consecutive_rises:
         return f"trend: {state.rises} consecutive val rises"
     if guards.eval_regression is not None:
@@ -122,7 +140,7 @@ def blocked_by(
             if growth > guards.eval_regression:
                 return (
                     f"eval regression: {name} {start:.4f}→{value:.4f} "
-                    f"({growth:+.0%}, threshold={guards.eval_regression:.0%})"
+                    f"({growth:+.0%}, threshold={_decimals(100 * guards.eval_regression, 0)}%)"
                 )
     return ""
 
@@ -130,6 +148,44 @@ def blocked_by(
 def new_phase(state: GoldState) -> GoldState:
     """At a phase switch the validation data changes: best and trend begin anew, the eval sets' first values stay."""
     return replace(state, best=None, best_step=None, previous=None, rises=0)
+
+
+def carried(state: GoldState, on_disk: GoldState, *, step: int, phase: str | None) -> GoldState:
+    """`state` of the checkpoint of `step` that a run resumes from, when the gold bundle of the same run is `on_disk`.
+
+    `phase` is that of the gold. Should it be later than the checkpoint, then training on with other settings must not
+    replace it by a worse one; should it be gone or earlier, the checkpoint has all there is to know.
+    """
+    if on_disk.best is None or on_disk.best_step is None or on_disk.best_step <= step:
+        return state
+    ahead = Ahead(on_disk.best_step, on_disk.best, phase)
+    return replace(state, ahead=ahead, gold_step=ahead.step)
+
+
+def _come_to(state: GoldState, step: int, val_loss: float, phase: str | None) -> GoldState:
+    """The state in which an evaluation after `step` updates is judged, as far as a gold `ahead` is concerned."""
+    ahead = state.ahead
+    if ahead is None or ahead.phase != phase or step < ahead.step:
+        return state
+    if step == ahead.step and val_loss == ahead.val_loss:
+        # The same run once more: everything goes as it went.
+        return replace(state, ahead=None)
+    return replace(state, best=ahead.val_loss, best_step=ahead.step, ahead=None)
+
+
+def _decimals(value: float, digits: int) -> str:
+    """A threshold with `digits` after the point, or with more where it has more."""
+    text = f"{value:.{digits}f}"
+    return text if math.isclose(float(text), value, rel_tol=1e-9) else f"{value:g}"
+
+
+def _ahead(value: object) -> Ahead | None:
+    if not isinstance(value, dict):
+        return None
+    step, loss, phase = _step(value.get("step")), _number(value.get("val_loss")), value.get("phase")
+    if step is None or loss is None:
+        return None
+    return Ahead(step, loss, phase if isinstance(phase, str) else None)
 
 
 def _number(value: object) -> float | None:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from msgspec import UNSET
+
 from mypt import events
 from mypt.data.source import PhaseData, RunData
+from mypt.estimate import utilisation
 from mypt.settings.fields import Guards
 from mypt.settings.resolve import warmup_steps
 from mypt.training import gold
@@ -36,8 +39,8 @@ class Reporter(Protocol):
     def phase(self, event: events.PhaseSwitch) -> None:
         """The next phase begins."""
 
-    def sample(self, step: int) -> None:
-        """It is time for a sample."""
+    def sample(self, step: int) -> bool:
+        """It is time for a sample; False where a stop cut it short."""
 
     def progress(self, trainer: Trainer) -> None:
         """An update was made."""
@@ -71,6 +74,8 @@ class Trainer:
     reporter: Reporter
     keeper: Keeper
     stop: StopFlag
+    peak_flops: float | None = None
+    """What the device could do at best, where that is known: the yardstick of `mfu`."""
     tokens_per_sec: float | None = None
 
     def __post_init__(self) -> None:
@@ -96,7 +101,7 @@ class Trainer:
         p.eval_sequences = p.eval_sequences or s.eval_iters * s.batch_size
         p.phase = p.phase or self.data.phase_at(p.iter).name
         self.engine.model.train()
-        if self._evaluation_due() and not self._evaluate():
+        if not self._take_stock(updated=False):
             return self._stopped()
         while p.iter < s.max_iters:
             if self.stop.asked():
@@ -106,11 +111,8 @@ class Trainer:
             if p.iter % s.log_interval == 0:
                 self._log_update()
             self.reporter.progress(self)
-            if self._evaluation_due():
-                if not self._evaluate():
-                    return self._stopped()
-            elif s.save_every and p.iter % s.save_every == 0:
-                self._save()
+            if not self._take_stock(updated=True):
+                return self._stopped()
         return End.COMPLETE
 
     def elapsed_s(self) -> float:
@@ -140,6 +142,7 @@ class Trainer:
         p = self.progress
         self.tokens_per_sec = self._busy_tokens / self._busy_s if self._busy_s else None
         self._busy_s, self._busy_tokens = 0.0, 0
+        mfu = utilisation(self.engine.model.config, self.tokens_per_sec or 0.0, self.peak_flops)
         self.reporter.train(
             events.Train(
                 iter=p.iter,
@@ -149,18 +152,45 @@ class Trainer:
                 train_loss=p.train_loss,
                 grad_norm=self._last_norm,
                 tokens_per_sec=self.tokens_per_sec,
+                mfu=UNSET if mfu is None else mfu,
             )
         )
 
     # ── evaluation, phases, checkpoints ─────────────────────────────────────────────────────────────────────────
+
+    def _take_stock(self, *, updated: bool) -> bool:
+        """Evaluate, sample and save, each where it is time to, after an update or, not `updated`, before the first.
+
+        False where a stop came: what it cut short is owed, and made up for when the run is resumed.
+        """
+        p, s = self.progress, self.settings
+        evaluated = self._evaluation_due()
+        if evaluated and not self._evaluate():
+            return False
+        sampled = self._sample_due()
+        if sampled and not self.reporter.sample(p.iter):
+            return False
+        if sampled or s.sample_interval == 0:
+            p.last_sample = p.iter
+        save_due = updated and bool(s.save_every) and p.iter % (s.save_every or 1) == 0
+        if evaluated or save_due or (sampled and not updated):
+            self._save()
+        return True
 
     def _evaluation_due(self) -> bool:
         p, s = self.progress, self.settings
         due = p.iter % s.eval_interval == 0 or p.iter >= s.max_iters
         return due and p.last_eval != p.iter
 
+    def _sample_due(self) -> bool:
+        p, s = self.progress, self.settings
+        interval = s.eval_interval if s.sample_interval is None else s.sample_interval
+        if not interval or p.last_sample == p.iter:
+            return False
+        return p.iter % interval == 0 or p.iter >= s.max_iters
+
     def _evaluate(self) -> bool:
-        """Evaluate, log, decide on gold, save, in this order. False where a stop cut it short: nothing is logged."""
+        """Evaluate, log, decide on gold, in this order. False where a stop cut it short: nothing is logged."""
         p, s, began = self.progress, self.settings, time.monotonic()
         # At a boundary the evaluation belongs to the phase that ends there.
         phase = self._phase_named(p.phase)
@@ -199,16 +229,13 @@ class Trainer:
             train_loss=losses["train"],
             eval_sets=sets,
             guards=self.guards,
+            phase=phase.name,
         )
         p.elapsed_s = self.elapsed_s()
         if decision.accepted:
             self.keeper.gold(p)
         if decision.accepted or decision.blocked:
             self.reporter.gold(decision, p.iter, losses["val"], losses["train"])
-        interval = s.eval_interval if s.sample_interval is None else s.sample_interval
-        if interval and (p.iter % interval == 0 or p.iter >= s.max_iters):
-            self.reporter.sample(p.iter)
-        self._save()
         return True
 
     def _enter_phase(self) -> None:

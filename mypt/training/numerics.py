@@ -14,12 +14,14 @@ from typing import Any
 
 import torch
 
+from mypt import estimate
 from mypt.errors import Problem, RunError, UserError
 from mypt.model.kernels import default_kernel
 from mypt.settings.fields import Settings
 from mypt.text import size
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_LONG_NAMES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,12 @@ class Numerics:
         return f"{self.device}{cores}, {self.precision}, {self.attention} attention{compiled}"
 
 
-def choose(settings: Settings, kept: Mapping[str, Any] | None = None) -> tuple[Numerics, list[str]]:
+def choose(
+    settings: Settings, kept: Mapping[str, Any] | None = None, before: Mapping[str, Any] | None = None
+) -> tuple[Numerics, list[str]]:
     """What to compute with, and notices. A resumed run keeps what its checkpoint was trained with (`kept`).
 
+    Where its settings are others now than `before`, when it was saved, they are obeyed all the same, with a notice.
     Raises `UserError` where a device or a precision is asked for that this machine does not have.
     """
     notices: list[str] = []
@@ -68,21 +73,35 @@ def choose(settings: Settings, kept: Mapping[str, Any] | None = None) -> tuple[N
             "exact continuation"
         )
 
-    def keep(name: str, asked: Any, fresh: Any) -> Any:
-        if asked != "auto":
-            if same_kind and kept and kept.get(name) not in (None, asked):
-                notices.append(
-                    f"{name} changes from {kept[name]} to {asked}: from here on the run is no exact continuation"
-                )
-            return asked
-        return kept[name] if same_kind and kept and kept.get(name) is not None else fresh
+    def had(name: str, decided_by: tuple[str, ...]) -> Any:
+        """What the checkpoint has, unless the settings that decide it have been changed since; then None."""
+        same = all((before or {}).get(n, v) == v for n in decided_by for v in [getattr(settings, n)])
+        return kept.get(name) if same and same_kind and kept else None
 
-    precision = keep("precision", _asked_precision(settings), _best_precision(kind, settings))
+    def keep(name: str, asked: Any, fresh: Any, decided_by: tuple[str, ...]) -> Any:
+        stays = had(name, decided_by)
+        value = asked if asked != "auto" else fresh if stays is None else stays
+        was = kept.get(name) if same_kind and kept else None
+        if was not in (None, value):
+            notices.append(
+                f"{name} changes from {_word(was)} to {_word(value)}: from here on the run is no exact continuation"
+            )
+        return value
+
+    by = ("precision", "use_amp", "amp_dtype")
+    precision = keep("precision", _asked_precision(settings), _best_precision(kind, settings), by)
     _check_precision(precision, kind)
+    wanted = settings.amp_dtype
+    if (
+        _asked_precision(settings) == "auto"
+        and wanted not in ("auto", precision)
+        and had("precision", by) is None
+    ):
+        notices.append(f"amp_dtype: {wanted} is no gain on this {kind}, so {precision} is used")
     fresh_kernel = default_kernel(kind, _DTYPES[precision], settings.block_size)
-    attention = keep("attention", settings.attention, fresh_kernel)
+    attention = keep("attention", settings.attention, fresh_kernel, ("attention",))
     asked_compile = {"auto": "auto", "on": True, "off": False}[settings.compile]
-    compiled = keep("compile", asked_compile, kind == "cuda")
+    compiled = keep("compile", asked_compile, kind == "cuda", ("compile",))
     threads = torch.get_num_threads()
     if same_kind and kept and kind == "cpu" and kept.get("threads") not in (None, threads):
         notices.append(
@@ -109,6 +128,10 @@ def pick_device(asked: str) -> str:
             )
         )
     return asked
+
+
+def _word(value: object) -> str:
+    return {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value)
 
 
 def _asked_precision(settings: Settings) -> str:
@@ -144,6 +167,13 @@ def cpu_has_fast_bf16() -> bool:
     except OSError:
         return False
     return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def peak_flops(numerics: Numerics) -> float | None:
+    """Best FLOP/s of the device in the precision of the run; None where nobody can know it."""
+    if numerics.kind != "cuda":
+        return None
+    return estimate.peak_flops(torch.cuda.get_device_name(numerics.device), _LONG_NAMES[numerics.precision])
 
 
 def device_name(device: str) -> str:

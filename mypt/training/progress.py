@@ -12,7 +12,11 @@ from mypt.training.gold import GoldState
 
 @dataclass
 class Progress:
-    """Where a run stands, over every resume; saved with each checkpoint."""
+    """Where a run stands, over every resume; saved with each checkpoint.
+
+    `last_eval` and `last_sample` are the updates after which that was done last: what a stop cut short is owed.
+    `untimed` are the updates that `elapsed_s` knows nothing of, in a checkpoint that another program began.
+    """
 
     iter: int = 0
     tokens: int = 0
@@ -24,6 +28,13 @@ class Progress:
     train_loss: float | None = None
     val_loss: float | None = None
     eval_sequences: int = 0
+    last_sample: int | None = None
+    untimed: int = 0
+
+    def rates(self) -> tuple[float, float]:
+        """Updates and tokens a second over the whole run, as far as it was timed."""
+        steps = (self.iter - self.untimed) / max(self.elapsed_s, 1e-9)
+        return steps, steps * self.tokens / max(self.iter, 1)
 
     def to_state(self) -> dict[str, Any]:
         """Its part of `training_state.json`: plain values, none of which is not a number."""
@@ -39,6 +50,8 @@ class Progress:
                 "eval_sequences": self.eval_sequences,
                 "train_loss": _finite(self.train_loss),
                 "val_loss": _finite(self.val_loss),
+                "last_sample": self.last_sample,
+                "untimed": self.untimed,
             },
         }
 
@@ -58,6 +71,8 @@ class Progress:
             train_loss=saved.get("train_loss"),
             val_loss=saved.get("val_loss"),
             eval_sequences=saved.get("eval_sequences") or 0,
+            last_sample=saved.get("last_sample", step),
+            untimed=saved.get("untimed") or 0 if "elapsed_s" in saved else step,
         )
 
 

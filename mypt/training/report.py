@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class RunReporter:
     """Writes each event to the log first and says it on the console then.
 
-    `sampler` gives (prompt, text); it is None where the run wants no samples.
+    `sampler` gives (prompt, text), or None where a stop came before the text's end; it is None where the run wants
+    no samples.
     """
 
     def __init__(
@@ -27,7 +28,7 @@ class RunReporter:
         log: LogWriter,
         console: Console,
         max_iters: int,
-        sampler: Callable[[], tuple[str, str]] | None,
+        sampler: Callable[[], tuple[str, str] | None] | None,
     ) -> None:
         self.log, self.console, self.max_iters, self._sampler = log, console, max_iters, sampler
         self._first: tuple[float, int] | None = None
@@ -80,14 +81,18 @@ class RunReporter:
         self.log.write(event)
         self.console.line(f"  → phase: {event.new_phase} from step {event.iter}", "strong")
 
-    def sample(self, step: int) -> None:
-        """What the model writes now."""
+    def sample(self, step: int) -> bool:
+        """What the model writes now; False where a stop cut it short."""
         if self._sampler is None:
-            return
-        prompt, text = self._sampler()
+            return True
+        drawn = self._sampler()
+        if drawn is None:
+            return False
+        prompt, text = drawn
         self.log.write(events.Sample(iter=step, prompt=prompt, text=text))
         shown = " ".join(printable(prompt + text).split())
         self.console.line(f"  “{shown[:150]}{'…' if len(shown) > 150 else ''}”", "quiet")
+        return True
 
     def progress(self, trainer: Trainer) -> None:
         """The progress line between two evaluations."""

@@ -25,6 +25,7 @@ from mypt.training.console import Console
 from mypt.training.stopping import StopFlag
 
 if TYPE_CHECKING:
+    from mypt.settings.fields import Settings
     from mypt.training.build import Built
     from mypt.training.keeper import BundleKeeper
     from mypt.training.progress import Progress
@@ -61,7 +62,7 @@ def train(request: Request, workspace: Path, *, command: Sequence[str] = ()) -> 
                 data = open_data(run)
                 made = build.build(run, data, console)
             with _only_writer(run):
-                if _is_done(made.progress, run.settings.max_iters):
+                if _is_done(made.progress, run.settings):
                     _say_already_done(run, made.progress.iter, console)
                     _make_up_for_light_copy(keeper.BundleKeeper(made), console)
                     return 0
@@ -129,6 +130,19 @@ def _only_writer(run: Resolved) -> Iterator[None]:
         lock.release()
 
 
+def _earlier_curve(run: Resolved) -> list[str]:
+    """What to say of a log that another run has written before, and that this one begins anew."""
+    try:
+        written = run.mode is not Mode.RESUME and run.log_path.stat().st_size > 0
+    except OSError:
+        return []
+    name = run.settings.log_file
+    return [
+        f"{name} holds an earlier run: it stays in the file, but curves begin with this run from now on; name another "
+        "log_file, or move the file away, to see both"
+    ] * written
+
+
 def _moved_on(run: Resolved) -> bool:
     """Whether the checkpoint is another one than when it was read."""
     info = bundle.read_info(run.workspace / "checkpoints" / run.model_name)
@@ -139,7 +153,7 @@ def _moved_on(run: Resolved) -> bool:
 
 def _banner(run: Resolved, data: RunData, made: Built, console: Console) -> None:
     s, config = run.settings, made.model.config
-    for notice in [*run.notices, *data.notices, *made.notices]:
+    for notice in [*run.notices, *data.notices, *made.notices, *_earlier_curve(run)]:
         console.line(f"Note: {notice}", "strong")
     fields = (
         "batch_size",
@@ -170,9 +184,12 @@ def _banner(run: Resolved, data: RunData, made: Built, console: Console) -> None
     console.line(f"Training log: {s.log_file}")
 
 
-def _is_done(progress: Progress, total: int) -> bool:
-    """Whether nothing is left: a stop may have come after the last update and before its evaluation was made."""
-    return progress.iter > total or (progress.iter == total and progress.last_eval == total)
+def _is_done(progress: Progress, settings: Settings) -> bool:
+    """Whether nothing is left: a stop may have come after the last update, before its evaluation or its sample."""
+    total = settings.max_iters
+    if progress.iter != total:
+        return progress.iter > total
+    return progress.last_eval == total and (settings.sample_interval == 0 or progress.last_sample == total)
 
 
 def _say_already_done(run: Resolved, step: int, console: Console) -> None:

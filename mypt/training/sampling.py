@@ -8,12 +8,18 @@ from mypt.data.split import key_of
 from mypt.generate import sample_tokens
 from mypt.tokenizers import Tokenizer
 from mypt.training.engine import Engine
+from mypt.training.stopping import StopFlag
 
 TEMPERATURE = 0.8
 
 
-def sampler_of(engine: Engine, tokenizer: Tokenizer) -> Callable[[], tuple[str, str]] | None:
-    """A function that draws (prompt, text), with the same seed every time; None where the run wants no samples."""
+def sampler_of(
+    engine: Engine, tokenizer: Tokenizer, stop: StopFlag
+) -> Callable[[], tuple[str, str] | None] | None:
+    """A function that draws (prompt, text), with the same seed every time; None where the run wants no samples.
+
+    The function gives None where `stop` is asked for between two tokens.
+    """
     s = engine.settings
     if s.sample_interval == 0:
         return None
@@ -23,18 +29,20 @@ def sampler_of(engine: Engine, tokenizer: Tokenizer) -> Callable[[], tuple[str, 
         # Any beginning is better than no sample, so token 0 where there is no line break.
         ids = tokenizer.encode("\n") if not tokenizer.unknown("\n") else [0]
 
-    def draw() -> tuple[str, str]:
+    def draw() -> tuple[str, str] | None:
+        drawn: list[int] = []
         with engine.numerics.autocast():
-            tokens = list(
-                sample_tokens(
-                    engine.model,
-                    ids,
-                    max_new_tokens=s.sample_tokens,
-                    temperature=TEMPERATURE,
-                    seed=key_of(s.seed, "sample") >> 1,
-                    valid_vocab=min(tokenizer.valid_vocab, engine.model.config.vocab_size),
-                )
-            )
-        return prompt, tokenizer.decode(tokens)
+            for token in sample_tokens(
+                engine.model,
+                ids,
+                max_new_tokens=s.sample_tokens,
+                temperature=TEMPERATURE,
+                seed=key_of(s.seed, "sample") >> 1,
+                valid_vocab=min(tokenizer.valid_vocab, engine.model.config.vocab_size),
+            ):
+                drawn.append(token)
+                if stop.asked():
+                    return None
+        return prompt, tokenizer.decode(drawn)
 
     return draw

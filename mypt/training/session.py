@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-import time
 
 from mypt import bundle, events
 from mypt.errors import MyptError, RunError
 from mypt.events import LogWriter
 from mypt.settings.resolve import warmup_steps
+from mypt.training import disk
 from mypt.training import numerics as machine
 from mypt.training.build import Built, memory_needed
 from mypt.training.console import Console
@@ -38,7 +38,9 @@ class Session:
         try:
             log = LogWriter(self.run.log_path)
         except OSError as error:
-            raise RunError(f"{s.log_file}: the log cannot be written: {error.strerror}") from error
+            raise RunError(
+                f"{s.log_file}: the log cannot be written: {error.strerror}; {disk.remedy(error)}"
+            ) from error
         with log:
             self.keeper.log = log
             try:
@@ -57,7 +59,8 @@ class Session:
                 if isinstance(error, OSError):
                     # Checkpoints say their own errors: here a disk would not take a line of the log.
                     file = error.filename or s.log_file
-                    raise RunError(f"{file}: {error.strerror or error}; {self._kept()}") from error
+                    what = f"{error.strerror or error}; {self._kept()}; {disk.remedy(error)}"
+                    raise RunError(f"{file}: {what}") from error
                 raise
         if end is not End.COMPLETE:
             return self._say_stopped(end)
@@ -67,17 +70,18 @@ class Session:
     def _train(self, log: LogWriter) -> End:
         """The loop between the lines that begin and end its part of the log."""
         s, p = self.run.settings, self.progress
-        reporter = RunReporter(log, self.console, s.max_iters, sampler_of(self.engine, self.data.tokenizer))
-        trainer = Trainer(self.engine, self.data, p, reporter, self.keeper, self.stop)
+        sampler = sampler_of(self.engine, self.data.tokenizer, self.stop)
+        reporter = RunReporter(log, self.console, s.max_iters, sampler)
+        peak = machine.peak_flops(self.engine.numerics)
+        trainer = Trainer(self.engine, self.data, p, reporter, self.keeper, self.stop, peak)
         log.write(self._start_event())
-        began, first = time.monotonic(), p.iter
         needed = memory_needed(self.engine.model.num_parameters(), s)
         with machine.telling_memory(self.engine.numerics.device, needed):
             end = trainer.run()
             self.console.end_progress()
             self.keeper.fp16(p)
         log.sync()
-        log.write(self._complete_event(began, first) if end is End.COMPLETE else self._stopped_event(end))
+        log.write(self._complete_event() if end is End.COMPLETE else self._stopped_event(end))
         log.sync()
         return end
 
@@ -135,19 +139,17 @@ class Session:
             },
         )
 
-    def _complete_event(self, began: float, first: int) -> events.TrainingComplete:
+    def _complete_event(self) -> events.TrainingComplete:
         p, s = self.progress, self.run.settings
-        seconds = max(time.monotonic() - began, 1e-9)
-        steps = p.iter - first
-        per_step = s.batch_size * s.block_size * s.grad_accum_steps
+        steps_per_sec, tokens_per_sec = p.rates()
         return events.TrainingComplete(
             started_at=p.started_at,
             total_elapsed_s=p.elapsed_s,
             total_elapsed_h=p.elapsed_s / 3600,
             total_steps=p.iter,
             total_tokens=p.tokens,
-            steps_per_sec=steps / seconds,
-            tokens_per_sec=round(steps * per_step / seconds),
+            steps_per_sec=steps_per_sec,
+            tokens_per_sec=round(tokens_per_sec),
             final_train_loss=p.train_loss,
             final_val_loss=p.val_loss,
             best_val_loss=p.gold.lowest,

@@ -442,7 +442,7 @@ def test_a_disk_that_takes_no_line_of_the_log_is_said(
         assert train(trained, "--model_name", "dante", "--max_iters", "12") == 1
     err = capsys.readouterr().err
     said = "logs/train/dante_eval.jsonl: File too large; the last good checkpoint is checkpoints/dante"
-    assert err == f"mypt: {said}\n"
+    assert err == f"mypt: {said}; make room, then run the same command again to go on\n"
     assert log_of(trained, "dante").read_bytes() == before
     assert state_of(trained, "dante")["step"] == 8
 
@@ -456,8 +456,8 @@ def test_a_disk_that_takes_no_checkpoint_keeps_the_last_one(
     with files_no_larger_than(log_of(trained, "dante").stat().st_size + 8000):
         assert train(trained, "--model_name", "dante", "--max_iters", "12") == 1
     err = capsys.readouterr().err
-    said = r"the checkpoint could not be saved \(File too large\); the previous one is intact"
-    assert re.fullmatch(rf"mypt: dante(_gold)?: {said}\n", err)
+    said = r"the checkpoint could not be saved \(File too large\); the previous one is intact; make room for 1\.1 MB"
+    assert re.fullmatch(rf"mypt: dante(_gold)?: {said}, then run the same command again to go on\n", err)
     assert listing(trained / "checkpoints" / "dante") == before
     assert not [p.name for p in (trained / "checkpoints").iterdir() if p.name.startswith(".")]
     assert events(trained, "dante")[-1]["reason"] == "error"

@@ -16,7 +16,8 @@ import torch
 from mypt.cli import main
 from mypt.data.source import PhaseData, RunData
 from mypt.data.split import Split
-from mypt.events import Eval, PhaseSwitch, Train
+from mypt.estimate import flops_per_token
+from mypt.events import Eval, PhaseSwitch, Train, encode
 from mypt.model import GPT
 from mypt.settings.fields import Settings
 from mypt.settings.model_config import GPTConfig
@@ -34,9 +35,12 @@ FP32 = Numerics(device="cpu", precision="fp32", attention="sdpa", compile=False,
 
 
 class Quiet:
-    """A reporter and keeper that only remembers the evaluations and losses."""
+    """A reporter and keeper that only remembers what it is told; a sample looks three times whether to stop."""
 
-    def __init__(self) -> None:
+    def __init__(self, stop: StopFlag) -> None:
+        self.stop = stop
+        self.samples: list[int] = []
+        self.updates: list[Train] = []
         self.losses: list[float | None] = []
         self.evals: list[tuple[int, str, float | None]] = []
         self.switches: list[tuple[int, str]] = []
@@ -44,6 +48,7 @@ class Quiet:
 
     def train(self, event: Train) -> None:
         self.losses.append(event.train_loss)
+        self.updates.append(event)
 
     def evaluation(self, event: Eval) -> None:
         self.evals.append((event.iter, event.phase, event.val_loss))
@@ -52,7 +57,12 @@ class Quiet:
         self.switches.append((event.iter, event.new_phase))
 
     def gold(self, *nothing: Any) -> None: ...
-    def sample(self, step: int) -> None: ...
+    def sample(self, step: int) -> bool:
+        if any(self.stop.asked() for _ in range(3)):
+            return False
+        self.samples.append(step)
+        return True
+
     def progress(self, trainer: Trainer) -> None: ...
 
     def last(self, progress: Progress) -> None:
@@ -94,7 +104,8 @@ def trainer(settings: dict[str, Any], *phases: PhaseData, progress: Progress | N
         dropout=s.dropout,
     )
     model = GPT(config, seed=7)
-    quiet = Quiet()
+    stop = StopFlag()
+    quiet = Quiet(stop)
     optimizer = adamw.build(model, learning_rate=s.learning_rate, weight_decay=s.weight_decay)
     return Trainer(
         Engine(model, optimizer, s, FP32),
@@ -102,7 +113,7 @@ def trainer(settings: dict[str, Any], *phases: PhaseData, progress: Progress | N
         progress or Progress(),
         quiet,
         quiet,
-        StopFlag(),
+        stop,
     )
 
 
@@ -167,9 +178,42 @@ def test_evaluations_are_at_the_beginning_every_interval_and_at_the_end() -> Non
 
 
 def test_none_where_a_run_resumes() -> None:
-    made = trainer({"eval_interval": 4, "max_iters": 10}, progress=Progress(iter=4, last_eval=4))
+    begin = Progress(iter=4, last_eval=4, last_sample=4)
+    made = trainer({"eval_interval": 4, "max_iters": 10, "save_every": 4}, progress=begin)
     made.run()
-    assert [step for step, _, _ in quiet_of(made).evals] == [8, 10]
+    assert [step for step, _, _ in quiet_of(made).evals] == quiet_of(made).samples == [8, 10]
+    assert [saved.iter for saved in quiet_of(made).saved] == [8, 10]
+
+
+def test_samples_have_an_interval_of_their_own() -> None:
+    made = trainer({"eval_interval": 4, "max_iters": 10, "sample_interval": 3})
+    made.run()
+    assert quiet_of(made).samples == [0, 3, 6, 9, 10]
+    none = trainer({"max_iters": 2, "sample_interval": 0})
+    none.run()
+    assert quiet_of(none).samples == [] and none.progress.last_sample == 2
+
+
+def test_a_sample_that_a_stop_cut_short_is_made_up_for_and_never_made_twice() -> None:
+    stopped = Progress(iter=4, last_eval=4, last_sample=2)
+    made = trainer({"eval_interval": 2, "max_iters": 5}, progress=stopped)
+    made.run()
+    assert quiet_of(made).samples == [4, 5]
+    # Were it killed at once now, it would not be made once more.
+    assert (quiet_of(made).saved[0].iter, quiet_of(made).saved[0].last_sample) == (4, 4)
+
+
+def test_utilisation_is_logged_where_the_devices_peak_is_known() -> None:
+    made, unknown = trainer({"max_iters": 2}), trainer({"max_iters": 2})
+    made.peak_flops = 1e12
+    made.run()
+    unknown.run()
+    config = made.engine.model.config
+    for event in quiet_of(made).updates:
+        assert event.tokens_per_sec is not None
+        assert event.mfu == pytest.approx(event.tokens_per_sec * flops_per_token(config) / 1e12)
+    assert all(json.loads(encode(event)).get("mfu", 0) is not None for event in quiet_of(made).updates)
+    assert all("mfu" not in json.loads(encode(event)) for event in quiet_of(unknown).updates)
 
 
 def two_phases() -> list[PhaseData]:
@@ -212,7 +256,7 @@ def asked_at(number: int) -> Callable[[], str | None]:
 
 def test_a_stop_at_any_moment_changes_nothing_in_the_story() -> None:
     # Every step and every batch of an evaluation looks whether to stop.
-    settings = {"eval_interval": 2, "max_iters": 6, "dropout": 0.2, "save_every": 3}
+    settings = {"eval_interval": 2, "max_iters": 6, "dropout": 0.2, "save_every": 3, "sample_interval": 3}
     whole = trainer(settings, *two_phases())
     assert whole.run() is End.COMPLETE
     for number in count(1):
@@ -227,6 +271,7 @@ def test_a_stop_at_any_moment_changes_nothing_in_the_story() -> None:
         assert second.run() is End.COMPLETE
         after = quiet_of(second)
         assert before.evals + after.evals == quiet_of(whole).evals, number
+        assert before.samples + after.samples == quiet_of(whole).samples == [0, 3, 6], number
         assert before.losses + after.losses == quiet_of(whole).losses, number
         assert before.switches + after.switches == quiet_of(whole).switches == [(4, "two")], number
         assert same(weights(second), weights(whole)), number
