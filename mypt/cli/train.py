@@ -10,7 +10,7 @@ from pathlib import Path
 from mypt.cli.dry_run import show
 from mypt.errors import Problem, UserError
 from mypt.settings import fields
-from mypt.settings.data_choice import DATA_FIELDS
+from mypt.settings.checks import DATA_FIELDS
 from mypt.settings.presets import save_preset
 from mypt.settings.request import Request, as_text
 from mypt.settings.resolve import preset_values

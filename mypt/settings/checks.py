@@ -6,6 +6,8 @@ from typing import Any
 
 from mypt.errors import Problem
 
+#: The settings that say what is trained on; one of them at a time.
+DATA_FIELDS = ("input_file", "dataset_dir", "curriculum")
 # `eval_sets` and `eval_duration_s` are fields of the log that hold no loss.
 _TAKEN = ("sets", "duration_s")
 
@@ -27,8 +29,9 @@ def cross_checks(values: dict[str, Any], *, where: str = "") -> list[Problem]:
             add("n_head", f"RoPE needs an even head size, and n_embd / n_head is {width // heads}")
     layers, frozen = values.get("n_layer"), values.get("freeze_layers")
     if layers is not None and frozen is not None and frozen > layers:
-        add("freeze_layers", f"the model has only {layers} layers")
+        add("freeze_layers", f"the model has only {layers} layer{'' if layers == 1 else 's'}")
     curriculum = values.get("curriculum")
+    found += data_problems(values, where)
     if curriculum is not None:
         found += _curriculum_problems(curriculum.phases, where)
     for name in values.get("eval_sets") or {}:
@@ -37,6 +40,16 @@ def cross_checks(values: dict[str, Any], *, where: str = "") -> list[Problem]:
     if values.get("precision") == "fp16" and values.get("device") == "cpu":
         add("precision", "fp16 needs a GPU", "use bf16 or fp32 on a CPU")
     return found
+
+
+def data_problems(values: dict[str, Any], where: str) -> list[Problem]:
+    """What is wrong with naming several kinds of data in one place."""
+    kinds = [name for name in DATA_FIELDS if values.get(name) is not None]
+    if len(kinds) < 2:
+        return []
+    message = f"was given together with {' and '.join(kinds[1:])}"
+    remedy = f"name one of the {'two' if len(kinds) == 2 else 'three'}"
+    return [Problem(message, where=where, field=kinds[0], remedy=remedy)]
 
 
 def _curriculum_problems(phases: list[Any], where: str) -> list[Problem]:

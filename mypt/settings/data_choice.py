@@ -9,10 +9,10 @@ from typing import Any
 from mypt import bundle
 from mypt.errors import Problem, UserError
 from mypt.settings import fields
+from mypt.settings.checks import DATA_FIELDS
 from mypt.settings.precedence import Layers
 from mypt.settings.request import DEFAULT, Effective, Mode, Source
 
-DATA_FIELDS = ("input_file", "dataset_dir", "curriculum")
 DEMO_DATA = "builtin:stories"
 
 

@@ -15,8 +15,8 @@ from mypt import bundle
 from mypt.bundle import BundleInfo
 from mypt.errors import Problem, UserError, raise_for
 from mypt.settings import fields
-from mypt.settings.checks import cross_checks
-from mypt.settings.data_choice import DATA_FIELDS, decide_data
+from mypt.settings.checks import DATA_FIELDS, cross_checks, data_problems
+from mypt.settings.data_choice import decide_data
 from mypt.settings.fields import Settings
 from mypt.settings.model_config import GPTConfig
 from mypt.settings.notices import ignored, inexact
@@ -114,7 +114,8 @@ def survey(request: Request, workspace: Path) -> Survey:
         problems += error.problems
         unsure |= set(fields.names()) - set(given)
     resolved, more = _decided(request, workspace, model_name, given, known, unsure)
-    return Survey(resolved, (*problems, *more), frozenset(unsure))
+    unique = {str(problem): problem for problem in (*problems, *more)}
+    return Survey(resolved, tuple(unique.values()), frozenset(unsure))
 
 
 @dataclass(slots=True)
@@ -138,29 +139,26 @@ def _given(request: Request) -> tuple[dict[str, Any], list[Problem]]:
         if name not in known
     ]
     given, wrong = validate(dict(request.given), where=request.given_by, strict=False)
-    problems += wrong
-    kinds = [name for name in DATA_FIELDS if given.get(name)]
-    if len(kinds) > 1:
-        problems.append(
-            Problem(
-                f"was given together with {' and '.join(kinds[1:])}",
-                where=request.given_by,
-                field=kinds[0],
-                remedy=f"name one of the {'two' if len(kinds) == 2 else 'three'}",
-            )
-        )
-    return given, problems
+    return given, [*problems, *wrong, *data_problems(given, request.given_by)]
 
 
 def _look_for_models(request: Request, workspace: Path, model_name: str, known: _Known) -> None:
     """The checkpoint that is resumed, else the base that is fine-tuned. Raises `UserError` for a broken one."""
     checkpoints = workspace / "checkpoints"
     gold = request.resume_from == "gold"
+    if model_name and (other := bundle.twin(checkpoints, model_name)):
+        message = f"this file system takes it for {other}, which is there already"
+        remedy = f"use --model_name {other}, or another name"
+        raise UserError(Problem(message, field="model_name", value=model_name, remedy=remedy))
     source_name = model_name + ("_gold" if gold else "")
     if model_name and (gold or bundle.exists(checkpoints, source_name)):
         info = bundle.find(checkpoints, source_name)
         GPTConfig.from_dict(info.config, where=f"{info.name}/config.json")
         known.checkpoint = info
+    elif request.init_from_model == "":
+        raise UserError(
+            Problem("names no model", field="init_from_model", value="", remedy="name one, or leave it away")
+        )
     elif request.init_from_model is not None:
         try:
             info = bundle.find(checkpoints, in_workspace(request.init_from_model, workspace))
@@ -181,7 +179,7 @@ def _decided(
     """The run, and what is wrong between values that are each right by themselves (those in `unsure` not judged)."""
     mode = known.mode
     notices = list(known.preset.notices) if known.preset else []
-    notices += _about_names(request, workspace, model_name, mode)
+    notices += _about_names(request, workspace, model_name, known)
     layers = Layers(request, given, known.preset, known.checkpoint, known.base, notices)
     values = {name: layers.decide(name, mode) for name in fields.names()}
     problems = decide_data(values, layers, mode, workspace, notices)
@@ -192,6 +190,9 @@ def _decided(
     settings = Settings.model_validate({n: e.value for n, e in values.items()})
     if settings.use_loss_mask and settings.input_file and mode is not Mode.RESUME:
         notices.append("use_loss_mask has no effect with a plain text file: every token counts")
+    replaced = (settings.eval_sets or {}).get("general")
+    if settings.eval_dataset_dir and replaced not in (None, settings.eval_dataset_dir):
+        notices.append(f"eval set general: eval_dataset_dir {settings.eval_dataset_dir} replaces {replaced}")
     sure = {name: getattr(settings, name) for name in fields.names() if name not in unsure}
     problems += [_with_source(p, values) for p in [*cross_checks(sure), *_warmup_problem(sure)]]
     if any(p.field in ("n_embd", "n_head") for p in problems):
@@ -212,12 +213,20 @@ def _decided(
     return resolved, problems
 
 
-def _about_names(request: Request, workspace: Path, model_name: str, mode: Mode) -> Iterator[str]:
-    if mode is Mode.RESUME:
+def _about_names(request: Request, workspace: Path, model_name: str, known: _Known) -> Iterator[str]:
+    """What becomes of bundles that lie there already."""
+    if known.checkpoint is not None:
+        start = known.checkpoint.step or 0
         if request.init_from_model:
             yield (
                 f"checkpoints/{model_name} exists and is resumed; --init_from_model {request.init_from_model} "
                 "was its beginning and is not read again"
+            )
+        last = bundle.read_info(workspace / "checkpoints" / model_name).step or 0
+        if request.resume_from == "gold" and start < last:
+            yield (
+                f"the run goes on from its gold at step {start}: what it trained up to step {last} is dropped from its "
+                "curve, and from checkpoints/ at the next save"
             )
         return
     gold = bundle.directory_name(model_name, bundle.Kind.GOLD)

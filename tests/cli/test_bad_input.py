@@ -80,7 +80,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "fp16 on a CPU": ([*TEXT, "--device", "cpu", "--precision", "fp16"], "precision: fp16 needs a"),
     "nothing to train": (
         [*TEXT, "--n_layer", "1", "--n_embd", "12", "--freeze_layers", "2"],
-        "freeze_layers: the model has only 1 layers (got 2)",
+        "freeze_layers: the model has only 1 layer (got 2)",
     ),
     "log is a folder": ([*TEXT, "--log_file", "data"], "log_file: is a folder (got 'data')"),
     "log below a file": ([*TEXT, "--log_file", "input.txt/log.jsonl"], "log_file: lies below input.txt, which is no folder"),

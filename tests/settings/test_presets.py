@@ -116,7 +116,7 @@ def test_all_that_is_wrong_with_a_file_is_said_at_once(tmp_path: Path) -> None:
     [
         ({"n_embd": 18, "n_head": 4}, "n_embd: must be divisible by n_head = 4 (got 18); try 16 or 20"),
         ({"n_embd": 6, "n_head": 2, "pos_encoding": "rope"}, "RoPE needs an even head size"),
-        ({"freeze_layers": 2}, "freeze_layers: the model has only 1 layers (got 2)"),
+        ({"freeze_layers": 2}, "freeze_layers: the model has only 1 layer (got 2)"),
         ({"gold_selection": {"external_gate": {"enabled": True}}}, "runs no outside program"),
         ({"name": 5}, "name: must be a text (got 5)"),
         ({"eval_sets": {"duration_s": "data/a"}}, "cannot be the name of a loss"),
