@@ -29,6 +29,7 @@ TOKENIZER = "tokenizer.json"
 MODEL = "model.pt"
 OPTIMIZER = "optimizer.pt"
 MANIFEST = "manifest.json"
+_DOCUMENTS = (CONFIG, STATE, TOKENIZER)
 
 # No model may be called so: a leading dot is refused in model names.
 _STAGING = ".tmp."
@@ -139,6 +140,18 @@ class BundleInfo:
         return bool(progress.get("last_eval", step) == step)
 
     @property
+    def was_read(self) -> bool:
+        """Whether its documents could be read; of a broken one, that it is merely another than the one that was saved."""
+        return bool(self.config) and (STATE not in self.files or bool(self.training_state))
+
+    @property
+    def remedy(self) -> str:
+        """What to do about `problem`."""
+        if self.was_read and "edited by hand?" in self.problem and MODEL not in self.problem:
+            return f"undo the change, or remove {MANIFEST} to take the checkpoint as it is now"
+        return "restore the file, or remove the folder to begin anew"
+
+    @property
     def size(self) -> int:
         """Bytes of all its files together."""
         return sum(self.files.values())
@@ -159,7 +172,7 @@ def read_info(path: Path) -> BundleInfo:
     except OSError as error:
         problems.append(f"cannot be read: {error.strerror}")
     documents: dict[str, dict[str, Any]] = {}
-    for name in (CONFIG, STATE, TOKENIZER):
+    for name in _DOCUMENTS:
         documents[name] = {}
         if name in files:
             try:
@@ -171,7 +184,8 @@ def read_info(path: Path) -> BundleInfo:
             problems.append(f"{name} is missing")
     if MODEL not in files and not problems:
         problems.append(f"{MODEL} is missing")
-    problems += _against_manifest(path, files)
+    told = {problem.replace(":", " ").partition(" ")[0] for problem in problems}
+    problems += [text for name, text in _against_manifest(path, files) if name not in told]
     return BundleInfo(
         path=path,
         model_name=model_name,
@@ -237,7 +251,7 @@ def find(checkpoints: Path, name: str) -> BundleInfo:
             Problem(
                 f"the checkpoint is broken: {info.problem}",
                 where=str(info.path),
-                remedy="restore the file, or remove the folder to begin anew",
+                remedy=info.remedy,
             )
         )
     return info
@@ -320,19 +334,22 @@ def _swap_in(staging: Path, target: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _against_manifest(path: Path, files: dict[str, int]) -> list[str]:
+def _against_manifest(path: Path, files: dict[str, int]) -> list[tuple[str, str]]:
+    """What is not as it was saved: (file, what is wrong with it)."""
     if MANIFEST not in files:
         return []
     try:
         expected = read_json_object(path / MANIFEST).get("files")
     except UserError as error:
-        return [str(error)]
+        return [(MANIFEST, str(error))]
     if not isinstance(expected, dict):
-        return [f"{MANIFEST} has no list of files"]
+        return [(MANIFEST, f"{MANIFEST} has no list of files")]
     problems = []
     for name, wanted in expected.items():
         if name not in files:
-            problems.append(f"{name} is missing")
+            problems.append((name, f"{name} is missing"))
         elif files[name] != wanted:
-            problems.append(f"{name} has {files[name]} bytes instead of {wanted}")
+            sizes = f"{files[name]} bytes instead of {wanted}"
+            edited = f"{name} is not as it was saved ({sizes}): edited by hand?"
+            problems.append((name, edited if name in _DOCUMENTS else f"{name} has {sizes}"))
     return problems

@@ -260,10 +260,25 @@ def test_a_size_that_is_not_that_of_the_manifest_is_told(tmp_path: Path) -> None
         find(tmp_path, "dante")
 
 
+def test_a_document_edited_by_hand_is_told_as_that_and_still_read(tmp_path: Path) -> None:
+    path = save(tmp_path, "dante", 1)
+    state = json.loads((path / "training_state.json").read_text())
+    (path / "training_state.json").write_text(json.dumps(state | {"step": 77}, indent=9))
+    info = read_info(path)
+    assert info.problem.startswith("training_state.json is not as it was saved (")
+    assert info.was_read and info.step == 77
+    with pytest.raises(UserError, match=r"remove manifest\.json to take the checkpoint as it is now"):
+        find(tmp_path, "dante")
+    (path / "manifest.json").unlink()
+    assert find(tmp_path, "dante").step == 77
+
+
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.pt"])
-def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
+def test_a_missing_file_is_named_once(tmp_path: Path, name: str) -> None:
     (save(tmp_path, "dante", 1) / name).unlink()
-    assert f"{name} is missing" in read_info(tmp_path / "dante").problem
+    info = read_info(tmp_path / "dante")
+    assert info.problem == f"{name} is missing"
+    assert info.remedy.startswith("restore the file")
 
 
 @pytest.mark.parametrize("name", ["config.json", "training_state.json", "tokenizer.json"])

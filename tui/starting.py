@@ -51,10 +51,10 @@ def refuse_resume(name: str, run: Run | None, last: BundleInfo | None) -> str:
         return f"{said} is {run.state.value}; there is nothing to resume"
     if last is None:
         return f"{said} has no last checkpoint here, so it cannot go on"
+    if last.problem:
+        return f"{said} cannot go on: {last.problem}; {last.remedy}"
     refused = check_model_name(name)
-    if last.problem or refused:
-        return f"{said} cannot go on: {last.problem or refused[0].message}"
-    return ""
+    return f"{said} cannot go on: {refused[0].message}" if refused else ""
 
 
 def is_done(last: BundleInfo | None) -> bool:

@@ -218,7 +218,9 @@ async def test_a_broken_bundle_is_listed_with_what_is_wrong(place: Path) -> None
         await pilot.press("down")
         await pilot.pause()
         assert "config.json: cut short at line 1" in head_of(screen)
-        assert "config.json cannot be read. Restore the file" in text_of(screen)
+        assert "restore the file, or remove the folder" in head_of(screen)
+        # Said above already, it is not said again.
+        assert text_of(screen) == "nothing to show"
         assert "1 broken" in screen.query_one(TopLine).right
         line = "".join(segment.text for segment in tree(screen).render_line(2))
         assert "✗ zbad  config.json: cut sh" in line
@@ -229,6 +231,50 @@ async def test_a_broken_bundle_is_listed_with_what_is_wrong(place: Path) -> None
         await pilot.press("r")
         await pilot.pause()
         assert "zbad cannot go on: config.json: cut short" in said(screen.app)[-1]
+
+
+async def test_what_was_edited_by_hand_is_said_and_shown(place: Path) -> None:
+    config = save(place, "mine") / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"dropout": 0.25}, indent=8))
+    async with shown(place) as (pilot, screen):
+        await settle(pilot, screen, ["mine"])
+        head = head_of(screen)
+        assert "config.json" in head and "remove manifest.json to take the checkpoint as it is now" in head
+        assert "step 5 · val 2.5000" in head
+        assert "dropout" in text_of(screen) and "0.25" in text_of(screen)
+        (config.parent / "manifest.json").unlink()
+        await until(pilot, lambda: "✗" not in head_of(screen))
+
+
+async def test_a_file_that_is_missing_is_told_once(place: Path) -> None:
+    (save(place, "bare") / "config.json").unlink()
+    async with shown(place) as (pilot, screen):
+        await settle(pilot, screen, ["bare"])
+        assert (head_of(screen) + text_of(screen)).count("config.json") == 1
+
+
+async def test_on_a_small_terminal_tree_and_details_take_turns(place: Path) -> None:
+    for number in range(12):
+        save(place, f"m{number:02}")
+    log(place, "m01")
+    async with shown(place, size=(80, 24)) as (pilot, screen):
+        await settle(pilot, screen, [f"m{number:02}" for number in range(12)])
+        assert tree(screen).size.height >= 13
+        assert not screen.query_one("#lines").display and screen.query_one("#head").region.height >= 3
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: not tree(screen).display)
+        assert "parameters" in text_of(screen) and screen.query_one("#lines").region.height >= 14
+        for _ in range(4):
+            await pilot.press("right")
+        await until(pilot, lambda: screen.query_one(Chart).has_focus)
+        assert screen.query_one(Chart).region.height >= 14
+        await pilot.press("escape")
+        await until(pilot, lambda: tree(screen).has_focus)
+        assert tree(screen).display and chosen(screen) == "m01"
+        await pilot.click("#head")
+        await until(pilot, lambda: not tree(screen).display)
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, HomeScreen))
 
 
 async def test_a_base_that_is_not_here_offers_nothing(place: Path) -> None:

@@ -73,7 +73,7 @@ class Writer:
 
 
 def head(row: TreeRow, run: Run | None, colours: Colours, now: float | None = None) -> Text:
-    """Three lines that say which checkpoint this is and how good."""
+    """Three lines that say which checkpoint this is and how good; of a broken one what is wrong, and what to do."""
     info = row.info
     name = printable(info.name if info else row.model.name, newline=False)
     text = Text(no_wrap=True, overflow="ellipsis", end="")
@@ -94,8 +94,9 @@ def head(row: TreeRow, run: Run | None, colours: Colours, now: float | None = No
     if info.problem:
         trouble = colours.get("error", "red")
         text.append(f"\n✗ {info.problem}", f"bold {trouble}")
-        text.append("\nrestore the file, or remove the folder to begin anew", trouble)
-        return text
+        text.append(f"\n{info.remedy}", trouble)
+        if not info.was_read:
+            return text
     step, value = step_and_loss(info, run.history if run else None)
     number = real_parameters(info.config)
     said = [
@@ -105,6 +106,8 @@ def head(row: TreeRow, run: Run | None, colours: Colours, now: float | None = No
         size(info.size),
     ]
     text.append("\n" + " · ".join(part for part in said if part))
+    if info.problem:
+        return text
     age = (time.time() if now is None else now) - info.modified
     third = [f"saved {duration(max(age, 0.0))} ago"] if info.modified else []
     base = info.training_state.get("base")
@@ -130,10 +133,11 @@ def section(tab: str, info: BundleInfo, width: int, colours: Colours) -> list[Te
 
 
 def _absent(info: BundleInfo, name: str, writer: Writer) -> None:
-    if name not in info.files:
+    if name in info.problem:
+        # What is wrong and what to do stands above, once.
+        writer.note("nothing to show")
+    elif name not in info.files:
         writer.note(f"there is no {name} in this checkpoint")
-    elif name in info.problem:
-        writer.note(f"{name} cannot be read. Restore the file, or remove the folder to begin anew.")
     else:
         writer.note(f"{name} is empty")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
@@ -43,7 +44,7 @@ class CheckpointsScreen(Screen[None]):
         Action(
             "resume", "r", "Resume", "Go on training this model from its last checkpoint", _AREA, changes=True
         ),
-        Action("open", "enter", "Details", "Go to the details, to scroll in them", _AREA, False),
+        Action("open", "enter", "Details", "Go to the details, to scroll in them", _AREA),
         Action("tab(1)", "right_square_bracket,right", "Section", "The next section of the details", "View"),
         Action("tab(-1)", "left_square_bracket,left", "Section before", "The section before", "View", False),
         Action("back", "escape", "Back", "Back to the tree, then to the runs", "View"),
@@ -138,6 +139,10 @@ class CheckpointsScreen(Screen[None]):
         if self.app.readonly:
             said.append("read-only")
         self.query_one(TopLine).right = " · ".join(said)
+        hints = {0: "", 1: "1 marked: space marks another"}
+        self.query_one(BundleTree).border_subtitle = hints.get(
+            len(self.marked), f"{len(self.marked)} marked: v compares them"
+        )
 
     def _teach(self) -> Text:
         text = Text("No checkpoints yet\n\n", "bold", justify="center")
@@ -158,7 +163,9 @@ class CheckpointsScreen(Screen[None]):
         colours = self.app.theme_variables
         run = self._run(row)
         head = details.head(row, run, colours)
-        self.query_one("#head", Static).update(head)
+        place = self.query_one("#head", Static)
+        place.update(head)
+        place.set_class(row.info is not None and bool(row.info.problem), "-broken")
         lines = self.query_one("#lines", LineView)
         width = lines.size.width - 1
         shown = (row.key, self.tab, row.info, width)
@@ -193,9 +200,14 @@ class CheckpointsScreen(Screen[None]):
         self.tab = tab
         self.query_one(TabLine).active = tab
         self.set_class(tab == "curve", "-curve")
-        if inside:
+        if inside or self._one_at_a_time:
             self.action_open()
         self.call_after_refresh(self._show_details)
+
+    @property
+    def _one_at_a_time(self) -> bool:
+        """Whether there is room for the tree or for the details, not for both."""
+        return self.has_class("-narrow") and self.has_class("-short")
 
     def action_tab(self, by: int) -> None:
         """The next section, or the one before."""
@@ -204,15 +216,32 @@ class CheckpointsScreen(Screen[None]):
 
     def action_open(self) -> None:
         """Into the details."""
+        if self.row is None:
+            return
+        self.add_class("-inside")
         self.query_one("#curve" if self.tab == "curve" else "#lines").focus()
+        self.call_after_refresh(self._show_details)
 
     def action_back(self) -> None:
         """One layer: from the details to the tree, from there to where one came from."""
         tree = self.query_one(BundleTree)
-        if self.focused is not None and self.focused is not tree and tree.display:
-            tree.focus()
+        if self.focused is not None and self.focused is not tree and not self.has_class("-empty"):
+            self.remove_class("-inside")
+            self.call_after_refresh(tree.focus)
         else:
             self.dismiss()
+
+    def on_descendant_focus(self, message: events.DescendantFocus) -> None:
+        """Where the focus is, there is the room."""
+        inside = message.widget is not self.query_one(BundleTree)
+        self.set_class(inside, "-inside")
+        words = "] next section · esc back to the tree" if inside else "⏎ details · ] next section"
+        self.query_one("#details").border_subtitle = words
+
+    def on_click(self, message: events.Click) -> None:
+        """A click on what is said of the chosen one opens its details."""
+        if message.widget is not None and message.widget.id in ("head", "details"):
+            self.action_open()
 
     # ── doing ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -220,7 +249,7 @@ class CheckpointsScreen(Screen[None]):
         self.notify(words, severity="warning", markup=False)
 
     def action_mark(self) -> None:
-        """Mark for comparing, and go on to the next line."""
+        """Mark for comparing."""
         row = self.row
         if row is None or row.info is None:
             self._warn("There is no checkpoint on this line to mark")
