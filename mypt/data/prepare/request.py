@@ -63,6 +63,8 @@ class PrepareRequest:
     """Between documents: auto (the end-of-text token; a line break for char), none, or a text."""
     split_on: str = ""
     """Text in the files at which one document ends and the next begins; it is not kept."""
+    hold_out: str = "auto"
+    """What is kept for validation: documents (whole ones), tails (the end of each), or auto (see `documents`)."""
     chat: ChatOptions = ChatOptions()
 
     def shown(self, path: Path) -> str:
