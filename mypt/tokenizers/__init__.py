@@ -8,7 +8,7 @@ from __future__ import annotations
 from mypt.tokenizers.base import KINDS, Kind, StreamDecoder, Tokenizer
 from mypt.tokenizers.bpe import BpeTokenizer, train_bpe
 from mypt.tokenizers.char import CharTokenizer
-from mypt.tokenizers.chat import CHAT_TOKENS, END_OF_CHAT, joined, with_chat_tokens
+from mypt.tokenizers.chat import CHAT_TOKENS, END_OF_CHAT, ChatEncoder, Message, joined, with_chat_tokens
 from mypt.tokenizers.files import FILE_NAMES, create, from_dict, from_nanogpt_meta, load, same, save
 from mypt.tokenizers.gpt2 import Gpt2Tokenizer
 
@@ -19,8 +19,10 @@ __all__ = [
     "KINDS",
     "BpeTokenizer",
     "CharTokenizer",
+    "ChatEncoder",
     "Gpt2Tokenizer",
     "Kind",
+    "Message",
     "StreamDecoder",
     "Tokenizer",
     "create",
