@@ -11,14 +11,14 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from mypt import tokenizers
+from mypt import __version__, tokenizers
 from mypt.data.chat.messages import Fault
 from mypt.data.chat.packing import Packer
 from mypt.data.chat.steps import SHOWN_FAULTS, Reading, encode, scan, spans
 from mypt.data.chat.writer import EpisodeWriter
 from mypt.data.episode_files import SCHEMA
 from mypt.data.prepare.inputs import Source, find
-from mypt.data.prepare.plan import Span
+from mypt.data.prepare.plan import CHUNK, Span
 from mypt.data.prepare.request import PreparedSummary, PrepareRequest, Progress
 from mypt.data.prepare.staging import check_target, staged_folder
 from mypt.data.prepare.vocabulary import choose
@@ -67,7 +67,8 @@ def prepare_chat(request: PrepareRequest, progress: Progress) -> PreparedSummary
     assert sources is not None
     char = tokenizer is None or isinstance(tokenizer, CharTokenizer)
     how = Reading(request.chat.system_prompt, no_tags=char, seed=request.seed)
-    with Pool(request.num_proc) as pool:
+    # A process more for every piece of work there is, and none where one piece is all.
+    with Pool(max(1, min(request.num_proc, sources.size // CHUNK))) as pool:
         found = _look(request, sources.files, how, pool, progress)
         tokenizer = _with_tags(tokenizer, found, request)
         held = _hold_out(found, request)
@@ -278,7 +279,7 @@ def _write(
 def _spans(files: list[Source]) -> Iterator[Span]:
     for file in files:
         try:
-            yield from spans(file)
+            yield from spans(file, CHUNK)
         except OSError as error:
             raise RunError(f"{file.path}: cannot be read: {error.strerror}") from None
 
@@ -326,6 +327,7 @@ def _metadata(
         "skip_system_prompt": chat.system_prompt == "",
         "system_prompt_override": chat.system_prompt or None,
         "packing_enabled": length is not None,
+        "prepared_by": f"mypt {__version__}",
     }
     if length is not None:
         data |= {
@@ -344,11 +346,11 @@ def _metadata(
 
 def _told(request: PrepareRequest, sides: _Sides) -> str:
     if request.val_files:
-        return "the files named for it"
-    if not sides.val.conversations:
-        return ""
+        return "as named with --val_file"
+    if not (sides.train.conversations and sides.val.conversations):
+        return "everything" if sides.val.conversations else "nothing"
     total = sum(side.conversations for side in sides)
-    return f"{whole(sides.val.conversations)} of {whole(total)} conversations, drawn by seed {request.seed}"
+    return f"{whole(sides.val.conversations)} of {whole(total)} conversations, drawn with seed {request.seed}"
 
 
 def _on_lengths(request: PrepareRequest, sides: _Sides) -> list[str]:

@@ -45,7 +45,7 @@ class Line(NamedTuple):
 def parse(raw: bytes, *, system_prompt: str | None = None) -> Line:
     """The conversation in a line of bytes. `system_prompt` stands in for its system message; "" leaves it out."""
     try:
-        data = json.loads(raw.decode("utf-8"))
+        data = json.loads(raw.rstrip(b"\r\n").decode("utf-8"))
     except UnicodeDecodeError as error:
         return Line(
             [], [Fault(f"is not UTF-8: byte {error.start} of the line is {error.object[error.start]:#04x}")]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from mypt.data.chat.messages import Fault, Line, parse
 from mypt.data.prepare.inputs import Source
-from mypt.data.prepare.plan import CHUNK, Span
+from mypt.data.prepare.plan import Span
 from mypt.errors import RunError
 from mypt.text import size
 from mypt.tokenizers import ChatEncoder, Message, Tokenizer
@@ -24,6 +24,7 @@ from mypt.tokenizers.chat import spelled_tags
 LONGEST_LINE = 64 << 20
 #: Faults that a span brings home; the rest are counted.
 SHOWN_FAULTS = 20
+_BLOCK = 1 << 20
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -59,14 +60,14 @@ class Conversations(NamedTuple):
     lengths: list[int]
 
 
-def spans(file: Source, chunk: int = CHUNK) -> Iterator[Span]:
+def spans(file: Source, chunk: int) -> Iterator[Span]:
     """The file in parts of about `chunk` bytes, cut behind line breaks. Raises OSError where it cannot be read."""
     start = 0
     with Path(file.path).open("rb") as handle:
         while file.size - start > chunk + chunk // 4:
             handle.seek(start + chunk)
             while True:
-                rest = handle.readline(CHUNK)
+                rest = handle.readline(_BLOCK)
                 if not rest or rest.endswith(b"\n"):
                     break
             end = min(handle.tell(), file.size)
