@@ -157,8 +157,8 @@ def _look(
 
 def _located(request: PrepareRequest, file: Source, line: int, fault: Fault) -> Problem:
     where = f"{request.shown(Path(file.path))} line {line + 1}"
-    value = {"value": fault.value} if fault.has_value else {}
-    return Problem(fault.message, where=where, field=fault.field, remedy=fault.remedy, **value)
+    problem = Problem(fault.message, where=where, field=fault.field, remedy=fault.remedy)
+    return replace(problem, value=fault.value[0]) if fault.value else problem
 
 
 def _with_tags(tokenizer: Tokenizer | None, found: _Found, request: PrepareRequest) -> Tokenizer:

@@ -17,21 +17,15 @@ ROLES = ("system", "user", "assistant", "assistant_context")
 # A message's further texts, and who may have them.
 _EXTRAS = {"context": "user", "think": "assistant", "cite": "assistant"}
 _CALLS = ("tool_calls", "function_call")
-_UNSET = object()
 
 
 class Fault(NamedTuple):
-    """One thing that is wrong with a line: what, in which field, the value found there, and what to do."""
+    """One thing that is wrong with a line: what, in which field, the value found there (if one says more), and what to do."""
 
     message: str
     field: str = ""
-    value: object = _UNSET
+    value: tuple[object, ...] = ()
     remedy: str = ""
-
-    @property
-    def has_value(self) -> bool:
-        """Whether there is a value to show."""
-        return self.value is not _UNSET
 
 
 class Line(NamedTuple):
@@ -127,7 +121,7 @@ class _Reader:
         tools = (
             "; what tools say cannot be learned from" if role in ("tool", "function", "toolresult") else ""
         )
-        self._fault("is not a role", f"{place}.role", role, f"known: {', '.join(ROLES)}{tools}")
+        self._fault("is not a role", f"{place}.role", role, remedy=f"known: {', '.join(ROLES)}{tools}")
 
     def _text(self, message: dict[str, Any], name: str, place: str, *, required: bool = False) -> str:
         value = message.get(name)
@@ -145,5 +139,5 @@ class _Reader:
             return value
         return ""
 
-    def _fault(self, message: str, field: str, value: object = _UNSET, remedy: str = "") -> None:
+    def _fault(self, message: str, field: str, *value: object, remedy: str = "") -> None:
         self.faults.append(Fault(message, field, value, remedy))
