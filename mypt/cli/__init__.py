@@ -9,9 +9,10 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from mypt.errors import MyptError, UserError
 from mypt.text import printable
@@ -19,6 +20,8 @@ from mypt.training.console import plain
 
 COMMANDS = {
     "train": "train a model, or go on with one",
+    "prepare": "make a dataset from texts or conversations",
+    "tokenizer": "train a tokenizer on your texts, or show one",
     "generate": "let a model write",
     "show-configs": "list the presets, or show one",
     "inspect": "show what a checkpoint holds",
@@ -29,12 +32,25 @@ COMMANDS = {
 class Parser(argparse.ArgumentParser):
     """argparse, but a wrong flag names the nearest right one, and nothing is printed twice."""
 
+    _mixing = False
+
     def error(self, message: str) -> None:  # type: ignore[override]
         """Raise what argparse would print."""
         raise UserError(f"{self.prog}: {message}")
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does it, but inputs (any number of them) may stand anywhere between the flags."""
+        if self._mixing or not any(action.nargs == "*" for action in self._get_positional_actions()):
+            return super().parse_known_args(args, namespace)
+        self._mixing = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._mixing = False
+
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
         """`parse_args`, naming every flag that is not known. What stands behind one is taken for its value."""
+        options: argparse.Namespace
         options, rest = self.parse_known_args(arguments)
         if rest:
             raise UserError(
@@ -45,10 +61,17 @@ class Parser(argparse.ArgumentParser):
     def _unknown(self, word: str) -> str:
         import difflib
 
-        known = [option for action in self._actions for option in action.option_strings]
+        known = list(self._all_flags())
         near = difflib.get_close_matches(word.partition("=")[0], known, n=1)
         hint = f"; did you mean {near[0]}?" if near else f"; {self.prog} --help lists the flags"
         return f"{word}: is not a flag of {self.prog}{hint}"
+
+    def _all_flags(self) -> Iterator[str]:
+        for action in self._actions:
+            yield from action.option_strings
+            if isinstance(action, argparse._SubParsersAction):
+                for inner in action.choices.values():
+                    yield from inner._all_flags()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from mypt.errors import Problem, UserError
 from mypt.tokenizers.base import NO_TOKEN, Kind, Tokenizer, empty_array, whole_characters
-from mypt.tokenizers.cuts import cuts_of, pieces, stages
+from mypt.tokenizers.cuts import LLAMA_3, cuts_of, pieces, stages
 from mypt.tokenizers.gpt2_vocab import byte_of_letter
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ DEFAULT_VOCAB = 4096
 # A byte-level vocabulary begins with every byte.
 SMALLEST_VOCAB = 256
 END_OF_TEXT = "<|endoftext|>"
+SPLITS = ("gpt2", "llama3")
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _METASPACE = "\u2581"
 
@@ -166,24 +167,44 @@ class BpeTokenizer(Tokenizer):
         return self._data.get("added_tokens") or []
 
 
-def train_bpe(texts: Iterable[str | Path], vocab_size: int = DEFAULT_VOCAB) -> BpeTokenizer:
+def train_bpe(
+    texts: Iterable[str | Path],
+    vocab_size: int = DEFAULT_VOCAB,
+    *,
+    splits: str = "gpt2",
+    special_tokens: Sequence[str] = (),
+) -> BpeTokenizer:
     """A byte-level BPE tokenizer with `vocab_size` tokens, `<|endoftext|>` among them, learned from `texts`.
 
-    Each of `texts` is a text, or the path of a UTF-8 file, read a part at a time. A text too small for that many
-    merges gives fewer tokens. Raises UserError for a `vocab_size` under 257 or a file that cannot be read.
+    Each of `texts` is a text, or the path of a UTF-8 file, read a part at a time. `splits` says how text is split before
+    merging: as gpt2 or llama3 does (numbers in threes, a sign with its word). A text too small for that many merges
+    gives fewer tokens. Raises UserError for a `vocab_size` that leaves nothing to learn or a file that cannot be read.
     """
+    from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
     from tokenizers import Tokenizer as Engine
-    from tokenizers import decoders, models, pre_tokenizers, trainers
 
-    if vocab_size <= SMALLEST_VOCAB:
-        problem = Problem(f"must be over {SMALLEST_VOCAB}, one for every byte", "", "vocab_size", vocab_size)
-        raise UserError(problem)
+    specials = list(dict.fromkeys((END_OF_TEXT, *special_tokens)))
+    smallest = SMALLEST_VOCAB + len(specials) - 1
+    if vocab_size <= smallest:
+        message = f"must be over {smallest}, one for every byte"
+        raise UserError(
+            Problem(message + " and special token" * (len(specials) > 1), "", "vocab_size", vocab_size)
+        )
+    if splits not in SPLITS:
+        raise UserError(Problem(f"must be one of {', '.join(SPLITS)}", field="splits", value=splits))
     engine = Engine(models.BPE())
     engine.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if splits == "llama3":
+        engine.pre_tokenizer = pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Split(Regex(LLAMA_3), "isolated"),
+                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+            ]
+        )
     engine.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
-        special_tokens=[END_OF_TEXT],
+        special_tokens=specials,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )

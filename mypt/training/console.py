@@ -64,6 +64,11 @@ class Console:
         self._progress_at = 0.0
         self._keep: TextIO | None = None
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether somebody watches: only then `progress` is shown."""
+        return self._terminal
+
     def keep_in(self, path: Path) -> None:
         """Write every further line into `path` as well."""
         with contextlib.suppress(OSError):

@@ -63,9 +63,12 @@ class Sources:
         return sum(file.size for file in self.files)
 
 
-def find(request: PrepareRequest) -> Sources:
-    """The text files that `request` names. Raises `UserError` with all that is wrong with them."""
-    problems = _crossings(request)
+def find(request: PrepareRequest, *, folder_output: bool = True) -> Sources:
+    """The text files that `request` names. Raises `UserError` with all that is wrong with them.
+
+    With `folder_output` the output is a folder, which must not lie in an input, nor hold one.
+    """
+    problems = _crossings(request) if folder_output else []
     if not request.inputs:
         problems.append(
             Problem("nothing was named to prepare", field="inputs", remedy="name text files or folders")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mypt.data.prepare.plan import Span
-from mypt.errors import RunError
+from mypt.errors import Problem, RunError
 from mypt.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
@@ -25,6 +25,17 @@ class Invalid(NamedTuple):
     offset: int
     """From the beginning of the file."""
     byte: int
+
+    def problem(self, where: str) -> Problem:
+        """What to say about the file, called `where` in the message."""
+        if self.offset == 0 and self.byte in (0xFF, 0xFE):
+            remedy = "it looks like UTF-16; convert it with iconv -f utf-16 -t utf-8"
+        elif self.byte == 0:
+            remedy = "leave it out, or convert it to UTF-8"
+        else:
+            remedy = "convert it, for instance with iconv -f latin1 -t utf-8"
+        kind = "text" if self.byte == 0 else "UTF-8 text"
+        return Problem(f"is not {kind}: byte {self.offset} is {self.byte:#04x}", where=where, remedy=remedy)
 
 
 class Checked(NamedTuple):
@@ -70,6 +81,12 @@ def encode(tokenizer: Tokenizer, spans: list[Span]) -> Encoded:
     """The tokens of every span on its own."""
     parts = [tokenizer.encode_array(_text(span, data)) for span, data in _read(spans)]
     return Encoded(np.concatenate(parts), [len(part) for part in parts])
+
+
+def texts(span: Span) -> Iterator[str | Invalid]:
+    """The text of `span`, or what keeps it from being one."""
+    for _, data in _read([span]):
+        yield _invalid(data, span.start) or _text(span, data)
 
 
 def _read(spans: list[Span], beyond: int = 0) -> Iterable[tuple[Span, bytes]]:

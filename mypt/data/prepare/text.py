@@ -13,27 +13,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mypt import __version__, tokenizers
+from mypt import tokenizers
 from mypt.data.prepare import documents as split
-from mypt.data.prepare import inputs, plan, staging, steps, vocabulary
+from mypt.data.prepare import inputs, outcome, plan, staging, steps, vocabulary
 from mypt.data.prepare.documents import Documents
-from mypt.data.prepare.inputs import Source, Sources
+from mypt.data.prepare.inputs import Sources
 from mypt.data.prepare.plan import Cutter, Piece, Span
 from mypt.data.prepare.request import PreparedSummary, PrepareRequest, Progress
+from mypt.data.prepare.separators import between, between_ids, unescaped
 from mypt.data.prepare.worker import Pool
 from mypt.data.prepare.writer import ShardWriter
 from mypt.data.shards import METADATA
 from mypt.errors import Problem, UserError, raise_for
-from mypt.fsio import replace, write_json_atomic
+from mypt.fsio import write_json_atomic
 from mypt.text import whole
 from mypt.tokenizers import FILE_NAMES, CharTokenizer, Tokenizer
 from mypt.tokenizers.cuts import ANYWHERE
 
 _STATE = FILE_NAMES[1]
-_LISTED = 10_000
+# Files with something wrong, after which nobody reads on.
 _SHOWN = 20
-# Below this a validation loss says little, and most presets' blocks are longer.
-_SMALL_VAL = 1024
 
 
 def prepare_text(request: PrepareRequest, progress: Progress) -> PreparedSummary:
@@ -69,22 +68,25 @@ class _Preparation:
     def run(self, tokenizer: Tokenizer | None) -> PreparedSummary:
         documents = self._documents()
         tokenizer = self._with_characters(tokenizer, documents)
-        separator = _separator(self.request, tokenizer) if len(documents) > 1 else []
+        separator = between_ids(self.request.separator, tokenizer) if len(documents) > 1 else []
         held = split.choose(documents, self.request.val_fraction, self.request.hold_out, self.request.seed)
         self._look_at_a_sample(tokenizer, documents)
         with staging.staged_folder(self.request.output, overwrite=self.request.overwrite) as folder:
-            train, val = self._encode(tokenizer, documents, held, separator, folder)
-            summary = self._finish(folder, tokenizer, documents, held, train, val)
-            metadata = self._metadata(summary, documents, tokenizer, held, train, val, separator)
+            train, val = splits = self._encode(tokenizer, documents, held, separator, folder)
+            tokens = train.tokens, val.tokens
+            outcome.refuse_what_is_too_short(self.request, *tokens)
+            shards = outcome.number_shards(folder, train, val)
+            made = outcome.summary(self.request, tokenizer, documents, held, tokens, shards, self.notices)
             tokenizers.save(tokenizer, folder / _STATE)
-            write_json_atomic(folder / METADATA, metadata)
-        return summary
+            about = outcome.metadata(self.request, made, tokenizer, documents, held, splits, separator)
+            write_json_atomic(folder / METADATA, about)
+        return made
 
     # ── the passes over the files ──────────────────────────────────────────────────────────────────────────────
 
     def _documents(self) -> Documents:
         """Check every byte, and find out where documents begin and end."""
-        separator = _unescaped(self.request.split_on).encode()
+        separator = unescaped(self.request.split_on).encode()
         problems: dict[str, Problem] = {}
         places: dict[int, list[npt.NDArray[np.int64]]] = {}
         with_returns: set[str] = set()
@@ -94,7 +96,8 @@ class _Preparation:
             for piece, result in zip(pieces, results, strict=True):
                 file = piece.span.file
                 if result.invalid is not None and file.path not in problems:
-                    problems[file.path] = self._no_text(file, result.invalid)
+                    where = self.request.shown(Path(file.path))
+                    problems[file.path] = result.invalid.problem(where)
                 if result.carriage_returns:
                     with_returns.add(file.path)
                 if len(result.separators):
@@ -115,18 +118,6 @@ class _Preparation:
             raise UserError(Problem("leaves no text at all", field="split_on", value=self.request.split_on))
         return found
 
-    def _no_text(self, file: Source, invalid: steps.Invalid) -> Problem:
-        offset, byte = invalid
-        where = self.request.shown(Path(file.path))
-        if byte == 0:
-            message, remedy = f"is no text: byte {offset} is 0x00", "leave it out, or convert it to UTF-8"
-        else:
-            message = f"is not UTF-8 text: byte {offset} is {byte:#04x}"
-            remedy = "convert it, for instance with iconv -f latin1 -t utf-8"
-        if offset == 0 and byte in (0xFF, 0xFE):
-            remedy = "it looks like UTF-16; convert it with iconv -f utf-16 -t utf-8"
-        return Problem(message, where=where, remedy=remedy)
-
     def _with_characters(self, tokenizer: Tokenizer | None, documents: Documents) -> Tokenizer:
         """`tokenizer`, which has every character, or the one of all characters where there is none yet."""
         if tokenizer is not None and not isinstance(tokenizer, CharTokenizer):
@@ -138,8 +129,8 @@ class _Preparation:
             seen[codes] = True
         characters = "".join(map(chr, np.flatnonzero(seen).tolist()))
         if tokenizer is None:
-            between = _separator_text(self.request) if len(documents) > 1 else ""
-            return CharTokenizer.from_text(characters + between)
+            joint = between(self.request.separator) if len(documents) > 1 else ""
+            return CharTokenizer.from_text(characters + joint)
         error = vocabulary.lacking(tokenizer, characters, str(self.request.tokenizer.source))
         if error is not None:
             raise error
@@ -164,7 +155,7 @@ class _Preparation:
         folder: Path,
     ) -> tuple[ShardWriter, ShardWriter]:
         """Write every document's tokens where they belong."""
-        dtype = _dtype(tokenizer)
+        dtype = outcome.dtype_for(tokenizer)
         ids = np.array(separator, dtype=np.uint32)
         train, val = (
             ShardWriter(folder / name, dtype, self.request.tokens_per_shard, ids) for name in ("train", "val")
@@ -202,116 +193,6 @@ class _Preparation:
             yield pieces, result
             self.progress.advance(sum(piece.span.end - piece.span.start for piece in pieces))
 
-    # ── what is left to do when all tokens are there ───────────────────────────────────────────────────────────
-
-    def _finish(
-        self,
-        folder: Path,
-        tokenizer: Tokenizer,
-        documents: Documents,
-        held: npt.NDArray[np.bool_] | None,
-        train: ShardWriter,
-        val: ShardWriter,
-    ) -> PreparedSummary:
-        self._refuse_what_is_too_short(train, val)
-        first = len(train.finish())
-        files = val.finish()
-        # One numbering across both splits, as the original MyPT has it; from the last on, so that none is in the way.
-        for number, path in reversed(list(enumerate(files))):
-            replace(path, folder / "val" / f"shard_{first + number:05d}.bin")
-        if val.tokens and val.tokens <= _SMALL_VAL:
-            self.notices.append(
-                f"validation has only {val.tokens} tokens; block_size must be smaller than that"
-            )
-        return PreparedSummary(
-            output=self.request.output,
-            documents=len(documents),
-            train_tokens=train.tokens,
-            val_tokens=val.tokens,
-            train_shards=first,
-            val_shards=len(files),
-            tokenizer=tokenizer.describe(),
-            tokenization=tokenizer.kind,
-            vocab_size=tokenizer.vocab_size,
-            split=self._how_it_was_split(documents, held),
-            notices=self.notices,
-        )
-
-    def _refuse_what_is_too_short(self, train: ShardWriter, val: ShardWriter) -> None:
-        fraction = self.request.val_fraction
-        named = bool(self.request.val_files)
-        for name, writer, wanted in (
-            ("train", train, named or fraction < 1),
-            ("val", val, named or fraction > 0),
-        ):
-            # A sequence is at least one token and its target.
-            if wanted and writer.tokens < 2:
-                raise UserError(
-                    Problem(
-                        f"the text is too short: {train.tokens + val.tokens} tokens in all, "
-                        f"{writer.tokens} for the {name} split",
-                        field="val_file" if named and name == "val" else "val_fraction",
-                        value=None if named else fraction,
-                        remedy="use more text",
-                    )
-                )
-
-    def _how_it_was_split(self, documents: Documents, held: npt.NDArray[np.bool_] | None) -> str:
-        request = self.request
-        if request.val_files:
-            return "as named with --val_file"
-        if held is None:
-            share = f"the last {100 * request.val_fraction:g} %"
-            return f"{share} of the text" if len(documents) == 1 else f"{share} of each document"
-        if request.val_fraction in (0.0, 1.0):
-            return "nothing" if request.val_fraction == 0 else "everything"
-        drawn = int(held.sum())
-        return f"{whole(drawn)} of {whole(len(documents))} documents, drawn with seed {request.seed}"
-
-    def _metadata(
-        self,
-        summary: PreparedSummary,
-        documents: Documents,
-        tokenizer: Tokenizer,
-        held: npt.NDArray[np.bool_] | None,
-        train: ShardWriter,
-        val: ShardWriter,
-        separator: list[int],
-    ) -> dict[str, Any]:
-        """The original's fields, then ours. Nothing in it depends on when or with how many processes it was made."""
-        request = self.request
-        many = len(self.files) > _LISTED
-        named = [*request.inputs, *request.val_files] if many else [Path(file.path) for file in self.files]
-        return {
-            "total_tokens": summary.train_tokens + summary.val_tokens,
-            "total_shards": summary.train_shards + summary.val_shards,
-            "train_shards": summary.train_shards,
-            "val_shards": summary.val_shards,
-            "tokens_per_shard": request.tokens_per_shard,
-            "tokenization": tokenizer.kind,
-            "vocab_size": tokenizer.vocab_size,
-            "input_files": [request.shown(path) for path in named],
-            "dtype": np.dtype(_dtype(tokenizer)).name,
-            "train_tokens": summary.train_tokens,
-            "val_tokens": summary.val_tokens,
-            "num_files": len(self.files),
-            "num_bytes": int(documents.sizes.sum()),
-            "num_documents": len(documents),
-            "num_train_documents": train.documents,
-            "num_val_documents": val.documents,
-            "val_fraction": None if request.val_files else request.val_fraction,
-            "val_files": [request.shown(path) for path in request.val_files],
-            "hold_out": split.TAILS if held is None else split.WHOLE,
-            "seed": request.seed,
-            "separator_ids": separator,
-            "split_on": request.split_on,
-            "prepared_by": f"mypt {__version__}",
-        }
-
-
-def _dtype(tokenizer: Tokenizer) -> type[np.uint16] | type[np.uint32]:
-    return np.uint16 if tokenizer.valid_vocab <= 1 << 16 else np.uint32
-
 
 def _wrong_numbers(request: PrepareRequest) -> list[Problem]:
     problems = []
@@ -324,44 +205,6 @@ def _wrong_numbers(request: PrepareRequest) -> list[Problem]:
         wanted = f"must be one of {', '.join(split.HOLD_OUT)}"
         problems.append(Problem(wanted, field="hold_out", value=request.hold_out))
     return problems
-
-
-def _separator_text(request: PrepareRequest) -> str:
-    """What stands between documents for a tokenizer that has no mark for it."""
-    if request.separator == "none":
-        return ""
-    return "\n" if request.separator == "auto" else _unescaped(request.separator)
-
-
-def _separator(request: PrepareRequest, tokenizer: Tokenizer) -> list[int]:
-    """The ids between documents: the end-of-text mark where the tokenizer has one, a line break where not."""
-    if request.separator == "auto" and tokenizer.end_of_text is not None:
-        return [tokenizer.end_of_text]
-    text = _separator_text(request)
-    if text in tokenizer.special_tokens:
-        return [tokenizer.special_tokens[text]]
-    if missing := tokenizer.unknown(text):
-        raise UserError(
-            Problem(
-                f"what stands between documents, {text!r}, has characters that the vocabulary lacks: "
-                + ", ".join(map(repr, missing)),
-                field="separator",
-                remedy="say --separator none, or name a text of known characters",
-            )
-        )
-    return tokenizer.encode(text)
-
-
-def _unescaped(text: str) -> str:
-    r"""`text` with \n, \t and \\ meaning what they mean in programs: a shell hands them over as two signs."""
-    out, signs = [], iter(text)
-    for sign in signs:
-        if sign == "\\":
-            following = next(signs, "")
-            out.append({"n": "\n", "t": "\t", "\\": "\\"}.get(following, sign + following))
-        else:
-            out.append(sign)
-    return "".join(out)
 
 
 def _about_cuts(number: int, *, known: bool) -> str:

@@ -41,37 +41,35 @@ def choose(request: PrepareRequest) -> Tokenizer | None:
     return tokenizers.create("gpt2")
 
 
+def existing(name: str, workspace: Path, field: str) -> Tokenizer:
+    """The tokenizer of a model or a dataset, or in a file, by name or path. Raises `UserError` about `field`."""
+    path = workspace / name
+    if any((path / file).is_file() for file in FILE_NAMES) or path.is_file():
+        return tokenizers.load(path)
+    try:
+        info = bundle.find(workspace / "checkpoints", in_workspace(name, workspace))
+    except UserError as error:
+        missing = "no such checkpoint in checkpoints/"
+        raise UserError(
+            *(
+                Problem(
+                    p.message.replace(missing, "no such model or dataset"), p.where, field, name, p.remedy
+                )
+                for p in error.problems
+            )
+        ) from None
+    return tokenizers.from_dict(info.tokenizer, where=f"{info.name}/tokenizer.json")
+
+
 def _existing(choice: TokenizerChoice, workspace: Path) -> Tokenizer:
     name = choice.source or ""
     if choice.file is not None:
-        raise UserError(
-            Problem("names a tokenizer, and so does tokenizer_file", field="tokenizer_from", value=name)
-        )
-    folder = workspace / name
-    if any((folder / file).is_file() for file in FILE_NAMES) or folder.is_file():
-        tokenizer = tokenizers.load(folder)
-    else:
-        try:
-            info = bundle.find(workspace / "checkpoints", in_workspace(name, workspace))
-        except UserError as error:
-            raise UserError(
-                *(
-                    Problem(
-                        p.message.replace("no such checkpoint in checkpoints/", "no such model or dataset"),
-                        where=p.where,
-                        field="tokenizer_from",
-                        value=name,
-                        remedy=p.remedy,
-                    )
-                    for p in error.problems
-                )
-            ) from None
-        tokenizer = tokenizers.from_dict(info.tokenizer, where=f"{info.name}/tokenizer.json")
+        message = "names a tokenizer, and so does tokenizer_file"
+        raise UserError(Problem(message, field="tokenizer_from", value=name, remedy="leave one of them away"))
+    tokenizer = existing(name, workspace, "tokenizer_from")
     if choice.kind not in (None, tokenizer.kind):
         message = f"has the tokenizer {tokenizer.describe()}, but --tokenization is {choice.kind}"
-        raise UserError(
-            Problem(message, field="tokenizer_from", value=name, remedy="leave one of the two away")
-        )
+        raise UserError(Problem(message, field="tokenizer_from", value=name, remedy="leave one of them away"))
     tokenizer.check_ready()
     return tokenizer
 
