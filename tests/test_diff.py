@@ -164,22 +164,22 @@ def test_the_same_number_written_differently_is_the_same() -> None:
 
 def test_an_absent_field_has_the_default_of_the_original() -> None:
     row = configs({}, {"tie_weights": False})["tie_weights"]
-    assert row.texts == ("no (default)", "no")
+    assert row.texts == ("no", "no") and row.notes == ("default", "")
     assert not row.differs
     row = configs({}, {"tie_weights": True})["tie_weights"]
-    assert row.texts == ("no (default)", "yes")
+    assert row.texts == ("no", "yes")
     assert row.differs
 
 
 def test_biases_absent_are_true_and_ours_are_false() -> None:
     row = configs({}, {"head_bias": False})["head_bias"]
-    assert row.texts == ("yes (default)", "no")
+    assert row.texts == ("yes", "no") and row.notes == ("default", "")
 
 
 def test_null_in_a_config_means_the_default() -> None:
     row = configs({"rope_theta": None}, {"rope_theta": 10000})["rope_theta"]
     assert not row.differs
-    assert row.cells[0] == Cell(10000.0, default=True)
+    assert row.cells[0] == Cell(10000.0, default=True, source="default")
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_null_in_a_config_means_the_default() -> None:
 )
 def test_defaults_that_follow_from_other_fields_are_worked_out(name: str, value: Any, default: Any) -> None:
     row = configs({}, {name: value})[name]
-    assert row.cells[0] == Cell(default, default=True)
+    assert row.cells[0] == Cell(default, default=True, source="default")
     assert row.differs
 
 
@@ -201,13 +201,13 @@ def test_an_unknown_field_is_missing_where_it_is_not() -> None:
     assert row.cells[0].missing
     assert row.texts == ("–", "0.5")
     assert row.differs
-    assert row.group == "Architecture"
+    assert row.group == "Model"
 
 
-def test_missing_is_not_null() -> None:
-    row = trainings({"a": 1}, {"a": 1, "save_every": None})["save_every"]
-    assert row.texts == ("–", "none")
-    assert row.differs
+def test_not_set_is_not_set_whether_a_file_says_so_or_not() -> None:
+    row = trainings({"a": 1}, {"a": 1, "save_every": None}, {"a": 1, "save_every": 5})["save_every"]
+    assert row.texts == ("–", "none", "5")
+    assert row.unlike_first == (False, False, True)
 
 
 def test_null_above_is_null_below() -> None:
@@ -234,9 +234,9 @@ def test_groups_and_important_fields_come_first() -> None:
     rows = compare([side, side])
     groups = list(dict.fromkeys(row.group for row in rows))
     assert groups == [group for group in GROUPS if group in groups]
-    assert [row.name for row in rows if row.group == "Architecture"][:3] == ["n_layer", "n_head", "n_embd"]
+    assert [row.name for row in rows if row.group == "Model"][:3] == ["n_layer", "n_head", "n_embd"]
     training = [row.name for row in rows if row.group == "Training"]
-    assert training == ["base.name", "learning_rate", "max_iters", "batch_size", "zebra"]
+    assert training == ["base.name", "learning_rate", "max_iters", "batch_size", "dropout", "zebra"]
     assert [row.name for row in rows if row.group == "Results"] == ["step", "val_loss"]
 
 
@@ -249,27 +249,27 @@ def test_the_order_does_not_depend_on_the_order_of_the_file() -> None:
 def test_what_config_and_training_say_alike_is_said_once() -> None:
     state = {"training_config": {"n_layer": 2, "dropout": 0.1, "model_params": {"n_embd": 48, "bias": False}}}
     rows = rows_of(Side("a", CONFIG, state), Side("b", CONFIG, state))
-    assert ("Architecture", "n_layer") in rows
-    assert not any(group in ("Training", "Other") and "n_" in name for group, name in rows)
+    assert ("Model", "n_layer") in rows
+    assert not any(group in ("Training", "Details") and "n_" in name for group, name in rows)
 
 
 def test_what_config_and_training_say_differently_is_said_twice() -> None:
     rows = rows_of(Side("a", CONFIG, {"training_config": {"dropout": 0.3}}), Side("b", CONFIG))
-    assert rows["Other", "training_config.dropout"].texts[0] == "0.3"
-    assert rows["Architecture", "dropout"].texts == ("0.1", "0.1")
+    assert rows["Details", "training_config.dropout"].texts[0] == "0.3"
+    assert rows["Training", "dropout"].texts == ("0.1", "0.1")
 
 
 def test_of_a_side_that_could_not_be_read_nothing_differs() -> None:
     rows = rows_of(Side("a", CONFIG, results={"step": 3}), Side("broken"), Side("c", CONFIG | {"n_layer": 3}))
-    assert rows["Architecture", "n_embd"].texts == ("48", "–", "48")
-    assert not rows["Architecture", "n_embd"].differs
-    assert rows["Architecture", "n_layer"].unlike_first == (False, False, True)
+    assert rows["Model", "n_embd"].texts == ("48", "–", "48")
+    assert not rows["Model", "n_embd"].differs
+    assert rows["Model", "n_layer"].unlike_first == (False, False, True)
     assert not rows["Results", "step"].differs
 
 
 def test_when_the_first_cannot_be_read_the_second_is_what_others_differ_from() -> None:
     rows = rows_of(Side("broken"), Side("b", CONFIG), Side("c", CONFIG | {"n_layer": 3}))
-    assert rows["Architecture", "n_layer"].unlike_first == (False, False, True)
+    assert rows["Model", "n_layer"].unlike_first == (False, False, True)
 
 
 def test_values_that_differ_never_read_the_same() -> None:
@@ -375,17 +375,68 @@ def test_what_the_bundle_says_is_not_replaced_by_its_log(trained_once: Path) -> 
 def test_last_and_gold_of_a_real_run(trained_once: Path) -> None:
     sides = [side_of(bundle.read_info(trained_once / "checkpoints" / n)) for n in ("dante", "dante_gold")]
     rows = compare(sides)
-    assert not any(row.differs for row in rows if row.group in ("Architecture", "Tokenizer"))
+    assert not any(row.differs for row in rows if row.group in ("Model", "Tokenizer"))
     assert not any(row.differs for row in rows if row.group == "Training")
     told = {row.name for row in rows if row.group == "Results"}
-    assert {"step", "val_loss", "gold_loss", "gold_step", "parameters", "tokens", "size"} <= told
+    assert {"step", "val_loss", "gold_loss", "gold_step", "tokens"} <= told
+    # What a checkpoint keeps for itself stands apart.
+    details = {row.name for row in rows if row.group == "Details"}
+    assert {"size", "files.model.pt", "gold.rises", "versions.torch", "log_file", "start_step"} <= details
+
+
+def test_where_a_setting_came_from_stands_beside_it() -> None:
+    state = {"training_config": {"learning_rate": 3e-5, "seed": 1, "max_iters": 10}}
+    told = Side("a", CONFIG, state, sources={"learning_rate": "command line", "max_iters": "preset mini"})
+    silent = Side("b", CONFIG, state)
+    rows = {row.name: row for row in compare([told, silent])}
+    assert rows["learning_rate"].notes == ("command line", "")
+    assert rows["max_iters"].notes == ("preset mini", "")
+    assert rows["seed"].notes == ("default", "")
+    assert "| learning\\_rate | 3e-5 (command line) | 3e-5 |" in to_markdown(
+        compare([told, silent]), [told, silent]
+    )
+    described = json.loads(to_json(list(rows.values()), [told, silent]))["rows"]
+    values = next(row["values"] for row in described if row["setting"] == "learning_rate")
+    assert values == [
+        {"value": 3e-5, "from": "file", "source": "command line"},
+        {"value": 3e-5, "from": "file"},
+    ]
+
+
+def test_a_loss_says_how_far_it_is_from_the_first() -> None:
+    sides = [
+        Side(n, results={"val_loss": v, "step": 5}) for n, v in (("a", 2.0), ("b", 1.75), ("c", math.nan))
+    ]
+    rows = {row.name: row for row in compare(sides)}
+    assert rows["val_loss"].notes == ("", "−0.2500", "")
+    assert rows["step"].notes == ("", "", "")
+    assert rows["val_loss"].label == "validation loss"
+
+
+def test_times_that_read_the_same_are_the_same() -> None:
+    sides = [Side(n, results={"trained_s": v}) for n, v in (("a", 2.0812), ("b", 2.0888), ("c", 130.0))]
+    (row,) = compare(sides)
+    assert row.unlike_first == (False, False, True)
+    assert row.texts[2] == "2m 10s" and row.label == "time trained"
+
+
+def test_a_preset_that_a_resume_forgot_is_not_said_to_be_none() -> None:
+    def side(preset: str | None, start: int, sources: dict[str, str] | None) -> Side:
+        config = {"config_file": preset, "start_step": start}
+        return Side("a", CONFIG, {"training_config": config}, sources=sources)
+
+    sides = [side("tiny", 0, None), side(None, 40, None), side(None, 40, {})]
+    row = {row.name: row for row in compare(sides)}["config_file"]
+    assert row.label == "preset"
+    assert row.texts == ("tiny", "–", "none")
+    assert row.unlike_first == (False, False, True)
 
 
 def test_markdown_escapes_what_would_break_the_table() -> None:
     sides = [Side("a|b", CONFIG | {"odd|field": "x|y\n`z`"}), Side("[red]c[/]", CONFIG)]
     rows = [row for row in compare(sides) if row.differs]
     assert to_markdown(rows, sides).splitlines() == [
-        "### Architecture",
+        "### Model",
         "",
         "|  | setting | a\\|b | \\[red\\]c\\[/\\] |",
         "| --- | --- | --- | --- |",
@@ -401,7 +452,7 @@ def test_csv_keeps_missing_null_and_text_apart_and_starts_no_formula() -> None:
     table = list(csv.reader(io.StringIO(to_csv(compare(sides), sides))))
     assert table[0] == ["group", "setting", "differs", "'=a", "b"]
     found = {line[1]: line[2:] for line in table}
-    assert found["x"] == ["yes", "null", ""]
+    assert found["x"] == ["no", "null", ""]
     assert found["y"] == ["yes", "'=1+1", "null"]
     assert found["z"] == ["yes", "-3", "-0.5"]
     assert found["bias"] == ["no", "false", "false"]

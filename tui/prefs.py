@@ -22,6 +22,7 @@ DEFAULTS: dict[str, Any] = {
     "panel": "sample",
     "compare_only_differences": True,
     "compare_curves": True,
+    "compare_details": False,
 }
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from mypt.diff.export import to_csv, to_json, to_markdown
-from mypt.diff.rows import GROUPS, Row, by_group, compare
+from mypt.diff.names import DETAILS, GROUPS
+from mypt.diff.rows import Row, by_group, compare
 from mypt.diff.sides import Side, real_parameters, results_of, side_of, tokenizer_of
 from mypt.diff.values import MISSING, Cell, Missing, flatten, same, spelled, value_text
 
 __all__ = [
+    "DETAILS",
     "GROUPS",
     "MISSING",
     "Cell",

@@ -24,7 +24,7 @@ def to_markdown(rows: Sequence[Row], sides: Sequence[Side]) -> str:
     for group, members in by_group(rows):
         lines += [f"### {group}", "", _line(head), _line(["---"] * len(head))]
         lines += [
-            _line(["≠" if row.differs else "", _markdown(row.name), *map(_markdown, row.texts)])
+            _line(["≠" if row.differs else "", _markdown(row.label), *map(_markdown, _noted(row))])
             for row in members
         ]
         lines.append("")
@@ -67,6 +67,11 @@ def to_json(rows: Sequence[Row], sides: Sequence[Side]) -> str:
     return json.dumps(content, indent=2, allow_nan=False)
 
 
+def _noted(row: Row) -> list[str]:
+    """Each value with where it came from, or how far it is from the first."""
+    return [f"{text} ({note})" if note else text for text, note in zip(row.texts, row.notes, strict=True)]
+
+
 def _markdown(text: str) -> str:
     text = printable(text, newline=False)
     return "".join(f"\\{c}" if c in "\\|*_`[]<>#~" else c for c in text)
@@ -95,7 +100,8 @@ def _described(cell: Cell) -> dict[str, Any]:
         origin = "unread" if cell.unread else "missing"
     elif cell.default:
         origin = "default"
-    return {"value": None if cell.missing else cell.text or _finite(cell.value), "from": origin}
+    told = {"value": None if cell.missing else cell.text or _finite(cell.value), "from": origin}
+    return told | ({"source": cell.source} if cell.source and origin == "file" else {})
 
 
 def _finite(value: Any) -> Any:

@@ -2,112 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Final
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from mypt.diff.sides import Side, mapping
-from mypt.diff.values import MISSING, Cell, flatten, same, value_text
-from mypt.errors import MyptError
-from mypt.settings.model_config import GPTConfig
+from mypt.diff.cells import ancestors, cell_of, cells_of
+from mypt.diff.names import GROUPS, ORDER, label_of
+from mypt.diff.sides import Side
+from mypt.diff.values import Cell, same, value_text
 
-GROUPS = ("Architecture", "Training", "Results", "Tokenizer", "Files", "Other")
-
-_ARCHITECTURE = [
-    "arch",
-    "n_layer",
-    "n_head",
-    "n_kv_head",
-    "n_embd",
-    "mlp_hidden",
-    "block_size",
-    "vocab_size",
-    "dropout",
-    "tie_weights",
-    "pos_encoding",
-    "mlp_type",
-    "norm_type",
-    "activation",
-    "bias",
-    "head_bias",
-    "mlp_bias",
-    "norm_bias",
-    "rope_theta",
-    "rope_scale",
-    "norm_eps",
-]
-
-_TRAINING = [
-    "base.name",
-    "base.step",
-    "use_loss_mask",
-    "learning_rate",
-    "max_iters",
-    "warmup_iters",
-    "batch_size",
-    "grad_accum_steps",
-    "weight_decay",
-    "grad_clip",
-    "input_file",
-    "dataset_dir",
-    "data_fingerprint",
-    "eval_dataset_dir",
-    "tokenization",
-    "seed",
-    "precision",
-    "eval_interval",
-    "eval_iters",
-    "eval_seed",
-]
-
-_RESULTS = [
-    "step",
-    "val_loss",
-    "gold_loss",
-    "gold_step",
-    "train_loss",
-    "parameters",
-    "tokens",
-    "trained_s",
-    "size",
-]
-
-_TOKENIZER = ["token_kind", "vocabulary", "characters", "special_tokens", "content"]
-
-# Fields of config.json that say how the model was trained, not what it is.
-_TRAINED_BY = frozenset(
-    [
-        "batch_size",
-        "device",
-        "use_loss_mask",
-        "use_checkpoint",
-        "neftune_alpha",
-        "segment_position_reset",
-        "save_dtype",
-        "pad_token_id",
-        "batch_sampling_mode",
-        "episode_min_tokens",
-        "epoch_seed",
-        "epoch_shuffle",
-        "epoch_drop_last",
-    ]
-)
-
-# What is shown under a name of its own among the results.
-_TOLD = {
-    "step": "step",
-    "gold.best": "gold_loss",
-    "gold.gold_step": "gold_step",
-    "progress.val_loss": "val_loss",
-    "progress.train_loss": "train_loss",
-    "progress.tokens_processed": "tokens",
-    "progress.elapsed_s": "trained_s",
-}
-_KEY_OF = {"mlp_hidden_size": "mlp_hidden"}
-
-_DEFAULTS: Final[dict[str, Any]] = {
-    _KEY_OF.get(spec.name, spec.name): spec.default for spec in fields(GPTConfig) if spec.name != "extra"
-}
+# Measured by a clock: what reads the same is the same.
+_ROUGH = frozenset(["trained_s"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +25,15 @@ class Row:
     cells: tuple[Cell, ...]
 
     @property
+    def label(self) -> str:
+        """What people call it."""
+        return label_of(self.name)
+
+    @property
     def unlike_first(self) -> tuple[bool, ...]:
         """For each side, whether its value is another than that of the first one of which anything is known."""
         read = [cell for cell in self.cells if not cell.unread]
-        return tuple(not cell.unread and not same(read[0].value, cell.value) for cell in self.cells)
+        return tuple(not cell.unread and not self._same(read[0], cell) for cell in self.cells)
 
     @property
     def differs(self) -> bool:
@@ -132,18 +43,32 @@ class Row:
     @property
     def texts(self) -> tuple[str, ...]:
         """What to show for each side; two values that differ never read the same. Safe for a terminal."""
-        name = "size" if self.group == "Files" else self.name
-        shown = tuple(_cell_text(name, cell) for cell in self.cells)
+        shown = tuple(_text(self.name, cell) for cell in self.cells)
         if self.differs and self._ambiguous(shown):
-            shown = tuple(_cell_text(name, cell, exact=True) for cell in self.cells)
+            shown = tuple(_text(self.name, cell, exact=True) for cell in self.cells)
             if self._ambiguous(shown):
                 return self._numbered(shown)
         return shown
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A word beside each value: where a setting came from, how far a loss is from the first one; mostly empty."""
+        if self.group != "Results":
+            return tuple(cell.source for cell in self.cells)
+        first = next((cell.value for cell in self.cells if not cell.unread), None)
+        return tuple(_change(self.name, first, cell.value) for cell in self.cells)
+
+    def _same(self, a: Cell, b: Cell) -> bool:
+        if self.name in _ROUGH and _text(self.name, a) == _text(self.name, b):
+            return True
+        # Not set is not set, whether a file says so or keeps silent.
+        unset = (a.missing or a.value is None) and (b.missing or b.value is None)
+        return unset or same(a.value, b.value)
+
     def _ambiguous(self, texts: Sequence[str]) -> bool:
-        first: dict[str, Any] = {}
+        first: dict[str, Cell] = {}
         return any(
-            not same(first.setdefault(text, cell.value), cell.value)
+            not self._same(first.setdefault(text, cell), cell)
             for text, cell in zip(texts, self.cells, strict=True)
         )
 
@@ -160,26 +85,9 @@ class Row:
 
 
 def compare(sides: Sequence[Side]) -> list[Row]:
-    """All settings of all sides, grouped as `GROUPS` and the important ones first."""
-    architecture = [_config_cells(side, sides) for side in sides]
-    trained = [{k: c for k, c in cells.items() if k in _TRAINED_BY} for cells in architecture]
-    other: list[dict[str, Any]] = []
-    for number, side in enumerate(sides):
-        training, rest = _state_cells(side, architecture[number])
-        trained[number] |= training
-        other.append(rest)
-    shapes = [{k: c for k, c in cells.items() if k not in _TRAINED_BY} for cells in architecture]
-    results = [dict(flatten(side.results)) for side in sides]
-    tokenizers = [dict(flatten(side.tokenizer)) for side in sides]
-    files = [dict(side.files) for side in sides]
-    return [
-        *_rows("Architecture", shapes, _ARCHITECTURE),
-        *_rows("Training", trained, _TRAINING),
-        *_rows("Results", results, _RESULTS),
-        *_rows("Tokenizer", tokenizers, _TOKENIZER),
-        *_rows("Files", files, sorted({name for side in files for name in side})),
-        *_rows("Other", other, ()),
-    ]
+    """All values of all sides, grouped as `GROUPS` and the important ones first."""
+    told = [cells_of(side, sides) for side in sides]
+    return [row for group in GROUPS for row in _rows(group, [groups.get(group) for groups in told])]
 
 
 def by_group(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
@@ -190,76 +98,14 @@ def by_group(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
     return list(grouped.items())
 
 
-def _config_cells(side: Side, sides: Sequence[Side]) -> dict[str, Any]:
-    """The side's config, with the defaults of those fields that another side has."""
-    if not side.config:
-        # Nothing could be read: a default would be a guess.
-        return {}
-    cells: dict[str, Any] = {}
-    defaults = _defaults(side.config)
-    for name in dict.fromkeys(name for other in sides for name in other.config):
-        if side.config.get(name) is not None:
-            cells[name] = side.config[name]
-        elif name in defaults:
-            # Null in a file means the default as well.
-            cells[name] = Cell(defaults[name], default=True)
-        elif name in side.config:
-            cells[name] = None
-    return dict(flatten(cells))
-
-
-def _defaults(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What absent fields mean in this config; those that follow from others are worked out."""
-    defaults = dict(_DEFAULTS)
-    try:
-        read = GPTConfig.from_dict(config)
-        implied = {"gelu": "gelu", "swiglu": "silu"}.get(read.mlp_type)
-        derived = {
-            "n_kv_head": read.kv_heads,
-            "mlp_hidden": read.mlp_hidden,
-            "norm_eps": read.eps,
-            "activation": implied,
-        }
-    except (MyptError, ArithmeticError):
-        derived = dict.fromkeys(("n_kv_head", "mlp_hidden", "norm_eps", "activation"))
-    return defaults | derived
-
-
-def _state_cells(side: Side, config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """training_state.json as (settings of the training, all the rest), without what is said elsewhere."""
-    training: dict[str, Any] = {}
-    rest: dict[str, Any] = {}
-
-    def repeats(name: str, value: Any) -> bool:
-        known = config.get(name, MISSING)
-        return known is not MISSING and same(_value(known), value)
-
-    for name, value in flatten(mapping(side.training_state, "training_config")):
-        plain = name.removeprefix("model_params.")
-        total = plain == "total_params" and same(side.results.get("parameters"), value)
-        if total or repeats(plain, value):
-            continue
-        if plain != name or name in config or name in _ARCHITECTURE:
-            rest[f"training_config.{name}"] = value
-        else:
-            training[name] = value
-    for name, value in flatten(side.training_state):
-        told = name in _TOLD and same(side.results.get(_TOLD[name]), value)
-        if told or name.startswith("training_config."):
-            continue
-        belongs = name.startswith(("base.", "numerics.")) or name in ("base", "data_fingerprint")
-        (training if belongs else rest)[name] = value
-    return training, rest
-
-
-def _rows(group: str, sides: Sequence[Mapping[str, Any]], first: Sequence[str]) -> list[Row]:
-    there = dict.fromkeys(name for cells in sides for name in cells)
+def _rows(group: str, sides: Sequence[Mapping[str, Cell] | None]) -> list[Row]:
+    there = dict.fromkeys(name for cells in sides for name in cells or ())
+    first = [name for name in ORDER.get(group, ()) if name in there]
     known = set(first)
-    names = [*(name for name in first if name in there), *(name for name in there if name not in known)]
-    above = {up for name in there for up in _ancestors(name)}
+    above = {up for name in there for up in ancestors(name)}
     rows = []
-    for name in names:
-        cells = tuple(_cell(cells, name) for cells in sides)
+    for name in [*first, *(name for name in there if name not in known)]:
+        cells = tuple(cell_of(cells, name) for cells in sides)
         if name in above and all(c.missing or c.value is None for c in cells):
             # The object that is null here has fields on another side: each of them says null.
             continue
@@ -267,27 +113,13 @@ def _rows(group: str, sides: Sequence[Mapping[str, Any]], first: Sequence[str]) 
     return rows
 
 
-def _cell(cells: Mapping[str, Any], name: str) -> Cell:
-    if not cells:
-        return Cell(unread=True)
-    if name in cells:
-        value = cells[name]
-        return value if isinstance(value, Cell) else Cell(value)
-    null = any(_value(cells.get(up, MISSING)) is None for up in _ancestors(name))
-    return Cell(None) if null else Cell()
+def _change(name: str, first: Any, value: Any) -> str:
+    numbers = [v for v in (first, value) if isinstance(v, int | float) and not isinstance(v, bool)]
+    if not name.endswith("_loss") or len(numbers) < 2 or not all(map(math.isfinite, numbers)):
+        return ""
+    change = f"{numbers[1] - numbers[0]:+.4f}".replace("-", "−")
+    return "" if float(change.replace("−", "-")) == 0 else change
 
 
-def _ancestors(name: str) -> Iterator[str]:
-    # A name nested deeper than people read has none that matter, and would cost its length squared.
-    for place, sign in enumerate(name[:200]):
-        if sign in ".[" and place:
-            yield name[:place]
-
-
-def _value(value: Any) -> Any:
-    return value.value if isinstance(value, Cell) else value
-
-
-def _cell_text(name: str, cell: Cell, *, exact: bool = False) -> str:
-    text = cell.text or value_text(name, cell.value, exact=exact)
-    return f"{text} (default)" if cell.default else text
+def _text(name: str, cell: Cell, *, exact: bool = False) -> str:
+    return cell.text or value_text(name, cell.value, exact=exact)

@@ -24,14 +24,23 @@ class Side:
     results: Mapping[str, Any] = field(default_factory=dict)
     tokenizer: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, int] = field(default_factory=dict)
+    #: Where each setting that is no default came from; None where the checkpoint does not say.
+    sources: Mapping[str, str] | None = None
 
 
 def side_of(info: BundleInfo, **results: Any) -> Side:
     """A bundle as a side. `results` fill in what the bundle itself does not tell (its log may)."""
     told = results_of(info)
     more = {name: value for name, value in results.items() if value is not None and name not in told}
+    sources = info.training_state.get("sources")
     return Side(
-        info.name, info.config, info.training_state, told | more, tokenizer_of(info.tokenizer), info.files
+        info.name,
+        info.config,
+        info.training_state,
+        told | more,
+        tokenizer_of(info.tokenizer),
+        info.files,
+        {k: str(v) for k, v in sources.items()} if isinstance(sources, dict) else None,
     )
 
 

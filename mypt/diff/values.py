@@ -13,6 +13,7 @@ from mypt.text import count, duration, loss, printable, size, whole
 
 # Names under which losses stand in a training state without being called so.
 _LOSSES = frozenset(("best", "lowest", "previous"))
+_SECONDS = frozenset(("trained_s", "elapsed_s", "duration_s"))
 _COUNTED = frozenset(("parameters", "total_params", "tokens", "tokens_processed"))
 # No model has more; beyond it a number comes from a broken file and is not worth its digits.
 MOST = 10**15
@@ -32,13 +33,14 @@ MISSING: Final = Missing.MISSING
 class Cell:
     """One value of one side. `default` says that the file does not have it and readers take this; `text` is how it
     is shown, where that is not its value. `unread`: nothing at all is known of that part of the side, so that it
-    neither agrees nor differs.
+    neither agrees nor differs. `source` says where a setting came from, where the checkpoint does.
     """
 
     value: Any = MISSING
     default: bool = False
     text: str = ""
     unread: bool = False
+    source: str = ""
 
     @property
     def missing(self) -> bool:
@@ -96,6 +98,8 @@ def value_text(name: str, value: Any, *, exact: bool = False) -> str:
     if isinstance(value, int | float):
         return _number_text(name, value, exact)
     if isinstance(value, str):
+        if name == "data_fingerprint" and not exact:
+            value = cut(value, 13)
         return printable(cut(value), newline=False) if value else '""'
     if isinstance(value, list):
         inside = ", ".join(value_text("", item, exact=exact) for item in value[:100])
@@ -126,16 +130,16 @@ def _number_text(name: str, value: float, exact: bool) -> str:
         return str(value)
     if abs(value) >= MOST:
         return cut(str(value), 40)
-    if name == "size":
+    if name == "size" or name.startswith("files."):
         return f"{whole(int(value))} B" if exact else size(value)
+    if last in _SECONDS:
+        return f"{value:.6g} s" if exact else duration(value)
     if exact:
         return whole(value) if isinstance(value, int) else str(value)
     if "loss" in last or last in _LOSSES:
         return loss(value)
     if last in _COUNTED:
         return count(value, 4)
-    if last in ("trained_s", "elapsed_s"):
-        return duration(value)
     if last == "learning_rate" and 0 < abs(value) < 0.1:
         return _scientific(value)
     if isinstance(value, int):

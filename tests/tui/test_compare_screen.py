@@ -19,6 +19,7 @@ from tui.chart.widget import Chart
 from tui.dashboard import Dashboard
 from tui.prefs import Preferences
 from tui.screens.compare import CompareScreen
+from tui.screens.compare.readout import Readout
 from tui.screens.compare.table import CompareTable
 from tui.screens.compare.value import ValueScreen
 from tui.screens.home import HomeScreen
@@ -106,10 +107,42 @@ async def test_differences_are_shown_and_marked(place: Path) -> None:
         assert "dropout" not in settings(screen)
         lines = drawn(screen)
         assert lines[0].split() == ["━", "a", "━", "b"]
-        assert lines[1].strip() == "Architecture"
-        assert lines[2].split() == ["≠", "n_layer", "1", "3"]
-        differing = len(settings(screen))
-        assert screen.query_one(TopLine).right.startswith(f"{differing} of {len(screen.rows)} differ")
+        assert lines[1].strip() == "Model"
+        assert [line.split() for line in lines[2:4]] == [
+            ["≠", "parameters", "988", "2.668k"],
+            ["≠", "n_layer", "1", "3"],
+        ]
+        # Sizes and the like are there when asked for.
+        assert set(settings(screen)) == {"parameters", "n_layer"}
+        assert screen.query_one(TopLine).right.startswith("2 differ ·")
+
+
+async def test_details_are_one_key_away_and_remembered(place: Path) -> None:
+    save(place, "a")
+    save(place, "b", n_layer=12)
+    async with shown(place, "a", "b") as (pilot, screen):
+        assert "Details ▸" in "\n".join(drawn(screen)) and "size" not in settings(screen)
+        await pilot.press("m")
+        assert "size" in settings(screen) and "files.config.json" in settings(screen)
+    async with shown(place, "a", "b") as (pilot, screen):
+        assert "size" in settings(screen)
+        await pilot.press("home")
+        while table(screen).row is not None:
+            await pilot.press("down")
+        await pilot.press("enter")
+        assert "size" not in settings(screen)
+        place_of = next(y for y, line in enumerate(drawn(screen)) if "Details ▸" in line)
+        await pilot.click(CompareTable, offset=(4, place_of))
+        await until(pilot, lambda: "size" in settings(screen))
+
+
+async def test_what_is_chosen_is_told_below(place: Path) -> None:
+    save(place, "a")
+    save(place, "b", n_layer=3)
+    async with shown(place, "a", "b") as (pilot, screen):
+        await pilot.press("down")
+        await until(pilot, lambda: "Transformer blocks" in str(screen.query_one(Readout).render()))
+        assert "a 1   b 3" in str(screen.query_one(Readout).render())
 
 
 async def test_d_shows_every_setting_and_is_remembered(place: Path) -> None:
@@ -130,7 +163,7 @@ async def test_the_chosen_setting_stays_chosen_when_others_come_and_go(place: Pa
     save(place, "a")
     save(place, "b", n_layer=3, vocab_size=9)
     async with shown(place, "a", "b") as (pilot, screen):
-        await pilot.press("down")
+        await pilot.press("down", "down")
         row = table(screen).row
         assert row is not None and row.name == "vocab_size"
         await pilot.press("d")
@@ -158,7 +191,7 @@ async def test_x_copies_what_is_shown_as_markdown(place: Path) -> None:
         await pilot.press("x")
         await pilot.pause()
         copied = pilot.app.clipboard
-        assert copied.startswith("### Architecture\n\n|  | setting | a | b\\_c |\n")
+        assert copied.startswith("### Model\n\n|  | setting | a | b\\_c |\n")
         assert "| ≠ | n\\_layer | 1 | 3 |" in copied
         assert "dropout" not in copied
         assert said(screen.app)[-1] == f"{len(settings(screen))} settings that differ copied as Markdown"
@@ -171,7 +204,7 @@ async def test_csv_and_json_can_be_copied_too(place: Path) -> None:
     save(place, "b", n_layer=3)
     async with shown(place, "a", "b") as (pilot, _):
         await pilot.press("X")
-        assert pilot.app.clipboard.startswith("group,setting,differs,a,b\nArchitecture,n_layer,yes,1,3\n")
+        assert pilot.app.clipboard.startswith("group,setting,differs,a,b\nModel,parameters,yes,988,2668\n")
         await pilot.press("J")
         assert json.loads(pilot.app.clipboard)["sides"] == ["a", "b"]
 
@@ -203,15 +236,17 @@ async def test_c_hides_the_curves_and_is_remembered(place: Path) -> None:
     assert Preferences()["compare_curves"] is False
 
 
-async def test_on_a_short_terminal_the_curves_come_when_asked_for(place: Path) -> None:
+async def test_a_short_terminal_has_room_for_differences_and_curves(place: Path) -> None:
     save(place, "a")
     save(place, "b", n_layer=3)
+    log(place, "a")
     async with shown(place, "a", "b", size=(80, 24)) as (pilot, screen):
-        assert not screen.query_one(Chart).display
+        chart = screen.query_one(Chart)
+        await until(pilot, lambda: chart.data.curves)
+        assert chart.region.height >= 9 and table(screen).size.height >= 8
+        assert screen.region.contains_region(chart.region)
         await pilot.press("c")
-        await pilot.pause()
-        assert screen.query_one(Chart).display
-    assert Preferences()["compare_curves"] is True
+        await until(pilot, lambda: table(screen).size.height >= 18)
 
 
 async def test_many_sides_scroll_beside_their_settings(place: Path) -> None:
@@ -223,11 +258,11 @@ async def test_many_sides_scroll_beside_their_settings(place: Path) -> None:
         assert "model0" in first[0] and "model7" not in first[0]
         await pilot.press("right")
         await until(pilot, lambda: "model0" not in drawn(screen)[0])
-        assert drawn(screen)[2].startswith("≠ n_layer")
+        assert drawn(screen)[3].startswith("≠ n_layer")
         for _ in names:
             await pilot.press("right")
         await until(pilot, lambda: "model7" in drawn(screen)[0])
-        assert drawn(screen)[2].split()[-1] == "8"
+        assert drawn(screen)[3].split()[-1] == "8"
         for _ in names:
             await pilot.press("left")
         await until(pilot, lambda: drawn(screen) == first)
@@ -284,7 +319,7 @@ async def test_a_broken_one_is_marked_and_agrees_with_all(place: Path) -> None:
         assert "✗ b" in drawn(screen)[0]
         await pilot.press("d")
         assert settings(screen)["n_layer"] == ("1", "–")
-        assert not any(row.differs for row in screen.rows if row.group == "Architecture")
+        assert not any(row.differs for row in screen.rows if row.group == "Model")
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 50)])
@@ -333,8 +368,8 @@ async def test_a_click_chooses_a_setting_and_two_open_it(place: Path) -> None:
     save(place, "a")
     save(place, "b", n_layer=3, vocab_size=9)
     async with shown(place, "a", "b") as (pilot, screen):
-        await pilot.click(CompareTable, offset=(4, 3))
+        await pilot.click(CompareTable, offset=(4, 4))
         row = table(screen).row
         assert row is not None and row.name == "vocab_size"
-        await pilot.click(CompareTable, offset=(4, 3), times=2)
+        await pilot.click(CompareTable, offset=(4, 4), times=2)
         await until(pilot, lambda: isinstance(pilot.app.screen, ValueScreen))

@@ -2,27 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from mypt.diff import Side, compare
-from tui.screens.compare.curves import model_numbers
-from tui.screens.compare.table import column_widths, table_lines
+from mypt.watch.column import Column
+from tui.screens.compare.curves import model_numbers, said_at
+from tui.screens.compare.readout import text_of
+from tui.screens.compare.table import Line, column_widths, table_lines
+
+
+def words(lines: Iterable[Line]) -> list[str]:
+    return [line.heading or (line.row.label if line.row else "") for line in lines]
 
 
 def test_only_differences_leaves_out_what_is_the_same_and_headings_without_rows() -> None:
     config = {"n_layer": 2, "n_head": 2}
     rows = compare([Side("a", config, files={"m": 1}), Side("b", config | {"n_head": 4}, files={"m": 1})])
     every = table_lines(rows, only_differences=False)
-    assert [line.heading or (line.row and line.row.name) for line in every] == [
-        "Architecture",
-        "n_layer",
-        "n_head",
-        "Files",
-        "m",
-    ]
+    assert words(every) == ["Model", "n_layer", "n_head", "Details ▾ 1 value", "m"]
     lines = table_lines(rows, only_differences=True)
-    assert [line.heading or (line.row and line.row.name) for line in lines] == ["Architecture", "n_head"]
+    assert words(lines) == ["Model", "n_head"]
     assert lines[1].differs == (False, True)
+
+
+def test_details_are_folded_away_and_counted() -> None:
+    rows = compare([Side("a", files={"m": 1, "n": 2}), Side("b", files={"m": 1, "n": 3})])
+    folded = table_lines(rows, only_differences=True, details=False)
+    assert words(folded) == ["Details ▸ 1 differ"]
+    opened = table_lines(rows, only_differences=True, details=True)
+    assert words(opened) == ["Details ▾ 1 differ", "n"]
+    # Opened or not, it is the same line.
+    assert folded[0].key == opened[0].key and folded[0].folds
+
+
+def test_the_chosen_row_is_told_with_what_it_is_and_where_values_came_from() -> None:
+    state = {"training_config": {"learning_rate": 3e-5}}
+    sides = [
+        Side("a", {"n_layer": 2}, state, sources={"learning_rate": "preset mini"}),
+        Side("b\x1b", {"n_layer": 2}, {"training_config": {"learning_rate": 1e-3}}),
+    ]
+    row = next(row for row in compare(sides) if row.name == "learning_rate")
+    said = text_of(row, ["a", "b\x1b"], {"learning_rate": "Peak learning rate of AdamW."}).plain
+    assert said.splitlines() == [
+        "learning_rate  Peak learning rate of AdamW.",
+        "a 3e-5 (preset mini)   b\\x1b 1e-3",
+    ]
+
+
+def test_a_curve_that_ends_before_others_says_where() -> None:
+    column = Column()
+    for step, value in ((0, 3.0), (10, 2.5)):
+        column.append(step, 64.0 * step, float(step), value)
+    assert said_at(column, 50)(2.5) == "2.5000 (end: 10)"
+    assert said_at(column, 50)(3.0) == "3.0000"
+    assert said_at(column, 10)(2.5) == "2.5000"
 
 
 @pytest.mark.parametrize(

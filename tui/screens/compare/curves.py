@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from mypt.bundle import split_name
-from mypt.text import loss
-from tui.chart.model import ChartData, Curve, Mark, series_color
+from mypt.text import loss, whole
+from tui.chart.model import ChartData, Column, Curve, Mark, series_color
 from tui.screens.checkpoints.runs import Runs
 
 
@@ -18,16 +18,27 @@ def model_numbers(names: Iterable[str]) -> dict[str, int]:
     return numbers
 
 
+def said_at(column: Column, furthest: int) -> Callable[[float], str]:
+    """How a curve's values are written: the last one with its step, where another curve goes on beyond it."""
+    last = column.last()
+    ended = last if last is not None and last.step < furthest else None
+
+    def write(value: float) -> str:
+        return f"{loss(value)} (end: {whole(ended.step)})" if ended and value == ended.y else loss(value)
+
+    return write
+
+
 def overlay(numbers: Mapping[str, int], runs: Runs) -> ChartData:
     """Validation losses of all models that have a log, and where each has its gold."""
     curves: list[Curve] = []
     marks: list[Mark] = []
-    for model, number in numbers.items():
-        run = runs.of(model)
-        if run is None or "val" not in run.history.curves:
-            continue
+    found = {model: run for model in numbers if (run := runs.of(model)) and "val" in run.history.curves}
+    ends = [point.step for run in found.values() if (point := run.history.curves["val"].last())]
+    for model, run in found.items():
         column = run.history.curves["val"]
-        curves.append(Curve(model, model, series_color(number), column, format=loss))
+        said = said_at(column, max(ends, default=0))
+        curves.append(Curve(model, model, series_color(numbers[model]), column, format=said))
         for gold in run.history.golds[-1:]:
             marks.append(Mark(gold.step, gold.tokens, gold.time, gold.value, "gold", f"{model} {gold.text}"))
     return ChartData(tuple(curves), tuple(marks))

@@ -12,7 +12,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from mypt.bundle import BundleInfo
-from mypt.diff import Row, Side, compare, side_of, to_csv, to_json, to_markdown
+from mypt.diff import DETAILS, Row, Side, compare, side_of, to_csv, to_json, to_markdown
 from mypt.text import printable
 from tui.actions import Action, bindings
 from tui.chart.model import series_color
@@ -22,14 +22,14 @@ from tui.live import Live
 from tui.screens.checkpoints.rows import step_and_loss
 from tui.screens.checkpoints.runs import Runs
 from tui.screens.compare.curves import model_numbers, overlay
+from tui.screens.compare.readout import Readout, meaning
 from tui.screens.compare.table import CompareTable, Head, table_lines
 from tui.screens.compare.value import ValueScreen
 from tui.widgets.lines import KeyLine, TopLine
 
 _ONLY = "compare_only_differences"
 _CURVES = "compare_curves"
-# Fewer lines than this are all needed by the table.
-_ROOM_FOR_BOTH = 30
+_DETAILS = "compare_details"
 _AREA = "Compare"
 _FORMATS: dict[str, Callable[[Sequence[Row], Sequence[Side]], str]] = {
     "Markdown": to_markdown,
@@ -49,6 +49,7 @@ class CompareScreen(Screen[None]):
         Action("export('CSV')", "X", "Copy CSV", "Copy the table as CSV", _AREA, False),
         Action("export('JSON')", "J", "Copy JSON", "Copy the table as JSON", _AREA, False),
         Action("open", "enter", "Whole value", "Show the values of this setting in full", _AREA),
+        Action("details", "m", "Details", "Show or hide files, versions and bookkeeping", _AREA),
         Action("axis", "t", "Axis", "The chart over steps, tokens or time", _AREA, False),
         Action("back", "escape", "Back", "Back to the checkpoints", _AREA),
     )
@@ -61,13 +62,14 @@ class CompareScreen(Screen[None]):
         self.rows: list[Row] = []
         self.sides: list[Side] = []
         self._seen: object = None
-        self._curves_on_short = False
+        self._helps: dict[str, str] = {}
 
     def compose(self) -> ComposeResult:
         """The table, the chart, and the lines around them."""
         yield TopLine()
         yield Static(id="none", markup=False)
         yield CompareTable(id="table")
+        yield Readout()
         chart = Chart(id="curves", classes="pane", empty_text="No logs of these models in logs/")
         chart.border_title = "Validation loss"
         yield chart
@@ -83,10 +85,15 @@ class CompareScreen(Screen[None]):
         self.app.theme_changed_signal.subscribe(self, lambda theme: self._show_table())
         self.query_one(CompareTable).focus()
         self._show()
-
-    def on_resize(self) -> None:
-        """A short terminal has room for the table alone."""
         self._place_curves()
+        self.run_worker(self._read_helps, thread=True, group="helps")
+
+    def _read_helps(self) -> None:
+        # The settings bring pydantic along, for which nobody shall wait.
+        from mypt.settings import fields
+
+        self._helps = {name: fields.help_text(name) for name in fields.names()}
+        self.app.call_from_thread(self._show_readout)
 
     def on_screen_resume(self) -> None:
         """Back from another screen: what was missed is shown at once."""
@@ -134,12 +141,13 @@ class CompareScreen(Screen[None]):
             colour = chart.get_component_styles(component).color.hex if component else ""
             shown = name if info is not None else f"{name} (not here)"
             heads.append(Head(shown, colour, broken=info is None or bool(info.problem)))
-        lines = table_lines(self.rows, only_differences=self.only_differences)
+        only, details = self.only_differences, bool(self.app.prefs[_DETAILS])
+        lines = table_lines(self.rows, only_differences=only, details=details)
         self.query_one(CompareTable).show(heads, lines)
-        differing = sum(row.differs for row in self.rows)
-        shown_words = "only differences ☑" if self.only_differences else "only differences ☐"
+        differing = sum(row.differs for row in self.rows if row.group != DETAILS)
+        shown_words = "only differences ☑" if only else "only differences ☐"
         top = self.query_one(TopLine)
-        top.right = f"{differing} of {len(self.rows)} differ · {shown_words}"
+        top.right = f"{differing} differ{'s' * (differing == 1)} · {shown_words}"
         self.set_class(not lines, "-none")
         if not lines:
             self.query_one("#none", Static).update(self.nothing)
@@ -159,11 +167,17 @@ class CompareScreen(Screen[None]):
         return text.append("d shows all settings", "dim")
 
     def _place_curves(self) -> None:
-        short = self.app.size.height < _ROOM_FOR_BOTH
-        shown = self._curves_on_short if short else bool(self.app.prefs[_CURVES])
+        shown = bool(self.app.prefs[_CURVES])
         self.set_class(not shown, "-no-curves")
         if not shown and self.focused is self.query_one(Chart):
             self.query_one(CompareTable).focus()
+
+    def _show_readout(self) -> None:
+        self.query_one(Readout).show(self.query_one(CompareTable).row, self.names, self._helps)
+
+    def on_compare_table_chosen(self, message: CompareTable.Chosen) -> None:
+        """Another setting is spoken of."""
+        self._show_readout()
 
     # ── actions ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -173,16 +187,18 @@ class CompareScreen(Screen[None]):
         self._show_table()
 
     def action_curves(self) -> None:
-        """Show or hide the chart; remembered, but for a terminal that has hardly room for it."""
-        if self.app.size.height < _ROOM_FOR_BOTH:
-            self._curves_on_short = not self._curves_on_short
-        else:
-            self.app.prefs[_CURVES] = not self.app.prefs[_CURVES]
+        """Show or hide the chart; remembered."""
+        self.app.prefs[_CURVES] = not self.app.prefs[_CURVES]
         self._place_curves()
+
+    def action_details(self) -> None:
+        """Show or hide what checkpoints keep for themselves; remembered."""
+        self.app.prefs[_DETAILS] = not self.app.prefs[_DETAILS]
+        self._show_table()
 
     def action_export(self, how: str) -> None:
         """Copy what is shown."""
-        rows = [row for row in self.rows if row.differs or not self.only_differences]
+        rows = [line.row for line in self.query_one(CompareTable).lines if line.row is not None]
         if not rows:
             self.notify("Nothing to copy: no setting differs", severity="warning", markup=False)
             return
@@ -191,14 +207,17 @@ class CompareScreen(Screen[None]):
         self.notify(f"{len(rows)} {what} copied as {how}", markup=False)
 
     def action_open(self) -> None:
-        """The chosen setting in full."""
-        row = self.query_one(CompareTable).row
+        """The chosen setting in full; on a heading that folds, what is below it."""
+        table = self.query_one(CompareTable)
+        row = table.row
         if row is not None:
-            self.app.push_screen(ValueScreen(row, self.names))
+            self.app.push_screen(ValueScreen(row, self.names, meaning(row.name, self._helps)))
+        elif table.lines:
+            self.action_details()
 
     def on_compare_table_opened(self, message: CompareTable.Opened) -> None:
-        """Clicked twice."""
-        self.app.push_screen(ValueScreen(message.row, self.names))
+        """Clicked twice, or a heading once."""
+        self.action_open()
 
     def action_axis(self) -> None:
         """Steps, tokens, time; the same choice as on Home."""

@@ -17,13 +17,14 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from mypt.diff import Row, by_group
+from mypt.diff import DETAILS, Row, by_group
 from mypt.text import printable
 from tui.widgets.lines import fit
 
 _HEADER = 1
 _GUTTER = 2
 _GAP = 2
+_NOTE_GAP = 2
 _NARROWEST, _WIDEST = 16, 44
 _WIDEST_NAME = 34
 
@@ -38,21 +39,38 @@ class Head(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the table: a heading, or a setting with its texts."""
+    """A line of the table: a heading, or a setting with its texts. A heading that `folds` shows or hides its group."""
 
     heading: str = ""
+    folds: bool = False
     row: Row | None = None
     texts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     differs: tuple[bool, ...] = field(default=())
 
+    @property
+    def key(self) -> tuple[str, str] | None:
+        """What it is known by; None for a heading that only stands there."""
+        if self.row is not None:
+            return (self.row.group, self.row.name)
+        return ("", self.heading.partition(" ")[0]) if self.folds else None
 
-def table_lines(rows: Sequence[Row], *, only_differences: bool) -> list[Line]:
-    """The lines to show: headings for the groups that have rows."""
+
+def table_lines(rows: Sequence[Row], *, only_differences: bool, details: bool = True) -> list[Line]:
+    """The lines to show: headings for the groups that have rows; the details only where they are asked for."""
     lines: list[Line] = []
     for group, members in by_group(row for row in rows if row.differs or not only_differences):
-        lines.append(Line(heading=group))
-        for row in members:
-            lines.append(Line(row=row, texts=row.texts, differs=row.unlike_first))
+        folds = group == DETAILS
+        if folds:
+            what = "differ" if only_differences else f"value{'s' * (len(members) != 1)}"
+            lines.append(Line(heading=f"{group} {'▾' if details else '▸'} {len(members)} {what}", folds=True))
+            if not details:
+                continue
+        else:
+            lines.append(Line(heading=group))
+        lines += [
+            Line(row=row, texts=row.texts, notes=row.notes, differs=row.unlike_first) for row in members
+        ]
     return lines
 
 
@@ -73,7 +91,18 @@ class CompareTable(ScrollView, can_focus=True):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"compare--{name}"
-        for name in ("head", "group", "name", "same", "differs", "missing", "sign", "cursor", "trouble")
+        for name in (
+            "head",
+            "group",
+            "name",
+            "same",
+            "differs",
+            "missing",
+            "note",
+            "sign",
+            "cursor",
+            "trouble",
+        )
     }
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", False, id="compare-table.up", tooltip="The setting above"),
@@ -90,9 +119,15 @@ class CompareTable(ScrollView, can_focus=True):
 
     @dataclass
     class Opened(Message):
-        """A setting was clicked twice."""
+        """A setting was clicked twice, or a heading that folds once."""
 
-        row: Row
+        row: Row | None
+
+    @dataclass
+    class Chosen(Message):
+        """Another line was chosen."""
+
+        row: Row | None
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -109,28 +144,31 @@ class CompareTable(ScrollView, can_focus=True):
 
     @property
     def row(self) -> Row | None:
-        """The chosen setting."""
+        """The chosen setting; None on a heading."""
         return self._lines[self._at].row if self._at < len(self._lines) else None
 
     def show(self, heads: Sequence[Head], lines: Sequence[Line]) -> None:
         """Show these. The chosen setting stays chosen where it is still there."""
-        before = self.row
+        wanted = self._lines[self._at].key if self._at < len(self._lines) else None
         self._heads, self._lines = heads, lines
-        wanted = (before.group, before.name) if before else None
         self._at = next(
-            (i for i, line in enumerate(lines) if line.row and (line.row.group, line.row.name) == wanted),
+            (i for i, line in enumerate(lines) if wanted is not None and line.key == wanted),
             min(self._at, max(len(lines) - 1, 0)),
         )
-        if self.row is None:
-            self._at = next((i for i, line in enumerate(lines) if line.row), 0)
+        if not self._may_stand(self._at):
+            self._at = next((i for i in range(len(lines)) if self._may_stand(i)), 0)
         self._lay_out()
         self._keep_in_view()
         self.refresh()
+        self.post_message(self.Chosen(self.row))
+
+    def _may_stand(self, place: int) -> bool:
+        return 0 <= place < len(self._lines) and self._lines[place].key is not None
 
     def action_move(self, by: int) -> None:
         """Up or down, over headings."""
         place = self._at + by
-        while 0 <= place < len(self._lines) and self._lines[place].row is None:
+        while 0 <= place < len(self._lines) and not self._may_stand(place):
             place += 1 if by > 0 else -1
         if 0 <= place < len(self._lines):
             self._go(place)
@@ -163,9 +201,9 @@ class CompareTable(ScrollView, can_focus=True):
         """Choose what was clicked; twice opens it."""
         row = int(event.y) - self.gutter.top - _HEADER
         place = row + self.scroll_offset.y
-        if row >= 0 and place < len(self._lines) and self._lines[place].row is not None:
+        if row >= 0 and self._may_stand(place):
             self._go(place)
-            if event.chain == 2 and self.row is not None:
+            if event.chain == 2 or self._lines[place].folds:
                 self.post_message(self.Opened(self.row))
 
     def on_resize(self) -> None:
@@ -174,18 +212,20 @@ class CompareTable(ScrollView, can_focus=True):
         self._keep_in_view()
 
     def _go(self, place: int) -> None:
-        while 0 <= place < len(self._lines) and self._lines[place].row is None:
+        while 0 <= place < len(self._lines) and not self._may_stand(place):
             place += 1
         if 0 <= place < len(self._lines) and place != self._at:
             self._at = place
             self._keep_in_view()
             self.refresh()
+            self.post_message(self.Chosen(self.row))
 
     def _keep_in_view(self) -> None:
         page = max(self.size.height - _HEADER - (1 if self.show_horizontal_scrollbar else 0), 1)
         top = self.scroll_offset.y
         # With the heading of its group, where that is the line before.
-        above = self._at - 1 if self._at and self._lines[self._at - 1].row is None else self._at
+        heading = self._at and self._lines[self._at - 1].row is None
+        above = self._at - 1 if heading else self._at
         wanted = min(max(top, self._at - page + 1), above)
         if wanted != top:
             self.scroll_to(y=wanted, animate=False, immediate=True)
@@ -193,13 +233,13 @@ class CompareTable(ScrollView, can_focus=True):
     def _lay_out(self) -> None:
         # Known before the scroll bar is: it comes with the lines that do not fit.
         width = self.size.width - (1 if len(self._lines) + _HEADER > self.size.height else 0)
-        longest = max((cell_len(_plain(line.row.name)) for line in self._lines if line.row), default=8)
+        longest = max((cell_len(_plain(line.row.label)) for line in self._lines if line.row), default=8)
         self._name_width = min(longest + _GUTTER + _GAP, _WIDEST_NAME, max(width * 2 // 5, 12))
         natural = [
             max(
                 [
                     cell_len(_plain(head.name)) + 2,
-                    *(cell_len(line.texts[i]) for line in self._lines if line.row),
+                    *(_wished(line, i) for line in self._lines if line.row),
                 ]
             )
             + _GAP
@@ -220,18 +260,25 @@ class CompareTable(ScrollView, can_focus=True):
         if place >= len(self._lines):
             return Strip.blank(width, base)
         line = self._lines[place]
-        if line.row is None:
-            return Strip([Segment(fit(line.heading, width), base + self._ink("group"))])
         if place == self._at:
             base += Style(bgcolor=self.get_component_rich_style("compare--cursor").bgcolor)
+        if line.row is None:
+            return Strip([Segment(fit(line.heading, width), base + self._ink("group"))])
         sign = "≠ " if line.row.differs else "  "
-        name = fit(_plain(line.row.name), self._name_width - _GUTTER - _GAP) + " " * _GAP
+        name = fit(_plain(line.row.label), self._name_width - _GUTTER - _GAP) + " " * _GAP
         left = [(sign, self._ink("sign")), (name, self._ink("name" if line.row.differs else "same"))]
-        cells = [
-            [(fit(text, wide - _GAP) + " " * _GAP, self._cell_ink(line, number))]
-            for number, (text, wide) in enumerate(zip(line.texts, self._widths, strict=True))
-        ]
-        return self._assemble(left, [part for cell in cells for part in cell], base, width)
+        parts = [part for number in range(len(self._widths)) for part in self._cell(line, number)]
+        return self._assemble(left, parts, base, width)
+
+    def _cell(self, line: Line, number: int) -> list[tuple[str, Style]]:
+        """A value, and beside it where it came from if that has room: half a word would say nothing."""
+        text, note, room = line.texts[number], line.notes[number], self._widths[number] - _GAP
+        ink = self._cell_ink(line, number)
+        beside = _plain(note)
+        if not beside or cell_len(text) + _NOTE_GAP + cell_len(beside) > room:
+            return [(fit(text, room) + " " * _GAP, ink)]
+        rest = room + _GAP - cell_len(text)
+        return [(text, ink), (fit(" " * _NOTE_GAP + beside, rest), self._ink("note"))]
 
     def _assemble(
         self, left: list[tuple[str, Style]], right: list[tuple[str, Style]], base: Style, width: int
@@ -267,6 +314,12 @@ class CompareTable(ScrollView, can_focus=True):
 
     def _colour(self, name: str) -> Style:
         return Style(color=Color.parse(name).rich_color) if name else Style()
+
+
+def _wished(line: Line, number: int) -> int:
+    """Cells that a value would like, with the word beside it."""
+    note = line.notes[number]
+    return cell_len(line.texts[number]) + (_NOTE_GAP + cell_len(_plain(note)) if note else 0)
 
 
 def _plain(text: str) -> str:
