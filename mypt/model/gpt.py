@@ -12,6 +12,7 @@ from mypt.model.cache import KVCache
 from mypt.model.dropout import Dropout
 from mypt.model.init import embedding, init_weights, linear
 from mypt.model.kernels import KERNELS, causal_bias, segment_bias
+from mypt.model.linear import MATMULS, Linear
 from mypt.model.loss import cross_entropy
 from mypt.model.mlp import build_mlp
 from mypt.model.norm import build_norm
@@ -119,6 +120,14 @@ class GPT(nn.Module):
         self.kernel = kernel
         if kernel == "plain":
             self._causal(self.config.block_size)
+
+    def set_matmul(self, matmul: str) -> None:
+        """Multiply by the weights with "torch" or "onednn" from now on (see `mypt.model.linear`)."""
+        if matmul not in MATMULS:
+            raise ValueError(f"unknown way to multiply {matmul!r}; known: {', '.join(MATMULS)}")
+        for module in self.modules():
+            if isinstance(module, Linear):
+                module.matmul = matmul
 
     def set_dropout(self, p: float) -> None:
         """Make `p` the dropout of every layer, and of the config."""

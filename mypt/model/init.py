@@ -7,15 +7,17 @@ import math
 import torch
 from torch import Tensor, nn
 
+from mypt.model.linear import Linear
+
 #: Standard deviation of GPT-2's initialisation.
 STD = 0.02
 #: Matrices that write into the residual stream; twice `n_layer` of them add up there.
 RESIDUAL = ("sa.proj.weight", "fwd.net.2.weight", "fwd.w_down.weight")
 
 
-def linear(n_in: int, n_out: int, *, bias: bool) -> nn.Linear:
+def linear(n_in: int, n_out: int, *, bias: bool) -> Linear:
     """A linear layer with memory but without values: torch's own initialisation would draw global random numbers."""
-    return nn.Linear(n_in, n_out, bias=bias, device="meta").to_empty(device="cpu")
+    return Linear(n_in, n_out, bias=bias, device="meta").to_empty(device="cpu")
 
 
 def embedding(rows: int, width: int) -> nn.Embedding:

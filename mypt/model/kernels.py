@@ -1,8 +1,8 @@
 """Attention itself: two ways to compute softmax(q·kᵀ/√D + bias)·v.
 
-"sdpa" is torch's fused kernel: least memory, and the faster one on GPUs and at long contexts. "plain" is two products
-and a softmax in the dtype of its inputs: on CPUs in bfloat16 at short contexts a training step is much faster with
-it, because there the backward pass of the fused kernel is slow.
+"sdpa" is torch's fused kernel: least memory, and the faster one on GPUs. "plain" is two products and a softmax in the
+dtype of its inputs: on CPUs a training step is much faster with it in bfloat16, because there the backward pass of the
+fused kernel is slow, and with dropout, which the fused kernel of CPUs does not know.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from mypt.model.dropout import dropout as drop
 
 KERNELS = ("sdpa", "plain")
 
-#: Beyond this the scores of the plain kernel, T² a head, no longer stay in a processor's caches.
-PLAIN_CONTEXT = 512
+#: Beyond this the weights that the plain kernel keeps, T² a head, take more memory than all else in a layer.
+PLAIN_CONTEXT = 1024
 
 
-def default_kernel(device_type: str, dtype: torch.dtype, context: int) -> str:
+def default_kernel(device_type: str, dtype: torch.dtype, context: int, dropout: float = 0.0) -> str:
     """The kernel to expect most of where nobody has measured; `dtype` is that of the products, `context` in tokens."""
-    plain = device_type == "cpu" and dtype is torch.bfloat16 and context <= PLAIN_CONTEXT
+    if device_type != "cpu":
+        return "sdpa"
+    # Without a fused dropout torch keeps more than the plain kernel does, whatever the context.
+    plain = dropout > 0 or (dtype is torch.bfloat16 and context <= PLAIN_CONTEXT)
     return "plain" if plain else "sdpa"
 
 

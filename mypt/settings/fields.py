@@ -245,6 +245,8 @@ class Settings(BaseModel):
     """Which lower precision auto takes where it may."""
     attention: Literal["auto", "sdpa", "plain"] = _set("auto", _T, Group.MACHINE)
     """Attention kernel; auto takes what is fastest here."""
+    matmul: Literal["auto", "torch", "onednn"] = _set("auto", _T, Group.MACHINE)
+    """How CPUs multiply in fp32: as torch does (with MKL where it has it), or by oneDNN."""
     compile: Literal["auto", "on", "off"] = _set("auto", _T, Group.MACHINE)
     """torch.compile: auto uses it on CUDA."""
     use_checkpoint: bool = _set(False, _T, Group.MACHINE)

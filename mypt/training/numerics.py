@@ -21,6 +21,7 @@ from mypt.settings.fields import Settings
 from mypt.text import size
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_SPELLED = {"onednn": "oneDNN"}
 _LONG_NAMES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
@@ -33,6 +34,7 @@ class Numerics:
     attention: str
     compile: bool
     threads: int
+    matmul: str = "torch"
 
     @property
     def kind(self) -> str:
@@ -52,7 +54,8 @@ class Numerics:
     def __str__(self) -> str:
         compiled = ", compiled" if self.compile else ""
         cores = f", {self.threads} threads" if self.kind == "cpu" else ""
-        return f"{self.device}{cores}, {self.precision}, {self.attention} attention{compiled}"
+        products = f", products by {_SPELLED[self.matmul]}" if self.matmul in _SPELLED else ""
+        return f"{self.device}{cores}, {self.precision}{products}, {self.attention} attention{compiled}"
 
 
 def choose(
@@ -72,6 +75,10 @@ def choose(
             f"the checkpoint was trained on {kept.get('device')}, this is {device}: from here on the run is no "
             "exact continuation"
         )
+
+    if kept:
+        # One that does not say how it multiplied did it as torch does.
+        kept = {"matmul": "torch", **kept}
 
     def had(name: str, decided_by: tuple[str, ...]) -> Any:
         """What the checkpoint has, unless the settings that decide it have been changed since; then None."""
@@ -98,8 +105,9 @@ def choose(
         and had("precision", by) is None
     ):
         notices.append(f"amp_dtype: {wanted} is no gain on this {kind}, so {precision} is used")
-    fresh_kernel = default_kernel(kind, _DTYPES[precision], settings.block_size)
+    fresh_kernel = default_kernel(kind, _DTYPES[precision], settings.block_size, settings.dropout)
     attention = keep("attention", settings.attention, fresh_kernel, ("attention",))
+    matmul = keep("matmul", settings.matmul, _best_matmul(kind, precision), ("matmul", *by))
     asked_compile = {"auto": "auto", "on": True, "off": False}[settings.compile]
     compiled = keep("compile", asked_compile, kind == "cuda", ("compile",))
     threads = torch.get_num_threads()
@@ -108,7 +116,7 @@ def choose(
             f"the checkpoint was trained with {kept['threads']} threads, here are {threads}: sums may differ in "
             "their last bits"
         )
-    return Numerics(device, precision, attention, compiled, threads), notices
+    return Numerics(device, precision, attention, compiled, threads, matmul), notices
 
 
 def pick_device(asked: str) -> str:
@@ -150,6 +158,10 @@ def _best_precision(kind: str, settings: Settings) -> str:
     return "fp32"
 
 
+def _best_matmul(kind: str, precision: str) -> str:
+    return "onednn" if kind == "cpu" and precision == "fp32" and cpu_is_left_half_used() else "torch"
+
+
 def _check_precision(precision: str, kind: str) -> None:
     if precision == "fp16" and kind != "cuda":
         raise UserError(
@@ -160,12 +172,7 @@ def _check_precision(precision: str, kind: str) -> None:
 @lru_cache(maxsize=1)
 def cpu_has_fast_bf16() -> bool:
     """Whether the processor multiplies bf16 matrices itself (AVX-512 bf16 or AMX); elsewhere bf16 is slower than fp32."""
-    if platform.system() != "Linux":
-        return False
-    try:
-        flags = Path("/proc/cpuinfo").read_text(errors="replace")
-    except OSError:
-        return False
+    flags = _processor()
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
@@ -174,6 +181,22 @@ def peak_flops(numerics: Numerics) -> float | None:
     if numerics.kind != "cuda":
         return None
     return estimate.peak_flops(torch.cuda.get_device_name(numerics.device), _LONG_NAMES[numerics.precision])
+
+
+@lru_cache(maxsize=1)
+def cpu_is_left_half_used() -> bool:
+    """Whether MKL multiplies here with half of what the processor has: one with AVX-512 that is not of MKL's maker."""
+    if not (torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()):
+        return False
+    return torch.backends.cpu.get_cpu_capability() == "AVX512" and "AuthenticAMD" in _processor()
+
+
+def _processor() -> str:
+    """What the system says of the processor; empty where it says nothing."""
+    try:
+        return Path("/proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        return platform.processor()
 
 
 def device_name(device: str) -> str:

@@ -84,7 +84,8 @@ def test_default_kernel() -> None:
     assert default_kernel("cpu", torch.bfloat16, 256) == "plain"
     assert default_kernel("cpu", torch.float32, 256) == "sdpa"
     assert default_kernel("cpu", torch.bfloat16, 4096) == "sdpa"
-    assert default_kernel("cuda", torch.bfloat16, 256) == "sdpa"
+    assert default_kernel("cpu", torch.float32, 4096, dropout=0.1) == "plain"
+    assert default_kernel("cuda", torch.bfloat16, 256, dropout=0.1) == "sdpa"
 
 
 def test_the_mask_is_not_saved() -> None:
