@@ -64,6 +64,7 @@ def build(run: Resolved, data: RunData, console: Console) -> Built:
             model = GPT(config, seed=key_of(run.settings.seed, "weights") >> 1)
         model.to(numerics.device)
         model.set_kernel(numerics.attention)
+        model.set_matmul(numerics.matmul)
         _freeze(model, run)
         optimizer = adamw.build(
             model, learning_rate=run.settings.learning_rate, weight_decay=run.settings.weight_decay
