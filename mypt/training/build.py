@@ -24,6 +24,7 @@ from mypt.tokenizers import Tokenizer
 from mypt.training import checkpointing, disk
 from mypt.training import numerics as machine
 from mypt.training import optimizer as adamw
+from mypt.training.allocator import keep_freed_memory
 from mypt.training.compiled import forward_of
 from mypt.training.console import Console
 from mypt.training.engine import Engine
@@ -52,6 +53,8 @@ def build(run: Resolved, data: RunData, console: Console) -> Built:
     kept = run.checkpoint.training_state.get("numerics") if run.checkpoint else None
     before = run.checkpoint.training_config if run.checkpoint else {}
     numerics, notices = machine.choose(run.settings, kept if isinstance(kept, dict) else None, before)
+    if numerics.kind == "cpu":
+        keep_freed_memory()
     config = copy.deepcopy(run.config)
     config.vocab_size = vocabulary_rows(run, data.tokenizer)
     config.device = numerics.device

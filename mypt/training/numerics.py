@@ -186,7 +186,8 @@ def peak_flops(numerics: Numerics) -> float | None:
 @lru_cache(maxsize=1)
 def cpu_is_left_half_used() -> bool:
     """Whether MKL multiplies here with half of what the processor has: one with AVX-512 that is not of MKL's maker."""
-    if not (torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()):
+    mkl: bool = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+    if not (mkl and torch.backends.mkldnn.is_available()):
         return False
     return torch.backends.cpu.get_cpu_capability() == "AVX512" and "AuthenticAMD" in _processor()
 
