@@ -8,20 +8,48 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from mypt.api import get_model_info
+    from mypt.api.bundles import load_bundle, save_checkpoint_bundle
+    from mypt.api.info import get_model_info
+    from mypt.api.optimizer import configure_optimizer
+    from mypt.api.run import train
+    from mypt.data.loader import GPTDataLoader
+    from mypt.interop import inspect_checkpoint, load_pretrained_checkpoint
     from mypt.model import GPT
     from mypt.settings.model_config import GPTConfig
 
 _WHERE = {
     "GPT": "mypt.model",
     "GPTConfig": "mypt.settings.model_config",
-    "get_model_info": "mypt.api",
+    "GPTDataLoader": "mypt.data.loader",
+    "configure_optimizer": "mypt.api.optimizer",
+    "get_model_info": "mypt.api.info",
+    "inspect_checkpoint": "mypt.interop",
+    "load_bundle": "mypt.api.bundles",
+    "load_pretrained_checkpoint": "mypt.interop",
+    "save_checkpoint_bundle": "mypt.api.bundles",
+    "train": "mypt.api.run",
 }
 
-__all__ = ["GPT", "GPTConfig", "__version__", "get_model_info"]
+__all__ = [
+    "GPT",
+    "GPTConfig",
+    "GPTDataLoader",
+    "__version__",
+    "configure_optimizer",
+    "get_model_info",
+    "inspect_checkpoint",
+    "load_bundle",
+    "load_pretrained_checkpoint",
+    "save_checkpoint_bundle",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name in _WHERE:
         return getattr(import_module(_WHERE[name]), name)
     raise AttributeError(f"module 'mypt' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

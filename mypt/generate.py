@@ -7,9 +7,9 @@ prefill every half context instead of one every token. The window is the same wi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypedDict, Unpack
 
 import torch
 from torch import Tensor
@@ -25,9 +25,6 @@ _DECODED_TOGETHER = 16
 
 class TextCodec(Protocol):
     """The part of a tokenizer that generation needs."""
-
-    def encode(self, text: str) -> list[int]:
-        """Token ids of `text`."""
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of `ids`, with U+FFFD for bytes that are no whole character."""
@@ -64,7 +61,7 @@ class Sampling:
         if problems:
             raise UserError(*problems)
 
-    def distribution(self, logits: Tensor, seen: Sequence[int] = ()) -> Tensor:
+    def distribution(self, logits: Tensor, seen: Collection[int] = ()) -> Tensor:
         """Probabilities (V,) on the CPU for one row of `logits` (V,), after the tokens `seen`."""
         scores = logits.detach().to("cpu", torch.float32, copy=True)
         if self.valid_vocab is not None:
@@ -92,11 +89,25 @@ class Sampling:
         return probabilities
 
 
+class Options(TypedDict, total=False):
+    """What `sample_tokens` takes beside the model and the ids."""
+
+    max_new_tokens: int
+    temperature: float
+    top_k: int | None
+    top_p: float | None
+    repetition_penalty: float
+    seed: int | None
+    valid_vocab: int | None
+    use_cache: bool
+    stops: Sequence[Sequence[int]]
+
+
 def sample_tokens(
     model: GPT,
     ids: Sequence[int],
     *,
-    max_new_tokens: int,
+    max_new_tokens: int = 300,
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
@@ -104,12 +115,13 @@ def sample_tokens(
     seed: int | None = None,
     valid_vocab: int | None = None,
     use_cache: bool = True,
-    stop_id: int | None = None,
+    stops: Sequence[Sequence[int]] = (),
 ) -> Iterator[int]:
-    """The tokens that follow `ids`, each as soon as it is drawn; `stop_id` ends the text and is not given out.
+    """The tokens that follow `ids`, each as soon as it is drawn and can be no part of a stop.
 
-    The same `seed` gives the same tokens; None draws a new one. The model's train or eval mode is as before whenever
-    this waits. Raises `UserError` at once for bad values, an empty prompt or ids that the model has no row for.
+    Each of `stops` is a run of ids that ends the text and is not given out. The same `seed` gives the same tokens;
+    None draws a new one. The model's train or eval mode is as before whenever this waits. Raises `UserError` at once
+    for bad values, an empty prompt or ids that the model has no row for.
     """
     how = Sampling(temperature, top_k, top_p, repetition_penalty, valid_vocab)
     vocab = model.config.vocab_size
@@ -119,48 +131,42 @@ def sample_tokens(
         raise UserError(
             Problem("must be 0 or more", where="sampling", field="max_new_tokens", value=max_new_tokens)
         )
+    if seed is not None and not 0 <= seed < 1 << 63:
+        raise UserError(Problem("must be from 0 to 2^63 - 1", where="sampling", field="seed", value=seed))
     if not all(0 <= token < vocab for token in ids):
         wrong = next(token for token in ids if not 0 <= token < vocab)
         message = f"the model has tokens 0 to {vocab - 1}"
         raise UserError(Problem(message, where="sampling", field="prompt", value=wrong))
     # Checked above, before the first token is asked for: a generator function would wait until then.
-    return _stream(model, list(ids), max_new_tokens, how, seed, use_cache, stop_id)
+    return until(_stream(model, list(ids), max_new_tokens, how, seed, use_cache), stops)
 
 
 def generate_text(
-    model: GPT,
-    tokenizer: TextCodec,
-    prompt: str,
-    *,
-    max_new_tokens: int,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    repetition_penalty: float = 1.0,
-    seed: int | None = None,
-    valid_vocab: int | None = None,
-    use_cache: bool = True,
-    stop_id: int | None = None,
+    model: GPT, tokenizer: TextCodec, ids: Sequence[int], **options: Unpack[Options]
 ) -> Iterator[str]:
-    """Pieces of the text that follows `prompt` (which is not repeated); bytes wait until they are a whole character.
+    """Pieces of the text that follows the prompt `ids` (which is not repeated), in whole characters.
 
-    An empty prompt starts at a newline. The other arguments are those of `sample_tokens`.
+    `options` are those of `sample_tokens`; `mypt.prompts` makes ids of text.
     """
-    ids = tokenizer.encode(prompt) or tokenizer.encode("\n") or [0]
-    tokens = sample_tokens(
-        model,
-        ids,
-        max_new_tokens=max_new_tokens,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        repetition_penalty=repetition_penalty,
-        seed=seed,
-        valid_vocab=valid_vocab,
-        use_cache=use_cache,
-        stop_id=stop_id,
-    )
-    return stream_text(tokenizer, ids, tokens)
+    return stream_text(tokenizer, ids, sample_tokens(model, ids, **options))
+
+
+def until(tokens: Iterator[int], stops: Sequence[Sequence[int]]) -> Iterator[int]:
+    """`tokens` up to the first of `stops`; what may still become one is kept back until it cannot any longer."""
+    endings = [tuple(stop) for stop in stops if stop]
+    beginnings = {ending[:length] for ending in endings for length in range(1, len(ending))}
+    longest = max(map(len, endings), default=1)
+    held: list[int] = []
+    for token in tokens:
+        held.append(token)
+        for ending in endings:
+            if tuple(held[-len(ending) :]) == ending:
+                yield from held[: -len(ending)]
+                return
+        kept = next((n for n in range(longest - 1, 0, -1) if tuple(held[-n:]) in beginnings), 0)
+        while len(held) > kept:
+            yield held.pop(0)
+    yield from held
 
 
 def stream_text(tokenizer: TextCodec, prompt: Sequence[int], tokens: Iterator[int]) -> Iterator[str]:
@@ -187,13 +193,7 @@ def stream_text(tokenizer: TextCodec, prompt: Sequence[int], tokens: Iterator[in
 
 
 def _stream(
-    model: GPT,
-    ids: list[int],
-    max_new_tokens: int,
-    how: Sampling,
-    seed: int | None,
-    use_cache: bool,
-    stop_id: int | None,
+    model: GPT, ids: list[int], max_new_tokens: int, how: Sampling, seed: int | None, use_cache: bool
 ) -> Iterator[int]:
     generator = torch.Generator()
     if seed is None:
@@ -201,8 +201,8 @@ def _stream(
     else:
         generator.manual_seed(seed)
     limit = model.config.block_size
-    window = ids[-limit:]
-    cache = KVCache(limit) if use_cache else None
+    window, seen = ids[-limit:], set(ids)
+    cache = KVCache(min(limit, len(window) + max_new_tokens)) if use_cache else None
     for _ in range(max_new_tokens):
         if len(window) > limit:
             window = window[-((limit + 1) // 2) :]
@@ -211,10 +211,8 @@ def _stream(
         logits = _next_logits(model, window, cache)
         if not logits.isfinite().all():
             raise RunError("the model's output is not a finite number: its weights are damaged")
-        token = int(torch.multinomial(how.distribution(logits, ids), 1, generator=generator))
-        if token == stop_id:
-            return
-        ids.append(token)
+        token = int(torch.multinomial(how.distribution(logits, seen), 1, generator=generator))
+        seen.add(token)
         window.append(token)
         yield token
 

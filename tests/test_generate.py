@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mypt.errors import RunError, UserError
-from mypt.generate import Sampling, generate_text, sample_tokens, stream_text
-from mypt.model import GPT, GPTConfig
+from mypt.generate import Sampling, generate_text, sample_tokens, stream_text, until
+from mypt.model import GPT, GPTConfig, KVCache
 
 # Operations this small are slower on several threads, and far slower beside other programs.
 torch.set_num_threads(1)
@@ -99,11 +101,61 @@ def test_ids_without_a_token_are_never_drawn(model: GPT) -> None:
         assert max(tokens) < 7
 
 
-def test_the_stop_token_ends_the_text_and_is_kept_back(model: GPT) -> None:
+@pytest.mark.parametrize("length", [1, 3])
+def test_a_stop_ends_the_text_and_is_kept_back(model: GPT, length: int) -> None:
     tokens = list(sample_tokens(model, [1], max_new_tokens=30, seed=3))
-    stop = tokens[10]
-    until = list(sample_tokens(model, [1], max_new_tokens=30, seed=3, stop_id=stop))
-    assert until == tokens[: tokens.index(stop)]
+    stop = tokens[10 : 10 + length]
+    before = list(sample_tokens(model, [1], max_new_tokens=30, seed=3, stops=[[299] * 5, stop]))
+    first = next(at for at in range(11) if tokens[at : at + length] == stop)
+    assert before == tokens[:first]
+
+
+@given(
+    st.lists(st.integers(0, 2), max_size=30),
+    st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=4), max_size=3),
+)
+def test_a_stop_is_found_as_soon_as_it_is_whole(tokens: list[int], stops: list[list[int]]) -> None:
+    ends = [
+        (end, end - len(stop))
+        for end in range(1, len(tokens) + 1)
+        for stop in stops
+        if tokens[:end][-len(stop) :] == stop
+    ]
+    first = min(end for end, _ in ends) if ends else None
+    kept = list(until(iter(tokens), stops))
+    if first is None:
+        assert kept == tokens
+    else:
+        assert kept in [tokens[:begin] for end, begin in ends if end == first]
+
+
+def test_what_can_be_no_stop_any_longer_is_given_at_once() -> None:
+    drawn: list[int] = []
+
+    def source() -> Iterator[int]:
+        for token in (5, 1, 2, 1, 2, 3, 9):
+            drawn.append(token)
+            yield token
+
+    given = [(token, len(drawn)) for token in until(source(), [(1, 2, 3)])]
+    # The 5 is given when it is drawn; the first 1 and 2 when a 1 follows them where the stop has a 3.
+    assert given == [(5, 1), (1, 4), (2, 4)]
+
+
+def test_the_cache_takes_no_more_memory_than_the_text_needs(
+    model: GPT, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    start = KVCache.__init__
+
+    def noted(self: KVCache, capacity: int) -> None:
+        made.append(capacity)
+        start(self, capacity)
+
+    monkeypatch.setattr(KVCache, "__init__", noted)
+    for new in (3, 300):
+        assert len(list(sample_tokens(model, [1, 2], max_new_tokens=new, seed=0))) == new
+    assert made == [5, 12]
 
 
 def test_damaged_weights_are_said(model: GPT) -> None:
@@ -125,6 +177,8 @@ def test_damaged_weights_are_said(model: GPT) -> None:
         ({"repetition_penalty": 0.0}, ["repetition_penalty"]),
         ({"top_k": 0, "top_p": 2.0, "valid_vocab": 0}, ["top_k", "top_p", "valid_vocab"]),
         ({"max_new_tokens": -1}, ["max_new_tokens"]),
+        ({"seed": -1}, ["seed"]),
+        ({"seed": 1 << 63}, ["seed"]),
         ({"ids": []}, ["prompt"]),
         ({"ids": [1, 300]}, ["prompt"]),
     ],
@@ -196,13 +250,6 @@ def test_a_space_between_tokens_is_kept() -> None:
 def test_text_is_that_of_the_tokens_and_flows_token_by_token(model: GPT) -> None:
     options: dict[str, Any] = {"max_new_tokens": 30, "seed": 5, "valid_vocab": 128}
     tokens = list(sample_tokens(model, Bytes().encode("Once"), **options))
-    stream = generate_text(model, Bytes(), "Once", **options)
+    stream = generate_text(model, Bytes(), Bytes().encode("Once"), **options)
     assert isinstance(stream, Iterator)
     assert list(stream) == [chr(token) for token in tokens]
-
-
-def test_an_empty_prompt_starts_at_a_newline(model: GPT) -> None:
-    options: dict[str, Any] = {"max_new_tokens": 10, "seed": 5, "valid_vocab": 128}
-    assert list(generate_text(model, Bytes(), "", **options)) == list(
-        generate_text(model, Bytes(), "\n", **options)
-    )

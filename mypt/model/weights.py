@@ -28,7 +28,7 @@ def load_weights(
     new ones stay as initialised; and an untied pair is averaged into a tied matrix. Raises `UserError` naming what
     does not fit, before anything is copied.
     """
-    weights = {_bare(name): value for name, value in state.items()}
+    weights = {bare_name(name): value for name, value in state.items()}
     notices: list[str] = []
     if model.config.tie_weights:
         _tie(weights, notices, where, adapt)
@@ -39,10 +39,22 @@ def load_weights(
     return notices
 
 
-def _bare(name: str) -> str:
+def bare_name(name: str) -> str:
+    """The name of a weight without what torch.compile and DistributedDataParallel put before it."""
     while name.startswith(_WRAPPERS):
         name = name[name.index(".") + 1 :]
     return name
+
+
+def unwrapped(model: Any) -> GPT:
+    """The model inside `torch.compile` or DistributedDataParallel. TypeError for what is no `mypt.GPT`."""
+    inner = model
+    while not isinstance(inner, GPT):
+        held = getattr(inner, "_orig_mod", None) or getattr(inner, "module", None)
+        if held is None:
+            raise TypeError(f"a mypt.GPT is needed, not a {type(model).__name__}")
+        inner = held
+    return inner
 
 
 def _tie(weights: dict[str, Any], notices: list[str], where: str, adapt: bool) -> None:

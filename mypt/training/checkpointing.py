@@ -18,9 +18,11 @@ from mypt import bundle
 from mypt.bundle import BundleInfo
 from mypt.errors import Problem, RunError, UserError
 from mypt.fsio import write_json_atomic
+from mypt.memory import ran_out
 from mypt.model import GPT
 from mypt.model.weights import load_weights
 from mypt.settings.model_config import GPTConfig
+from mypt.text import size
 from mypt.training import disk
 
 _DTYPE_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
@@ -68,6 +70,20 @@ def save(
         ) from error
 
 
+def check_target(folder: Path) -> None:
+    """Raises `UserError` where a bundle in `folder` would take the place of something else."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / bundle.CONFIG).is_file():
+        reason = "holds other files than a checkpoint's, which would be lost"
+    elif folder.exists() and not folder.is_dir():
+        reason = "is a file"
+    elif not folder.name or folder.name == "..":
+        reason = "is no folder with a name of its own"
+    else:
+        return
+    remedy = "name a folder for this checkpoint alone, such as checkpoints/dante"
+    raise UserError(Problem(reason, field="checkpoint_dir", value=str(folder), remedy=remedy))
+
+
 def _write(content: object, file: Path) -> None:
     """`torch.save`. Raises OSError where the disk will not take it."""
     try:
@@ -93,12 +109,17 @@ def read_weights(info: BundleInfo) -> dict[str, Any]:
 
 
 def load_pickle(path: Path) -> Any:
-    """What `torch.save` wrote, tensors on the CPU; nothing in the file is run. Raises `UserError` for the rest."""
+    """What `torch.save` wrote, tensors on the CPU; nothing in the file is run.
+
+    Raises `UserError` for a file that is no such thing, `RunError` where memory does not hold what is in it.
+    """
     where = f"{path.parent.name}/{path.name}"
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(Problem("is missing", where=where)) from None
+    except PermissionError as error:
+        raise UserError(Problem(f"cannot be read: {error.strerror}", where=where)) from None
     except pickle.UnpicklingError as error:
         reason = str(error)
         if "Unsupported" in reason or "WeightsUnpickler" in reason or "GLOBAL" in reason:
@@ -114,6 +135,7 @@ def load_pickle(path: Path) -> Any:
             Problem("is damaged or no checkpoint", where=where, remedy="restore the file")
         ) from None
     except (
+        MemoryError,
         RuntimeError,
         EOFError,
         ValueError,
@@ -124,6 +146,13 @@ def load_pickle(path: Path) -> Any:
         IndexError,
         zipfile.BadZipFile,
     ) as error:
+        if ran_out(error):
+            # The file is as it should be, and must not be called damaged: its owner might throw it away.
+            held = size(path.stat().st_size)
+            raise RunError(
+                f"{where}: out of memory while reading it (it holds {held}). Close other programs, or read it on a "
+                "machine with more"
+            ) from None
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
             Problem(

@@ -48,3 +48,13 @@ class StopFlag:
 
     def _caught(self, number: int, frame: FrameType | None) -> None:
         self.signal = self.signal or signal.Signals(number).name
+
+
+def deliver_again(status: int) -> None:
+    """Let the signal that stopped a training, told by the exit status that it asks for, do what it does to a program.
+
+    Does nothing for any other status.
+    """
+    name = next((name for name, asked in EXIT_OF_SIGNAL.items() if asked == status), None)
+    if name is not None:
+        signal.raise_signal(getattr(signal, name))

@@ -38,6 +38,7 @@ def test_what_is_no_checkpoint_is_refused_with_the_nearest(trained_once: Path) -
 
 def test_names_come_when_they_are_first_used() -> None:
     assert mypt.GPTConfig(n_layer=2).n_layer == 2
-    assert {"GPT", "GPTConfig", "get_model_info"} <= set(mypt.__all__)
+    assert set(mypt.__all__) <= set(dir(mypt))
+    assert all(getattr(mypt, name) is not None for name in mypt.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = mypt.nothing

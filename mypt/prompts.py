@@ -1,0 +1,95 @@
+"""From what a person writes to the tokens that a model goes on from, and those at which its text ends. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mypt.errors import Problem, UserError
+from mypt.tokenizers import END_OF_CHAT, Tokenizer
+
+_USER, _END_USER = "<myPT_user>", "</myPT_user>"
+_SYSTEM, _END_SYSTEM = "<myPT_system>", "</myPT_system>"
+_ASSISTANT, _END_ASSISTANT = "<myPT_assistant>", "</myPT_assistant>"
+# How GPT-2, Llama and their relatives spell the token after the last word of a text.
+_END_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "<|im_end|>", "</s>", "<eos>")
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """`ids` to go on from (never empty), and the runs of ids that end the text, which are not part of it.
+
+    `answer` says that what follows is an answer, and not the rest of what the prompt says.
+    """
+
+    ids: list[int]
+    stops: tuple[tuple[int, ...], ...]
+    answer: bool = False
+
+
+def plain(tokenizer: Tokenizer, text: str, *, model: str = "the model") -> Prompt:
+    """`text` as it is. An empty one begins at a line break, or where the vocabulary has none at token 0.
+
+    Raises `UserError` with the characters that the vocabulary lacks; `model` is whose vocabulary the message names.
+    """
+    _check_known(tokenizer, text, model)
+    ids = tokenizer.encode(text)
+    if not ids:
+        ids = [0] if tokenizer.unknown("\n") else tokenizer.encode("\n")
+    return Prompt(ids, _stops(tokenizer, (*_END_OF_TEXT, END_OF_CHAT)))
+
+
+def chat(tokenizer: Tokenizer, text: str, *, system: str = "", model: str = "the model") -> Prompt:
+    """`text` as what the user says, between the tags of conversations; the model answers as the assistant.
+
+    Tags that happen to be spelled in `text` or `system` are letters and no tags. Raises `UserError` where the
+    tokenizer has no such tags, or lacks characters.
+    """
+    if not knows_chat(tokenizer):
+        message = f"{model} knows no conversation tags ({tokenizer.describe()})"
+        remedy = "leave it away, or fine-tune on conversations first"
+        raise UserError(Problem(message, field="chat", remedy=remedy))
+    _check_known(tokenizer, text, model)
+    _check_known(tokenizer, system, model, field="system")
+    ids: list[int] = []
+    for opening, content, closing in ((_SYSTEM, system, _END_SYSTEM), (_USER, text, _END_USER)):
+        if content or opening == _USER:
+            ids += [*_tag(tokenizer, opening), *tokenizer.encode(content), *_tag(tokenizer, closing)]
+    ids += _tag(tokenizer, _ASSISTANT)
+    return Prompt(ids, _stops(tokenizer, (_END_ASSISTANT, END_OF_CHAT, *_END_OF_TEXT)), answer=True)
+
+
+def knows_chat(tokenizer: Tokenizer) -> bool:
+    """Whether the tags of conversations can be written with `tokenizer`: as tokens of their own, or for char letters."""
+    tags = (_USER, _END_USER, _ASSISTANT, _END_ASSISTANT)
+    return all(_tag(tokenizer, tag) for tag in tags)
+
+
+def is_chat_model(config: Mapping[str, Any], tokenizer: Tokenizer) -> bool:
+    """Whether a bundle's model was trained to answer: its loss was masked, and its tokenizer has the tags."""
+    return config.get("use_loss_mask") is True and knows_chat(tokenizer)
+
+
+def _tag(tokenizer: Tokenizer, tag: str) -> tuple[int, ...]:
+    """The ids of a tag; none where the tokenizer does not know it."""
+    if tag in tokenizer.special_tokens:
+        return (tokenizer.special_tokens[tag],)
+    if tokenizer.kind == "char" and not tokenizer.unknown(tag):
+        return tuple(tokenizer.encode(tag))
+    return ()
+
+
+def _stops(tokenizer: Tokenizer, spelled: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
+    # Of a character model's text only MyPT's own tags are marks: its `</s>` may be a strike-through.
+    known = (tag for tag in spelled if tag in tokenizer.special_tokens or tag not in _END_OF_TEXT)
+    found = dict.fromkeys(_tag(tokenizer, tag) for tag in known)
+    return tuple(ids for ids in found if ids)
+
+
+def _check_known(tokenizer: Tokenizer, text: str, model: str, field: str = "prompt") -> None:
+    missing = tokenizer.unknown(text)
+    if missing:
+        shown = " ".join(repr(char) for char in missing[:20]) + (" …" if len(missing) > 20 else "")
+        message = f"holds characters that {model} has never seen: {shown}"
+        raise UserError(Problem(message, field=field, value=text, remedy="leave them away"))

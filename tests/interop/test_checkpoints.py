@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import pickle
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+import mypt
+from mypt.errors import UserError
+from mypt.interop.formats import KEYS
+from tests.workbench import CHARS
+
+# Operations this small are slower on several threads, and far slower beside other programs.
+torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize(
+    "place", ["checkpoints/dante", "checkpoints/dante_fp16", "checkpoints/dante/model.pt"]
+)
+def test_a_bundle_is_told_and_shown(
+    trained_once: Path, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    info, checkpoint = mypt.inspect_checkpoint(trained_once / place)
+    assert tuple(info)[: len(KEYS)] == KEYS
+    expected = ("mypt", len(CHARS), len(CHARS), 16, 1, 2, 16)
+    assert tuple(info.values())[:7] == expected
+    assert info["parameters"] == sum(
+        p.numel() for p in mypt.load_bundle("dante", trained_once).model.parameters()
+    )
+    assert info["step"] == 8 and info["tokenizer"] == f"char, {len(CHARS)} characters"
+    assert checkpoint["config"]["n_layer"] == 1 and checkpoint["training_state"]["step"] == 8
+    assert "lm_head.weight" in checkpoint["state_dict"]
+    shown = capsys.readouterr().out.splitlines()
+    assert (
+        shown[0]
+        == f"Checkpoint: {(trained_once / place).parent if place.endswith('pt') else trained_once / place}"
+    )
+    lines = {line.split(":")[0].strip(): line.partition(": ")[2] for line in shown[1:]}
+    assert lines["checkpoint_format"] == "mypt" and lines["vocab_size"] == str(len(CHARS))
+    assert set(lines) == set(info)
+
+
+def test_a_bundle_gives_its_model_and_prints_nothing(
+    trained_once: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, info, checkpoint = mypt.load_pretrained_checkpoint(
+        str(trained_once / "checkpoints" / "dante"), device="cpu"
+    )
+    assert capsys.readouterr().out == ""
+    assert info["checkpoint_format"] == "mypt" and not model.training
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, checkpoint["state_dict"][name])
+    logits, loss = model(torch.tensor([[1, 2, 3]]), torch.tensor([[2, 3, 4]]))
+    assert logits.shape == (1, 3, len(CHARS)) and loss is not None
+
+
+def test_the_originals_bundles_are_mypt_too(samples: Path) -> None:
+    for suffix in ("", "_gold", "_fp16"):
+        path = samples / "original" / "checkpoints" / f"a_char_learned{suffix}"
+        model, info, _ = mypt.load_pretrained_checkpoint(path)
+        assert (info["checkpoint_format"], info["vocab_size"], info["model_dim"]) == ("mypt", 55, 48)
+        assert info["parameters"] == model.num_parameters()
+
+
+def test_a_raw_state_dict_from_a_wrapped_model(trained: Path) -> None:
+    file = trained / "checkpoints" / "dante" / "model.pt"
+    state = torch.load(file, weights_only=True)["state_dict"]
+    torch.save({f"_orig_mod.{name}": value for name, value in state.items()}, file)
+    (file.parent / "manifest.json").unlink()
+    model, _, checkpoint = mypt.load_pretrained_checkpoint(file.parent)
+    assert torch.equal(model.lm_head.weight, state["lm_head.weight"])
+    assert set(checkpoint) == {"state_dict", "config", "tokenizer", "training_state"}
+
+
+def test_other_programs_checkpoints_are_refused_by_what_they_hold(samples: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as refused:
+        mypt.inspect_checkpoint(samples / "nanogpt" / "ckpt_plain.pt")
+    assert "is of no format that this version reads: its weights are called " in str(refused.value)
+    assert "it reads: mypt (a folder with config.json and model.pt)" in str(refused.value)
+    with pytest.raises(UserError, match=r"has no model\.pt"):
+        mypt.inspect_checkpoint(samples / "hf" / "gpt2_tiny")
+    with pytest.raises(UserError, match="no such checkpoint"):
+        mypt.load_pretrained_checkpoint(tmp_path / "none.pt")
+
+
+def test_weights_of_ours_without_their_config_are_no_checkpoint(trained: Path) -> None:
+    lone = trained / "lone.pt"
+    shutil.copy(trained / "checkpoints" / "dante" / "model.pt", lone)
+    with pytest.raises(UserError, match="is of no format"):
+        mypt.inspect_checkpoint(lone)
+
+
+class Attack:
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Path.write_text, (Path("attacked"), "x"))
+
+
+def test_nothing_in_a_file_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"model": Attack()}, tmp_path / "evil.pt")
+    (tmp_path / "plain.pt").write_bytes(pickle.dumps([1, 2]))
+    with pytest.raises(UserError, match="could run code"):
+        mypt.inspect_checkpoint("evil.pt")
+    with pytest.raises(UserError):
+        mypt.inspect_checkpoint("plain.pt")
+    assert not (tmp_path / "attacked").exists()
