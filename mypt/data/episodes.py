@@ -61,6 +61,7 @@ class EpisodeSplit(Split):
     segments: Sequence[Tokens | None] = ()
     options: EpisodeOptions = field(default_factory=EpisodeOptions)
     _rows: Rows | None = field(init=False, default=None)
+    _parted: int = field(init=False, default=0)
     _rows_for: int = field(init=False, default=-1)
     _orders: dict[int, Ids] = field(init=False, default_factory=dict)
 
@@ -98,9 +99,9 @@ class EpisodeSplit(Split):
             said.append(
                 f"{whole(short)} of {whole(len(lengths))} episodes have fewer than {shortest} tokens: left out"
             )
-        if self.packed and (long := int((lengths > block_size + 1).sum())):
+        if self._parted:
             said.append(
-                f"{whole(long)} of {whole(len(lengths))} packs are longer than block_size = {block_size}: they are "
+                f"{whole(self._parted)} of {whole(len(lengths))} packs are longer than block_size = {block_size}: they are "
                 f"parted between conversations; --pack_block_size {block_size} would fill sequences better"
             )
         if cut := int((rows.lengths > block_size + 1).sum()):
@@ -196,27 +197,33 @@ class EpisodeSplit(Split):
 
     def _cut(self, block_size: int) -> Rows:
         shortest = max(self.options.min_tokens, _SHORTEST)
-        parts: list[tuple[int, npt.NDArray[np.int64]]] = []
+        parts: list[tuple[int, Ids]] = []
+        self._parted = 0
         for shard, index in enumerate(self.index):
             kept = index[index[:, 1] >= shortest]
             ids = self.segments[shard] if self.segments else None
             long = kept[:, 1] > block_size + 1
             if ids is not None and long.any():
-                kept = _parted(kept, long, ids, block_size + 1)
+                kept, parted = _parted(kept, long, ids, block_size + 1)
+                self._parted += parted
             parts.append((shard, kept))
         shards = [np.full(len(kept), shard, dtype=np.int64) for shard, kept in parts]
         cut = np.concatenate([kept for _, kept in parts] or [np.zeros((0, 2), dtype=np.int64)])
         return Rows(np.concatenate(shards or [cut[:, 0]]), cut[:, 0].copy(), cut[:, 1].copy())
 
 
-def _parted(index: Ids, long: npt.NDArray[np.bool_], ids: Tokens, width: int) -> Ids:
-    """`index` with the `long` packs parted: as many whole conversations, one after the other, as fit into `width`."""
+def _parted(index: Ids, long: npt.NDArray[np.bool_], ids: Tokens, width: int) -> tuple[Ids, int]:
+    """`index` with the `long` packs parted, and how many there were of several rows.
+
+    A row holds as many whole conversations, one after the other, as fit into `width`.
+    """
     rows: list[tuple[int, int]] = []
+    parted = 0
     for (start, length), too_long in zip(index.tolist(), long.tolist(), strict=True):
         if not too_long:
             rows.append((start, length))
             continue
-        own = np.asarray(ids[start : start + length])
+        own, before = np.asarray(ids[start : start + length]), len(rows)
         edges = [0, *(np.flatnonzero(np.diff(own)) + 1).tolist(), length]
         begin = end = 0
         for left, right in itertools.pairwise(edges):
@@ -229,4 +236,5 @@ def _parted(index: Ids, long: npt.NDArray[np.bool_], ids: Tokens, width: int) ->
             end = right
         if end - begin >= _SHORTEST:
             rows.append((start + begin, end - begin))
-    return np.array(rows, dtype=np.int64).reshape(-1, 2)
+        parted += len(rows) - before > 1
+    return np.array(rows, dtype=np.int64).reshape(-1, 2), parted

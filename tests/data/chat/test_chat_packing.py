@@ -11,7 +11,8 @@ PAD = 9999
 
 def packs(lengths: list[int], size: int) -> list[Pack]:
     """The packs of conversations whose tokens tell which they are of, and whose last token is learned."""
-    packer, made = Packer(size, PAD), []
+    packer = Packer(size, PAD)
+    made: list[Pack] = []
     for number, length in enumerate(lengths):
         learned = np.zeros(length, np.uint8)
         learned[-1] = 1
