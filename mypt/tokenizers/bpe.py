@@ -26,6 +26,8 @@ END_OF_TEXT = "<|endoftext|>"
 SPLITS = ("gpt2", "llama3")
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _METASPACE = "\u2581"
+# Characters encoded at a time: the library keeps over a hundred bytes a token while it works, and small pieces are faster.
+_PIECE = 1 << 14
 
 
 class BpeTokenizer(Tokenizer):
@@ -93,14 +95,19 @@ class BpeTokenizer(Tokenizer):
         ids: list[int] = engine.encode(whole_characters(text), add_special_tokens=False).ids
         return ids
 
+    def _ids(self, text: str) -> list[int]:
+        """`encode` without noting where each token stands in the text, which takes half of the time."""
+        (found,) = self._ordinary.encode_batch_fast([whole_characters(text)], add_special_tokens=False)
+        ids: list[int] = found.ids
+        return ids
+
     def encode_array(self, text: str) -> TokenArray:
         """`encode` for long texts; byte-level tokenizers take them a part at a time."""
         import numpy as np
 
-        # Others (SentencePiece's kind) treat the beginning of a text in a special way, so it must stay whole. The
-        # library keeps over a hundred bytes a token while it works, hence the smaller pieces.
-        parts = pieces(text, self.cuts, 1 << 18) if self.cuts is not None else [text]
-        ids = [np.array(self.encode(piece), dtype=np.uint32) for piece in parts]
+        # Others (SentencePiece's kind) treat the beginning of a text in a special way, so it must stay whole.
+        parts = pieces(text, self.cuts, _PIECE) if self.cuts is not None else [text]
+        ids = [np.array(self._ids(piece), dtype=np.uint32) for piece in parts]
         out = empty_array(sum(map(len, ids)), self.valid_vocab)
         np.concatenate(ids, out=out, casting="same_kind")
         return out
