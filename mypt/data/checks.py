@@ -51,13 +51,9 @@ def episode_options(s: Settings, tokenizer: Tokenizer, rows: int, first_update: 
 
     Padding is the end of the chat, or of the text, where the vocabulary has one; no loss ever counts it.
     """
-    pad = s.pad_token_id
-    if pad is None:
-        marks = tokenizer.special_tokens
+    marks, pad = tokenizer.special_tokens, s.pad_token_id
+    if pad is None or pad >= rows:
         pad = next((marks[token] for token in (END_OF_CHAT, END_OF_TEXT) if marks.get(token, rows) < rows), 0)
-    elif pad >= rows:
-        message = f"is no token: the vocabulary ends at {rows - 1}"
-        raise UserError(Problem(message, field="pad_token_id", value=pad, remedy="leave it away"))
     return EpisodeOptions(
         mode=s.batch_sampling_mode,
         pad_id=pad,
@@ -67,6 +63,14 @@ def episode_options(s: Settings, tokenizer: Tokenizer, rows: int, first_update: 
         epoch_drop_last=s.epoch_drop_last,
         first_update=first_update,
     )
+
+
+def no_padding(split: Split, s: Settings, rows: int) -> list[Problem]:
+    """What fills up episodes must be one of the `rows` tokens of the model."""
+    if not isinstance(split, EpisodeSplit) or s.pad_token_id is None or s.pad_token_id < rows:
+        return []
+    message = f"is no token: the vocabulary ends at {rows - 1}"
+    return [Problem(message, field="pad_token_id", value=s.pad_token_id, remedy="leave it away")]
 
 
 def unmarked(split: Split, shown: str, settings: Settings, side: str = "train") -> list[Problem]:
@@ -119,6 +123,11 @@ def remarks(s: Settings, trained: Mapping[str, Split], others: Iterable[Split]) 
         said += [f"{name} has no effect: it is about episode-indexed datasets" for name in changed]
     for shown, split in trained.items():
         if isinstance(split, EpisodeSplit):
+            if s.batch_sampling_mode == "epoch":
+                updates = split.batches_an_epoch(s.batch_size, s.block_size) / s.grad_accum_steps
+                said.append(
+                    f"{shown}: an epoch of {whole(split.windows(s.block_size))} sequences takes {updates:.4g} updates"
+                )
             said += [f"{shown}: {remark}" for remark in split.remarks(s.block_size)]
         if split.has_masks and not s.use_loss_mask:
             said.append(

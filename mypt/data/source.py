@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mypt.data.checks import check_rows, check_same_tokens, episode_options, no_epoch, remarks, unmarked
+from mypt.data.checks import (
+    check_rows,
+    check_same_tokens,
+    episode_options,
+    no_epoch,
+    no_padding,
+    remarks,
+    unmarked,
+)
 from mypt.data.episodes import EpisodeSplit
 from mypt.data.shards import Folder, read_folder
 from mypt.data.split import Split
@@ -203,7 +211,7 @@ def _folder(
     first_update: int = 1,
 ) -> Folder:
     rows = tokenizer.vocab_size if run.tokenizer is None else run.config.vocab_size
-    return read_folder(
+    folder = read_folder(
         workspace / shown,
         shown,
         vocab_size=rows,
@@ -211,6 +219,8 @@ def _folder(
         eval_only=eval_only,
         episodes=episode_options(run.settings, tokenizer, rows, first_update),
     )
+    raise_for(no_padding(folder.val, run.settings, rows))
+    return folder
 
 
 def _tokenizer_of(path: Path, shown: str, run: Resolved) -> Tokenizer:

@@ -213,6 +213,9 @@ def test_padding_must_be_a_token(workspace: Path) -> None:
     assert refusal(workspace, dataset_dir=chat(workspace), pad_token_id=29) == [
         "pad_token_id: is no token: the vocabulary ends at 28 (got 29); leave it away"
     ]
+    # Where nothing is padded it says nothing, and so does what is wrong with it.
+    data = opened(workspace, input_file="input.txt", tokenization="char", pad_token_id=29)
+    assert data.notices == ["pad_token_id has no effect: it is about episode-indexed datasets"]
 
 
 def test_an_epoch_needs_a_batch(workspace: Path) -> None:
@@ -221,7 +224,8 @@ def test_an_epoch_needs_a_batch(workspace: Path) -> None:
         "data/e: batch_size: has 3 episodes, fewer than a batch, so an epoch has none (got 4); use a smaller "
         "batch_size, or set epoch_drop_last to false"
     ]
-    assert opened(workspace, **given, epoch_drop_last=False).phases
+    data = opened(workspace, **given, epoch_drop_last=False)
+    assert data.notices[0] == "data/e: an epoch of 3 sequences takes 1 updates"
 
 
 def test_masks_that_mark_nothing_are_nothing_to_learn_from(workspace: Path) -> None:

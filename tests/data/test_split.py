@@ -36,6 +36,17 @@ def test_a_batch_is_a_function_of_its_key_and_of_nothing_else() -> None:
     assert not np.array_equal(first.x, other.x)
 
 
+def test_an_update_is_drawn_by_its_number_whatever_its_micro_batches() -> None:
+    split = Split(shards(300, 200))
+
+    def drawn(update: int, batches: int, size: int, seed: int = 1) -> list[int]:
+        places = split.update_places(update, batches=batches, batch_size=size, block_size=16, seed=seed)
+        return [int(place) for place in places]
+
+    assert drawn(5, 2, 6) == drawn(5, 3, 4) == split.places(12, 16, key_of(1, "train", 5)).tolist()
+    assert drawn(5, 2, 6) != drawn(6, 2, 6) and drawn(5, 2, 6) != drawn(5, 2, 6, seed=2)
+
+
 @given(
     lengths=st.lists(st.integers(1, 60), min_size=1, max_size=5),
     block=st.integers(1, 20),

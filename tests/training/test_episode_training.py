@@ -244,6 +244,27 @@ def test_epochs_by_the_seed_of_the_epochs_alone(tmp_path: Path) -> None:
     assert losses[0] != losses[1]
 
 
+def test_where_positions_restart_reaches_the_model(tmp_path: Path) -> None:
+    losses = []
+    for reset in ("true", "false"):
+        root = tmp_path / reset
+        flags = [
+            "--segment_position_reset",
+            reset,
+            "--max_iters",
+            "1",
+            "--eval_iters",
+            "1",
+            "--device",
+            "cpu",
+        ]
+        train(root, "--dataset_dir", write(root, "e", True), *SHAPE, *flags)
+        config = json.loads((root / "checkpoints" / "m" / "config.json").read_text())
+        assert config["segment_position_reset"] is (reset == "true")
+        losses.append(events(root, "m", "eval")[0]["val_loss"])
+    assert losses[0] != losses[1]
+
+
 def test_a_step_in_which_nothing_counts_is_no_nan(tmp_path: Path) -> None:
     # One conversation of three counts at all, so most batches of one have nothing to say, and some steps as well.
     talks = conversations()[:3]
