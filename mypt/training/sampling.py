@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from mypt.data.split import key_of
@@ -31,7 +32,9 @@ def sampler_of(
 
     def draw() -> tuple[str, str] | None:
         drawn: list[int] = []
-        with engine.numerics.autocast():
+        # A CPU builds and keeps a bf16 product for every length of the past: slower, and far more memory.
+        on_cpu = engine.numerics.kind == "cpu"
+        with contextlib.nullcontext() if on_cpu else engine.numerics.autocast():
             for token in sample_tokens(
                 engine.model,
                 ids,
