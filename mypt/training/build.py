@@ -47,6 +47,18 @@ class Built:
         """The model of the engine."""
         return self.engine.model
 
+    @property
+    def config_file(self) -> str | None:
+        """The preset that the run was begun with, or is gone on with by another name."""
+        saved = self.run.checkpoint.training_config.get("config_file") if self.run.checkpoint else None
+        return self.run.request.config_file or (saved if isinstance(saved, str) else None)
+
+    @property
+    def dataset_dir(self) -> str | None:
+        """The folder that the run trains on; with a curriculum, that of its first phase."""
+        s = self.run.settings
+        return s.curriculum.phases[0].dataset_dir if s.curriculum else s.dataset_dir
+
 
 def build(run: Resolved, data: RunData, console: Console) -> Built:
     """Model, optimizer and progress for a run: new, resumed or fine-tuned. Raises `UserError` for what does not fit."""

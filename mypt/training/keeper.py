@@ -68,7 +68,7 @@ class BundleKeeper:
                 "vocab_size": engine.model.config.vocab_size,
                 "warmup_iters": warmup_steps(run.settings),
                 "start_step": run.start_step,
-                "config_file": run.request.config_file,
+                "config_file": self.built.config_file,
             },
             "model_dtype_at_save": "float32",
             "numerics": engine.numerics.to_json(),

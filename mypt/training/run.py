@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
@@ -25,10 +24,7 @@ from mypt.training.console import Console
 from mypt.training.stopping import StopFlag
 
 if TYPE_CHECKING:
-    from mypt.settings.fields import Settings
     from mypt.training.build import Built
-    from mypt.training.keeper import BundleKeeper
-    from mypt.training.progress import Progress
 
 _ENDED_BY = {130: "SIGINT", 143: "SIGTERM", 129: "SIGHUP"}
 
@@ -43,7 +39,7 @@ def train(request: Request, workspace: Path, *, command: Sequence[str] = ()) -> 
     model_lock.check_free()
     # torch takes a second to import, which bad input need not wait for.
     try:
-        from mypt.training import build, keeper, session
+        from mypt.training import already, build, session
     except (ImportError, OSError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise RunError(
@@ -62,9 +58,9 @@ def train(request: Request, workspace: Path, *, command: Sequence[str] = ()) -> 
                 data = open_data(run)
                 made = build.build(run, data, console)
             with _only_writer(run):
-                if _is_done(made.progress, run.settings):
-                    _say_already_done(run, made.progress.iter, console)
-                    _make_up_for_light_copy(keeper.BundleKeeper(made), console)
+                if already.is_done(made.progress, run.settings):
+                    already.say_so(made, console)
+                    already.make_up(made, console)
                     return 0
                 directory = attach(
                     workspace,
@@ -182,29 +178,3 @@ def _banner(run: Resolved, data: RunData, made: Built, console: Console) -> None
         f"evaluation every {s.eval_interval}"
     )
     console.line(f"Training log: {s.log_file}")
-
-
-def _is_done(progress: Progress, settings: Settings) -> bool:
-    """Whether nothing is left: a stop may have come after the last update, before its evaluation or its sample."""
-    total = settings.max_iters
-    if progress.iter != total:
-        return progress.iter > total
-    return progress.last_eval == total and (settings.sample_interval == 0 or progress.last_sample == total)
-
-
-def _say_already_done(run: Resolved, step: int, console: Console) -> None:
-    console.line(
-        f"{run.model_name} is already trained: {step} of {run.settings.max_iters} updates are done.", "strong"
-    )
-    console.line(f"  To go on: mypt train --model_name {shlex.quote(run.model_name)} --max_iters {2 * step}")
-
-
-def _make_up_for_light_copy(keeper: BundleKeeper, console: Console) -> None:
-    """Write the copy for deployment where a kill or a full disk came between the last checkpoint and it."""
-    info, progress = keeper.built.run.checkpoint, keeper.built.progress
-    if info is None or info.kind is not bundle.Kind.LAST or "progress" not in info.training_state:
-        return
-    light = bundle.read_info(keeper.folder(bundle.Kind.FP16))
-    if light.problem or light.step != progress.iter:
-        keeper.fp16(progress)
-        console.line(f"  checkpoints/{light.name} was not there for step {progress.iter}, and is now")

@@ -8,8 +8,7 @@ import shlex
 from mypt import bundle, events
 from mypt.errors import MyptError, RunError
 from mypt.events import LogWriter
-from mypt.settings.resolve import warmup_steps
-from mypt.training import disk
+from mypt.training import disk, lines
 from mypt.training import numerics as machine
 from mypt.training.build import Built, memory_needed
 from mypt.training.console import Console
@@ -25,7 +24,8 @@ class Session:
     """Trains what was `built`, once: `train` uses it up."""
 
     def __init__(self, built: Built, console: Console, stop: StopFlag, run_id: str | None = None) -> None:
-        self.run, self.data, self.engine, self.progress = built.run, built.data, built.engine, built.progress
+        self.built, self.run, self.data = built, built.run, built.data
+        self.engine, self.progress = built.engine, built.progress
         self.console, self.stop, self.run_id = console, stop, run_id
         self.keeper = BundleKeeper(built)
 
@@ -74,14 +74,14 @@ class Session:
         reporter = RunReporter(log, self.console, s.max_iters, sampler)
         peak = machine.peak_flops(self.engine.numerics)
         trainer = Trainer(self.engine, self.data, p, reporter, self.keeper, self.stop, peak)
-        log.write(self._start_event())
+        log.write(lines.start_event(self.built, self.run_id))
         needed = memory_needed(self.engine.model.num_parameters(), s)
         with machine.telling_memory(self.engine.numerics.device, needed):
             end = trainer.run()
             self.console.end_progress()
             self.keeper.fp16(p)
         log.sync()
-        log.write(self._complete_event() if end is End.COMPLETE else self._stopped_event(end))
+        log.write(lines.complete_event(self.built) if end is End.COMPLETE else self._stopped_event(end))
         log.sync()
         return end
 
@@ -94,69 +94,6 @@ class Session:
         if self.keeper.target.is_dir():
             return f"the last good checkpoint is checkpoints/{self.run.model_name}"
         return "no checkpoint had been saved yet"
-
-    # ── first and last lines ────────────────────────────────────────────────────────────────────────────────────
-
-    def _start_event(self) -> events.TrainingStart:
-        s, config = self.run.settings, self.engine.model.config
-        return events.TrainingStart(
-            config={
-                "max_iters": s.max_iters,
-                "start_step": self.progress.iter,
-                "resumed": self.run.checkpoint is not None,
-                "learning_rate": s.learning_rate,
-                "warmup_iters": warmup_steps(s),
-                "grad_clip": s.grad_clip,
-                "grad_accum_steps": s.grad_accum_steps,
-                "batch_size": s.batch_size,
-                "block_size": s.block_size,
-                "tokens_per_step": s.batch_size * s.block_size * s.grad_accum_steps,
-                "eval_interval": s.eval_interval,
-                "eval_iters": s.eval_iters,
-                "use_amp": self.engine.numerics.precision != "fp32",
-                "amp_dtype": self.engine.numerics.precision,
-                "config_file": self.run.request.config_file,
-                "dataset_dir": s.dataset_dir,
-                "input_file": s.input_file,
-                "weight_decay": s.weight_decay,
-                "dropout": s.dropout,
-                "seed": s.seed,
-                "base": self.run.base.name if self.run.base else None,
-            },
-            model={
-                "total_params": self.engine.model.num_parameters(),
-                "n_layer": config.n_layer,
-                "n_head": config.n_head,
-                "n_embd": config.n_embd,
-                "pos_encoding": config.pos_encoding,
-                "mlp_type": config.mlp_type,
-                "norm_type": config.norm_type,
-            },
-            run_id=self.run_id,
-            runtime={
-                **self.engine.numerics.to_json(),
-                "device_name": machine.device_name(self.engine.numerics.device),
-            },
-        )
-
-    def _complete_event(self) -> events.TrainingComplete:
-        p, s = self.progress, self.run.settings
-        steps_per_sec, tokens_per_sec = p.rates()
-        return events.TrainingComplete(
-            started_at=p.started_at,
-            total_elapsed_s=p.elapsed_s,
-            total_elapsed_h=p.elapsed_s / 3600,
-            total_steps=p.iter,
-            total_tokens=p.tokens,
-            steps_per_sec=steps_per_sec,
-            tokens_per_sec=round(tokens_per_sec),
-            final_train_loss=p.train_loss,
-            final_val_loss=p.val_loss,
-            best_val_loss=p.gold.lowest,
-            gold_step=p.gold.gold_step,
-            config_file=self.run.request.config_file,
-            dataset_dir=s.dataset_dir,
-        )
 
     def _stopped_event(self, end: End) -> events.TrainingStopped:
         p, request = self.progress, end is End.REQUEST

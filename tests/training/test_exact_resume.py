@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from tests.workbench import clean, events, ids_of, last_iter, mypt, start, story, wait_for, write_dataset
+from tests.training.alike import assert_same_run
+from tests.workbench import (
+    clean,
+    environment,
+    events,
+    ids_of,
+    last_iter,
+    mypt,
+    start,
+    story,
+    wait_for,
+    write_dataset,
+)
 
 pytestmark = [
     pytest.mark.slow,
@@ -21,70 +35,85 @@ pytestmark = [
 ]
 STEPS = 60
 SIGNALS = (signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGKILL)
+KILLED = -signal.SIGKILL
+SHAPE: dict[str, Any] = {
+    "batch_size": 4,
+    "block_size": 16,
+    "vocab_size": 64,
+    "n_embd": 32,
+    "n_head": 2,
+    "n_layer": 2,
+    "dropout": 0.1,
+    "bias": False,
+    "grad_accum_steps": 2,
+    "learning_rate": 0.01,
+    "device": "cpu",
+    "eval_iters": 2,
+    "log_interval": 1,
+}
+PHASES: dict[str, Any] = {
+    **SHAPE,
+    "pos_encoding": "rope",
+    "mlp_type": "swiglu",
+    "tie_weights": True,
+    "use_loss_mask": True,
+    "eval_sets": {"general": "data/general"},
+}
+
+
+def curriculum(until: int) -> dict[str, Any]:
+    return {
+        "phases": [
+            {"name": "one", "dataset_dir": "data/one", "until_iter": until},
+            {"name": "two", "dataset_dir": "data/two", "until_iter": None},
+        ]
+    }
 
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with a preset of two phases with masks, dropout, accumulation, an eval set and samples."""
+    """A workspace with presets: two phases of masked shards (uint32, uint16), a text; long for signals, short for kills."""
     root = tmp_path_factory.mktemp("ground")
-    for number, name in enumerate(("one", "two", "general")):
+    for number, (name, dtype) in enumerate((("one", "<u4"), ("two", "<u2"), ("general", "<u4"))):
         ids = ids_of(story(1500, number))
-        write_dataset(root / "data" / name, train=[ids, ids[:300]], val=[ids[:400]], mask="u1")
-    preset = {
-        "batch_size": 4,
-        "block_size": 16,
-        "vocab_size": 64,
-        "n_embd": 32,
-        "n_head": 2,
-        "n_layer": 2,
-        "dropout": 0.1,
-        "bias": False,
-        "pos_encoding": "rope",
-        "mlp_type": "swiglu",
-        "tie_weights": True,
-        "use_loss_mask": True,
-        "grad_accum_steps": 2,
-        "learning_rate": 0.01,
-        "device": "cpu",
-        "max_iters": STEPS,
-        "eval_interval": 10,
-        "eval_iters": 2,
-        "log_interval": 1,
-        "save_every": 7,
-        "sample_tokens": 8,
-        "sample_interval": 20,
-        "eval_sets": {"general": "data/general"},
-        "curriculum": {
-            "phases": [
-                {"name": "one", "dataset_dir": "data/one", "until_iter": 30},
-                {"name": "two", "dataset_dir": "data/two", "until_iter": None},
-            ]
+        shards: dict[str, Any] = {"train": [ids, ids[:300]], "val": [ids[:400]], "mask": "u1"}
+        metadata = {"dtype": "uint16"} if dtype == "<u2" else None
+        write_dataset(root / "data" / name, **shards, dtype=dtype, metadata=metadata)
+    (root / "input.txt").write_text(story())
+    presets = {
+        "long": {
+            **PHASES,
+            "max_iters": STEPS,
+            "eval_interval": 10,
+            "save_every": 7,
+            "sample_tokens": 8,
+            "sample_interval": 20,
+            "curriculum": curriculum(30),
+        },
+        "phases": {
+            **PHASES,
+            "precision": "bf16",
+            "max_iters": 8,
+            "eval_interval": 3,
+            "save_every": 4,
+            "sample_tokens": 3,
+            "curriculum": curriculum(4),
+        },
+        "text": {
+            **SHAPE,
+            "tokenization": "char",
+            "precision": "fp32",
+            "input_file": "input.txt",
+            "max_iters": 7,
+            "eval_interval": 2,
+            "sample_interval": 3,
+            "sample_tokens": 3,
         },
     }
     (root / "configs").mkdir()
-    (root / "configs" / "two.json").write_text(json.dumps(preset))
+    for name, preset in presets.items():
+        (root / "configs" / f"{name}.json").write_text(json.dumps(preset))
     return root
-
-
-def leaves(workspace: Path, name: str, file: str) -> list[tuple[str, Any]]:
-    """Every value in a saved file by its place."""
-
-    def walk(value: Any, place: str) -> list[tuple[str, Any]]:
-        if isinstance(value, dict):
-            return [leaf for key, item in value.items() for leaf in walk(item, f"{place}/{key}")]
-        if isinstance(value, list):
-            return [leaf for key, item in enumerate(value) for leaf in walk(item, f"{place}/{key}")]
-        return [(place, value)]
-
-    return walk(torch.load(workspace / "checkpoints" / name / file, weights_only=True), "")
-
-
-def assert_same_file(one: Path, two: Path, name: str, file: str) -> None:
-    ours, theirs = leaves(one, name, file), leaves(two, name, file)
-    assert [place for place, _ in ours] == [place for place, _ in theirs] and len(ours) > 10
-    for (place, a), (_, b) in zip(ours, theirs, strict=True):
-        equal = torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
-        assert equal, f"{name}/{file}{place} differs"
 
 
 @pytest.mark.timeout(400)
@@ -92,7 +121,7 @@ def assert_same_file(one: Path, two: Path, name: str, file: str) -> None:
 def test_stopped_and_killed_at_random_and_resumed(ground: Path, tmp_path: Path, precision: str) -> None:
     whole = Path(shutil.copytree(ground, tmp_path / "whole"))
     broken = Path(shutil.copytree(ground, tmp_path / "broken"))
-    command = ["train", "--config_file", "two", "--model_name", "m", "--precision", precision]
+    command = ["train", "--config_file", "long", "--model_name", "m", "--precision", precision]
     done = mypt(whole, *command)
     assert done.returncode == 0, done.stderr
     draw = random.Random(precision)
@@ -105,28 +134,16 @@ def test_stopped_and_killed_at_random_and_resumed(ground: Path, tmp_path: Path, 
         process.communicate(timeout=120)
         endings.append(process.returncode)
     # A run that reached its end before its signal did would have nothing to resume; these are far too early.
-    assert endings == [143, -signal.SIGKILL, 130, -signal.SIGKILL]
+    assert endings == [143, KILLED, 130, KILLED]
     rest = mypt(broken, "train", "--model_name", "m")
     assert rest.returncode == 0, rest.stderr
     assert "no exact continuation" not in rest.stdout
-    for name in ("m", "m_gold"):
-        for file in ("model.pt", "optimizer.pt"):
-            assert_same_file(whole, broken, name, file)
-    assert_same_file(whole, broken, "m_fp16", "model.pt")
-    assert clean(broken, "m") == clean(whole, "m")
+    assert_same_run(whole, broken, "m")
     starts = [e["config"]["start_step"] for e in events(broken, "m", "training_start")]
     assert len(starts) == 5 and starts[0] == 0 and starts == sorted(starts) and starts[4] > starts[1] > 0
     (switch,) = {e["iter"] for e in events(broken, "m", "phase_switch")}
     assert switch == 30
-    states = [
-        json.loads((root / "checkpoints" / "m" / "training_state.json").read_text())
-        for root in (whole, broken)
-    ]
-    for key in ("step", "gold", "data_fingerprint", "numerics"):
-        assert states[0][key] == states[1][key]
-    assert states[0]["progress"]["tokens_processed"] == states[1]["progress"]["tokens_processed"] == 60 * 128
-    # Nothing half-written is left behind, and nobody holds the model any longer.
-    assert sorted(p.name for p in (broken / "checkpoints").iterdir()) == ["m", "m_fp16", "m_gold"]
+    assert events(broken, "m", "training_complete")[-1]["total_tokens"] == 60 * 128
 
 
 def test_a_kill_before_the_first_checkpoint_leaves_nothing_in_the_way(ground: Path, tmp_path: Path) -> None:
@@ -134,7 +151,76 @@ def test_a_kill_before_the_first_checkpoint_leaves_nothing_in_the_way(ground: Pa
     half = root / "checkpoints" / ".tmp.4711.m"
     half.mkdir(parents=True)
     (half / "model.pt").write_bytes(b"half of one")
-    done = mypt(root, "train", "--config_file", "two", "--model_name", "m", "--max_iters", "2")
+    done = mypt(root, "train", "--config_file", "text", "--model_name", "m", "--max_iters", "2")
     assert done.returncode == 0, done.stderr
     assert "removed a copy that was only half written" in done.stdout
     assert not half.exists()
+
+
+# ── killed right before a file operation ────────────────────────────────────────────────────────────────────────
+
+
+class Killer:
+    """Runs commands in children of one process, and has them killed before a file operation (see `killed`)."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("killed.py"))],
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, workspace: Path, *arguments: str, kill_at: int = 0) -> tuple[int, list[str]]:
+        """The exit status and the file operations that were begun."""
+        words = ["--workspace", str(workspace), *arguments]
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(json.dumps({"arguments": words, "kill_at": kill_at}) + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        return answer["status"], answer["operations"]
+
+
+@pytest.fixture(scope="module")
+def killer() -> Iterator[Killer]:
+    made = Killer()
+    yield made
+    # Its children go with it, whatever they are at.
+    os.killpg(made.process.pid, signal.SIGKILL)
+    made.process.communicate()
+
+
+#: How many places a run is killed at; more of them for somebody with time.
+PLACES = int(os.environ.get("MYPT_KILL_PLACES", "7"))
+
+
+@pytest.mark.timeout(60 + 20 * PLACES)
+@pytest.mark.parametrize("preset", ["phases", "text"])
+def test_killed_before_any_file_operation(ground: Path, tmp_path: Path, killer: Killer, preset: str) -> None:
+    command = ["train", "--config_file", preset, "--model_name", "m"]
+    whole = Path(shutil.copytree(ground, tmp_path / "whole"))
+    status, operations = killer.run(whole, *command)
+    assert status == 0
+    # Every kind of place once in a while: while a bundle is written, between gold and last, after a line of the log.
+    draw = random.Random(preset)
+    places = range(1, len(operations) + 1)
+    for place in draw.sample(places, min(PLACES, len(places))):
+        broken = Path(shutil.copytree(ground, tmp_path / f"broken{place}"))
+        assert killer.run(broken, *command, kill_at=place)[0] == KILLED
+        # And killed again, soon or late, unless there was little left to do.
+        again = draw.randint(5, 60)
+        status, begun = killer.run(broken, *command, kill_at=again)
+        assert status == (KILLED if len(begun) == again else 0), (place, again)
+        # A model that exists needs no preset any longer.
+        there = (broken / "checkpoints" / "m").is_dir()
+        status, _ = killer.run(broken, "train", *command[3 if there else 1 :])
+        assert status == 0, (place, again, operations[place - 1])
+        try:
+            assert_same_run(whole, broken, "m")
+        except AssertionError as error:
+            raise AssertionError(f"killed before operation {place}, {operations[place - 1]}") from error
+        assert clean(broken, "m")
+        assert len(events(broken, "m", "training_complete")) == 1
+        shutil.rmtree(broken)

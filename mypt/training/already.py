@@ -1,0 +1,89 @@
+"""A run that has nothing left to do: it says so and how to go on, and makes up for what a kill kept from the end."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+
+from mypt import bundle
+from mypt.errors import RunError
+from mypt.events import (
+    AnyEvent,
+    BadLineError,
+    LogWriter,
+    TrainingComplete,
+    TrainingStopped,
+    Unknown,
+    decode,
+)
+from mypt.settings.fields import Settings
+from mypt.training import disk, lines
+from mypt.training.build import Built
+from mypt.training.console import Console
+from mypt.training.keeper import BundleKeeper
+from mypt.training.progress import Progress
+
+# The last line is looked for here; an event of ours is far shorter.
+_LAST_BYTES = 1 << 20
+
+
+def is_done(progress: Progress, settings: Settings) -> bool:
+    """Whether nothing is left: a stop may have come after the last update, before its evaluation or its sample."""
+    total = settings.max_iters
+    if progress.iter != total:
+        return progress.iter > total
+    return progress.last_eval == total and (settings.sample_interval == 0 or progress.last_sample == total)
+
+
+def say_so(built: Built, console: Console) -> None:
+    """That the run is done, and the command that goes on from there."""
+    name, step = built.run.model_name, built.progress.iter
+    console.line(
+        f"{name} is already trained: {step} of {built.run.settings.max_iters} updates are done.", "strong"
+    )
+    console.line(f"  To go on: mypt train --model_name {shlex.quote(name)} --max_iters {2 * step}")
+
+
+def make_up(built: Built, console: Console) -> None:
+    """Write the light copy and the log's closing line, where a kill or a full disk came before them.
+
+    Raises `RunError` where the disk will not take them now either.
+    """
+    info, progress = built.run.checkpoint, built.progress
+    if info is None or info.kind is not bundle.Kind.LAST or "progress" not in info.training_state:
+        return
+    keeper = BundleKeeper(built)
+    light = bundle.read_info(keeper.folder(bundle.Kind.FP16))
+    if light.problem or light.step != progress.iter:
+        keeper.fp16(progress)
+        console.line(f"  checkpoints/{light.name} was not there for step {progress.iter}, and is now")
+    path = built.run.log_path
+    last = last_event(path) if progress.iter == built.run.settings.max_iters else None
+    if last is not None and not isinstance(last, TrainingComplete | TrainingStopped):
+        try:
+            with LogWriter(path) as log:
+                log.write(lines.complete_event(built))
+                log.sync()
+        except OSError as error:
+            what = f"{error.strerror or error}; {disk.remedy(error)}"
+            raise RunError(f"{built.run.settings.log_file}: {what}") from error
+        console.line(f"  {built.run.settings.log_file} lacked the line of its end, and has it now")
+
+
+def last_event(path: Path) -> AnyEvent | None:
+    """The last event of a log that is of a known kind; None where there is no such log, or no such event at its end."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - _LAST_BYTES, 0))
+            tail = file.read().split(b"\n")
+    except OSError:
+        return None
+    for line in reversed(tail):
+        try:
+            event = decode(line)
+        except BadLineError:
+            continue
+        if event is not None and not isinstance(event, Unknown):
+            return event
+    return None

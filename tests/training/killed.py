@@ -1,0 +1,76 @@
+"""A process that runs `mypt` in forked children, so that torch is imported once, and has them killed where it hurts.
+
+Reads lines of JSON from standard input: {"arguments": […], "kill_at": n}. The child is killed by SIGKILL right before
+its n-th file operation in the workspace (a file opened for writing, a folder made, renamed or removed); it runs to
+its end where n is 0. Answers with a line {"status": …, "operations": […]}: the exit status as `Popen.returncode` has
+it, and what was done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import mypt.cli
+import mypt.training.session  # brings torch, once for all children
+
+_CHANGES = {"os.mkdir": 0, "os.rename": 0, "os.remove": 0, "os.rmdir": 0, "shutil.rmtree": 0}
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND
+
+
+def operation(event: str, arguments: tuple[Any, ...]) -> str | None:
+    """The path that an audited event changes; None for all other events."""
+    if event == "open":
+        path, mode, flags = arguments
+        writes = flags & _WRITING if mode is None else set(mode) & set("wax+")
+        return os.fsdecode(path) if writes and isinstance(path, str | bytes | os.PathLike) else None
+    return os.fsdecode(arguments[0]) if event in _CHANGES else None
+
+
+def child(arguments: list[str], kill_at: int, answer: int) -> int:
+    """What happens in the child: the command, watched."""
+    workspace = arguments[arguments.index("--workspace") + 1]
+    done = 0
+
+    def watch(event: str, values: tuple[Any, ...]) -> None:
+        nonlocal done
+        path = operation(event, values)
+        if path is None or not path.startswith(workspace):
+            return
+        done += 1
+        os.write(answer, f"{event} {Path(path).relative_to(workspace)}\n".encode())
+        if done == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(watch)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return mypt.cli.main(arguments)
+
+
+def main() -> None:
+    """Answer each line of standard input."""
+    for line in sys.stdin:
+        asked = json.loads(line)
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            code = 70
+            try:
+                os.close(read)
+                code = child(asked["arguments"], asked["kill_at"], write)
+            finally:
+                os._exit(code)
+        os.close(write)
+        with os.fdopen(read) as heard:
+            operations = heard.read().splitlines()
+        _, status = os.waitpid(pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        print(json.dumps({"status": code, "operations": operations}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
