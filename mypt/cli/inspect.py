@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
+from typing import Any
 
 from mypt import bundle
 from mypt.errors import MyptError
 from mypt.estimate import parameters
 from mypt.settings.model_config import GPTConfig
 from mypt.settings.paths import in_workspace
-from mypt.text import printable, size
+from mypt.text import loss, printable, size
 
 _FIRST = ("max_iters", "eval_interval", "eval_iters", "learning_rate", "start_step")
+# What of `training_state.json` has a place of its own in what is printed.
+_TOLD = ("step", "optimizer_file", "training_config", "progress", "gold", "base")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,20 +42,20 @@ def run(options: argparse.Namespace, workspace: Path) -> int:
         "bias",
         "device",
     )
-    rest = [name for name in info.config if name not in fields]
     print("\n=== CONFIG ===")
     print(printable(", ".join(f"{name}:{info.config[name]}" for name in fields if name in info.config)))
-    for name in rest:
-        print(printable(f"  {name:<24}: {info.config[name]}"))
+    rest = {name: value for name, value in info.config.items() if name not in fields}
     try:
-        print(f"  {'parameters':<24}: {parameters(GPTConfig.from_dict(info.config)):,}")
+        rest["parameters"] = f"{parameters(GPTConfig.from_dict(info.config)):,}"
     except MyptError as error:
-        print(f"  parameters unknown: {error}")
+        rest["parameters"] = f"unknown: {error}"
+    _fields(rest)
     print(f"\n=== TOKENIZER ===\n{_tokenizer(info.tokenizer)}")
     _state(info)
     print("\n=== FILES ===")
+    width = max(map(len, info.files), default=0)
     for name, length in sorted(info.files.items()):
-        print(printable(f"{name:<24}: {size(length)}"))
+        print(printable(f"{name:<{width}}: {size(length)}"))
     return 0
 
 
@@ -73,11 +77,32 @@ def _state(info: bundle.BundleInfo) -> None:
         print("\nTraining hyperparameters:")
         for name in _FIRST:
             print(printable(f"  {name:<14}: {config.get(name, 'N/A')}"))
-        for name, value in config.items():
-            if name not in _FIRST and value is not None and not isinstance(value, dict):
-                print(printable(f"  {name:<22}: {value}"))
-    gold = info.training_state.get("gold")
+        # The shape of the model stands above already.
+        _fields({k: v for k, v in config.items() if k not in _FIRST and v != info.config.get(k)})
+    state = info.training_state
+    progress, gold = state.get("progress"), state.get("gold")
+    if isinstance(progress, dict):
+        measured = {name: progress.get(name) for name in ("val_loss", "train_loss")}
+        shown = ", ".join(f"{name} {loss(v)}" for name, v in measured.items() if isinstance(v, int | float))
+        if shown:
+            print(f"\nLast losses: {shown}")
     if isinstance(gold, dict) and gold.get("gold_step") is not None:
-        print(printable(f"\nGold: step {gold['gold_step']}, val_loss {gold.get('best')}"))
+        best = gold.get("best")
+        shown = f", val_loss {loss(best)}" if isinstance(best, int | float) else ""
+        print(printable(f"\nGold: step {gold['gold_step']}{shown}"))
     if info.base:
-        print(printable(f"\nFine-tuned from: {info.base}"))
+        base = state["base"].get("step")
+        print(printable(f"\nFine-tuned from: {info.base}" + ("" if base is None else f" (step {base})")))
+    others = {k: v for k, v in state.items() if k not in _TOLD}
+    if others:
+        print("\nMore:")
+        _fields(others)
+
+
+def _fields(values: dict[str, Any]) -> None:
+    """Names and values in two columns; those without a value are left out."""
+    given = {name: value for name, value in values.items() if value is not None}
+    width = max(map(len, given), default=0)
+    for name, value in given.items():
+        shown = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+        print(printable(f"  {name:<{width}}: {shown}", newline=False))
