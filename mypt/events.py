@@ -368,12 +368,20 @@ def from_fields(fields: dict[str, Any]) -> AnyEvent:
 
 def _eval_sets(fields: dict[str, Any]) -> dict[str, Number]:
     return {
-        key[len(_EVAL_PREFIX) :]: value
+        key[len(_EVAL_PREFIX) :]: _as_float(value)
         for key, value in fields.items()
         if key.startswith(_EVAL_PREFIX)
         and key not in _NOT_EVAL_SETS
         and (value is None or (isinstance(value, int | float) and not isinstance(value, bool)))
     }
+
+
+def _as_float(value: Number) -> Number:
+    try:
+        return None if value is None else float(value)
+    except OverflowError:
+        # A whole number beyond every float.
+        return math.inf if value is not None and value > 0 else -math.inf
 
 
 def _whole_steps(fields: dict[str, Any]) -> dict[str, Any]:

@@ -24,8 +24,8 @@ from mypt.watch.inventory import Changes, StateChange, Workspace
 # An event must be on the screen within half a second also where no hints come (network disks).
 _HEARTBEAT_S = 0.4
 # Short slices and pauses between them: while a long log loads, the screen still gets most of the time.
-_SLICE_S = 0.004
-_PAUSE_S = 0.009
+_SLICE_S = 0.006
+_PAUSE_S = 0.003
 _PICTURE_S = 0.5
 _BUNDLES_EVERY_S = 2.0
 _CONSOLE_TAIL = 64 * 1024

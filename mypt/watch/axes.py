@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 
 class Axes:
@@ -22,6 +23,11 @@ class Axes:
         self._base_tokens = 0.0
         self._base_time = 0.0
         self._resumed_at: int | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is known from where the counters count; after a resume the first event tells."""
+        return self._resumed_at is None
 
     def resume(self, step: int, tokens: float, time: float) -> None:
         """A process takes over at `step`, where the run had come to `tokens` and `time`."""
@@ -45,6 +51,27 @@ class Axes:
         if self.time < whole_time < math.inf:
             self.time = whole_time
         return whole_tokens, whole_time
+
+    def place_all(
+        self, steps: Sequence[int], tokens: Sequence[int | None], elapsed_s: Sequence[float | None]
+    ) -> tuple[list[float], list[float]]:
+        """What `place` says of each of many events, whose steps never fall."""
+        if len(steps) == 1 or not self.settled:
+            placed = [self.place(*event) for event in zip(steps, tokens, elapsed_s, strict=True)]
+            return [place[0] for place in placed], [place[1] for place in placed]
+        try:
+            # One addition that fails stands for all: nearly every log tells both of every event.
+            whole_tokens = [count + self._base_tokens for count in tokens]  # type: ignore[operator]
+            whole_times = [seconds + self._base_time for seconds in elapsed_s]  # type: ignore[operator]
+            most_tokens, most_time = max(whole_tokens), max(whole_times)
+            if not math.isfinite(sum(whole_tokens) + sum(whole_times)):
+                raise OverflowError
+        except (TypeError, OverflowError):
+            placed = [self.place(*event) for event in zip(steps, tokens, elapsed_s, strict=True)]
+            return [place[0] for place in placed], [place[1] for place in placed]
+        self.step = max(self.step, steps[-1])
+        self.tokens, self.time = max(self.tokens, most_tokens), max(self.time, most_time)
+        return whole_tokens, whole_times
 
     def _settle(self, step: int, tokens: int | None, elapsed_s: float | None) -> None:
         resumed_at = self._resumed_at

@@ -1,7 +1,7 @@
 """An append-only series of one measured quantity, cheap to look at from afar however long it gets.
 
 A reader that draws needs, for some window of the x axis, a few hundred buckets that keep every spike. A pyramid of
-minima and maxima over blocks of 16, 16², … points answers that without walking the points.
+minima and maxima over blocks of 64, 64², … points answers that without walking the points.
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
-from threading import Lock
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-Axis = Literal["step", "tokens", "time"]
+from mypt.watch.places import Axis, Places
 
-_BLOCK = 16
+_BLOCK = 64
 # Buckets of fewer points than this keep their exact edges: rounding to a block would be visible there.
-_ROUND_FROM = 16 * _BLOCK
+_ROUND_FROM = 4 * _BLOCK
 
 
 class Point(NamedTuple):
@@ -55,19 +54,18 @@ class Bucket(NamedTuple):
 class Column:
     """Points in the order of their steps, on three x axes (updates, tokens, seconds), all non-decreasing.
 
-    Threads: any thread may append or rewind while any other reads. Every call takes one short lock (a look at a
-    million points holds it for a millisecond or two), so a reader sees each call's effect whole or not at all.
+    A column has `places` of its own, or those of a table, of which its first point stands at index `base`; only the
+    table then adds and drops points. Threads: any thread may append or rewind while any other reads. Every call takes
+    one short lock (a look at a million points holds it for a millisecond or two), so a reader sees each call's
+    effect whole or not at all.
     """
 
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._steps = array("d")
-        self._tokens = array("d")
-        self._times = array("d")
+    def __init__(self, places: Places | None = None, base: int = 0) -> None:
+        self._places = places or Places()
+        self._base = base
         self._ys = array("d")
-        # Indices of the gaps, and of the points lower than all before them: both shrink by a bisect at a rewind.
+        # Indices of the gaps; shrinks by a bisect at a rewind.
         self._gaps = array("q")
-        self._records = array("q")
         # Level k holds one entry for each full block of _BLOCK**(k+1) points.
         self._lows: list[array[float]] = []
         self._highs: list[array[float]] = []
@@ -81,6 +79,8 @@ class Column:
         """A number that differs whenever the content does: cheap to compare before drawing again."""
         return self._revision
 
+    # ── adding and dropping ─────────────────────────────────────────────────────────────────────────────────────
+
     def append(self, step: int, tokens: float, time: float, y: float) -> None:
         """Add a point. A `step` below the last one rewinds to it first, since a replay replaces what it replays.
 
@@ -88,7 +88,7 @@ class Column:
         repeat the value before them (0 at the start), so that every axis stays sorted. A step that is not finite is
         a ValueError.
         """
-        with self._lock:
+        with self._places.lock:
             self._append(step, tokens, time, y)
             self._revision += 1
 
@@ -97,68 +97,142 @@ class Column:
         batch = list(points)
         if not batch:
             return
-        with self._lock:
-            if len(batch) < _BLOCK or not self._extend_plain(batch):
-                for step, tokens, time, y in batch:
-                    self._append(step, tokens, time, y)
+        with self._places.lock:
+            steps, tokens, times, ys = zip(*batch, strict=True)
+            if self._places.extend(steps, tokens, times):
+                self.push(ys)
+                return
+            for step, token, time, y in batch:
+                self._append(step, token, time, y)
             self._revision += 1
 
     def rewind(self, step: int) -> None:
         """Drop every point at `step` and after: a resumed run is about to replay them."""
-        with self._lock:
-            keep = bisect_left(self._steps, step)
-            if keep < len(self._ys):
-                self._cut(keep)
-                self._revision += 1
+        with self._places.lock:
+            self.cut_from(step)
+
+    def _append(self, step: int, tokens: float, time: float, y: float) -> None:
+        if not -math.inf < step < math.inf:
+            raise ValueError(f"a step must be finite, not {step}")
+        if self._places.steps and step < self._places.steps[-1]:
+            self.cut_from(step)
+        self._places.append(step, tokens, time)
+        self.push((y,))
+
+    # ── for the table that owns the places; it holds their lock ─────────────────────────────────────────────────
+
+    @property
+    def base(self) -> int:
+        """The index, among the places, of the first point."""
+        return self._base
+
+    @property
+    def end(self) -> int:
+        """The index, among the places, after that of the last point."""
+        return self._base + len(self._ys)
+
+    def push(self, ys: Sequence[float]) -> None:
+        """Add the values that belong to the places after the last point. TypeError, and nothing added, for a None."""
+        new = array("d", ys)
+        first = len(self._ys)
+        self._ys.extend(new)
+        # A sum of finite numbers may overflow, which only costs a closer look.
+        if not math.isfinite(sum(ys)):
+            self._gaps.extend(i for i, y in enumerate(ys, first) if not -math.inf < y < math.inf)
+        for end in range(first - first % _BLOCK + _BLOCK, len(self._ys) + 1, _BLOCK):
+            self._summarise(end)
+        self._revision += 1
+
+    def take(self, source: Places, indices: Sequence[int], ys: Sequence[float]) -> None:
+        """Add the values `ys` at those of the places `source`, which it does not share."""
+        for axis in ("step", "tokens", "time"):
+            there = source.axis(axis)
+            self._places.axis(axis).extend([there[index] for index in indices])
+        self.push(ys)
+
+    def cut_from(self, step: int) -> None:
+        """Drop every point at `step` and after, where the places are its own."""
+        keep = self._places.cut_from(step)
+        if keep < len(self._ys):
+            self.cut(keep)
+
+    def cut(self, keep: int) -> None:
+        """Drop all but the first `keep` points."""
+        del self._ys[keep:]
+        del self._gaps[bisect_left(self._gaps, keep) :]
+        for lows, highs in zip(self._lows, self._highs, strict=True):
+            keep //= _BLOCK
+            del lows[keep:], highs[keep:]
+        self._revision += 1
+
+    def move(self, base: int) -> None:
+        """Let a column without points begin at another place."""
+        self._base = base
+
+    def part(self) -> None:
+        """Take places of its own from now on: it is measured no longer together with the others of its table."""
+        self._places, self._base = self._places.copy(self._base, self.end), 0
+
+    def join(self, places: Places) -> None:
+        """Share these places from now on: a column without points, which begins with them."""
+        self._places, self._base = places, 0
+
+    # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def first(self) -> Point | None:
         """The earliest point, gap or not."""
-        with self._lock:
+        with self._places.lock:
             return self._point(0) if self._ys else None
 
     def last(self) -> Point | None:
         """The latest point, gap or not."""
-        with self._lock:
+        with self._places.lock:
             return self._point(len(self._ys) - 1) if self._ys else None
 
     def best(self) -> Point | None:
         """The point of the smallest finite value (the earliest of equals), None without one."""
-        with self._lock:
-            return self._point(self._records[-1]) if self._records else None
+        with self._places.lock:
+            low, high = self._extremes(0, len(self._ys))
+            if low > high:
+                return None
+            start = 0
+            if self._lows:
+                blocks = self._lows[0]
+                start = _BLOCK * (blocks.index(low) if low in blocks else len(blocks))
+            return self._point(self._ys.index(low, start))
 
     def points(self, start: int = 0, stop: int | None = None) -> list[Point]:
         """The points from index `start` to before `stop` (a copy)."""
-        with self._lock:
+        with self._places.lock:
             return [self._point(i) for i in range(*slice(start, stop).indices(len(self._ys)))]
 
     def nearest(self, axis: Axis, x: float) -> Point | None:
         """The point closest to `x` on `axis`; between two equally close the earlier."""
-        with self._lock:
-            xs = self._xs(axis)
-            after = bisect_right(xs, x)
-            if after == len(xs):
-                return self._point(after - 1) if xs else None
-            if after == 0:
+        with self._places.lock:
+            xs, first, end = self._places.axis(axis), self._base, self.end
+            after = bisect_right(xs, x, first, end)
+            if after == end:
+                return self._point(len(self._ys) - 1) if self._ys else None
+            if after == first:
                 return self._point(0)
-            return self._point(after - 1 if x - xs[after - 1] <= xs[after] - x else after)
+            return self._point((after - 1 if x - xs[after - 1] <= xs[after] - x else after) - first)
 
     def at_or_after(self, axis: Axis, x: float) -> Point | None:
         """The first point whose position on `axis` is `x` or more."""
-        with self._lock:
-            index = bisect_left(self._xs(axis), x)
+        with self._places.lock:
+            index = self._left(axis, x)
             return self._point(index) if index < len(self._ys) else None
 
     def at_or_before(self, axis: Axis, x: float) -> Point | None:
         """The last point whose position on `axis` is `x` or less."""
-        with self._lock:
-            index = bisect_right(self._xs(axis), x) - 1
+        with self._places.lock:
+            index = self._right(axis, x) - 1
             return self._point(index) if index >= 0 else None
 
     def bounds(self, axis: Axis, lo: float, hi: float) -> tuple[float, float] | None:
         """The smallest and largest finite value with lo <= x <= hi; None where there is none."""
-        with self._lock:
-            xs = self._xs(axis)
-            low, high = self._extremes(bisect_left(xs, lo), bisect_right(xs, hi))
+        with self._places.lock:
+            low, high = self._extremes(self._left(axis, lo), self._right(axis, hi))
             return (low, high) if low <= high else None
 
     def sample(self, axis: Axis, lo: float, hi: float, buckets: int) -> list[Bucket]:
@@ -168,10 +242,10 @@ class Column:
         to the edge. Where few points are inside, each has a bucket to itself. With hundreds of points to a bucket an
         edge may lie up to a quarter of a bucket's width early, where a block of the pyramid ends.
         """
-        with self._lock:
-            xs = self._xs(axis)
-            start, stop = bisect_left(xs, lo), bisect_right(xs, hi)
-            if stop < start or not xs:
+        with self._places.lock:
+            xs = self._places.axis(axis)
+            start, stop = self._left(axis, lo), self._right(axis, hi)
+            if stop < start or not self._ys:
                 return []
             out: list[Bucket] = []
             if start > 0:
@@ -179,15 +253,23 @@ class Column:
             if stop - start <= buckets:
                 out.extend([self._single(xs, i) for i in range(start, stop)])
             elif buckets > 0:
-                self._fill(out, xs, start, stop, max(lo, xs[0]) if math.isinf(lo) else lo, hi, buckets)
-            if stop < len(xs):
+                begin = max(lo, xs[self._base]) if math.isinf(lo) else lo
+                end = xs[self.end - 1] if math.isinf(hi) else hi
+                self._fill(out, xs, start, stop, begin, end, buckets)
+            if stop < len(self._ys):
                 out.append(self._single(xs, stop))
             return out
+
+    def _left(self, axis: Axis, x: float) -> int:
+        return bisect_left(self._places.axis(axis), x, self._base, self.end) - self._base
+
+    def _right(self, axis: Axis, x: float) -> int:
+        return bisect_right(self._places.axis(axis), x, self._base, self.end) - self._base
 
     def _fill(
         self, out: list[Bucket], xs: array[float], start: int, stop: int, lo: float, hi: float, buckets: int
     ) -> None:
-        width = ((xs[-1] if math.isinf(hi) else hi) - lo) / buckets
+        width = (hi - lo) / buckets
         slack = width / 4
         # The largest blocks of which a bucket of average size holds a few: their edges cost nothing to look up.
         level, block = -1, 1
@@ -196,21 +278,22 @@ class Column:
         step = (stop - start) // buckets * 2
         lows = self._lows[level] if level >= 0 else None
         highs = self._highs[level] if level >= 0 else None
-        ys, has_gaps = self._ys, bool(self._gaps)
+        ys, base, has_gaps = self._ys, self._base, bool(self._gaps)
         for number in range(1, buckets + 1):
             edge = lo + width * number
             # Mostly the edge lies near; a search nearby touches less memory than one through all.
             near = start + step
-            upper = near if near < stop and xs[near] >= edge else stop
-            end = stop if number == buckets else bisect_left(xs, edge, start, upper)
+            upper = near if near < stop and xs[base + near] >= edge else stop
+            end = stop if number == buckets else bisect_left(xs, edge, base + start, base + upper) - base
             if lows is not None and highs is not None and end - start >= _ROUND_FROM and end < stop:
                 rounded = end - end % block
-                if rounded > start and edge - xs[rounded] < slack:
+                if rounded > start and edge - xs[base + rounded] < slack:
                     end = rounded
                     if start % block == 0 and not has_gaps:
                         part = slice(start // block, end // block)
                         low, high = min(lows[part]), max(highs[part])
-                        out.append(Bucket(xs[start], xs[end - 1], ys[start], low, high, ys[end - 1], False))
+                        x0, x1 = xs[base + start], xs[base + end - 1]
+                        out.append(Bucket(x0, x1, ys[start], low, high, ys[end - 1], False))
                         start = end
                         continue
             if end > start:
@@ -218,7 +301,7 @@ class Column:
                 start = end
 
     def _single(self, xs: array[float], index: int) -> Bucket:
-        x, y = xs[index], self._ys[index]
+        x, y = xs[self._base + index], self._ys[index]
         if -math.inf < y < math.inf:
             return Bucket(x, x, y, y, y, y, False)
         return Bucket(x, x, math.nan, math.nan, math.nan, math.nan, True)
@@ -234,56 +317,13 @@ class Column:
             last = last if math.isfinite(last) else math.nan
             if low > high:
                 low = high = math.nan
-        return Bucket(xs[start], xs[end - 1], first, low, high, last, gap)
-
-    def _xs(self, axis: Axis) -> array[float]:
-        if axis == "step":
-            return self._steps
-        return self._tokens if axis == "tokens" else self._times
+        return Bucket(xs[self._base + start], xs[self._base + end - 1], first, low, high, last, gap)
 
     def _point(self, index: int) -> Point:
-        return Point(index, int(self._steps[index]), self._tokens[index], self._times[index], self._ys[index])
-
-    def _append(self, step: int, tokens: float, time: float, y: float) -> None:
-        if not -math.inf < step < math.inf:
-            raise ValueError(f"a step must be finite, not {step}")
-        if self._steps and step < self._steps[-1]:
-            self._cut(bisect_left(self._steps, step))
-        index = len(self._ys)
-        tokens_before = self._tokens[-1] if index else 0.0
-        time_before = self._times[-1] if index else 0.0
-        # Written so that NaN, which compares false with all, takes the value before.
-        self._tokens.append(tokens if tokens_before <= tokens < math.inf else tokens_before)
-        self._times.append(time if time_before <= time < math.inf else time_before)
-        self._steps.append(step)
-        self._ys.append(y)
-        if not -math.inf < y < math.inf:
-            self._gaps.append(index)
-        elif not self._records or y < self._ys[self._records[-1]]:
-            self._records.append(index)
-        if (index + 1) % _BLOCK == 0:
-            self._summarise(index + 1)
-
-    def _extend_plain(self, batch: list[tuple[int, float, float, float]]) -> bool:
-        """Add a batch that has nothing to mend, array by array; False, and nothing done, where it has."""
-        axes = [array("d", axis) for axis in zip(*batch, strict=True)]
-        ys = axes.pop()
-        if not math.isfinite(sum(ys)) or not all(
-            _grows(old, new) for old, new in zip((self._steps, self._tokens, self._times), axes, strict=True)
-        ):
-            return False
-        first = len(self._ys)
-        for old, new in zip((self._steps, self._tokens, self._times, self._ys), (*axes, ys), strict=True):
-            old.extend(new)
-        best = self._ys[self._records[-1]] if self._records else math.inf
-        if min(ys) < best:
-            for index, y in enumerate(ys, first):
-                if y < best:
-                    best = y
-                    self._records.append(index)
-        for end in range(first - first % _BLOCK + _BLOCK, len(self._ys) + 1, _BLOCK):
-            self._summarise(end)
-        return True
+        places, place = self._places, self._base + index
+        return Point(
+            index, int(places.steps[place]), places.tokens[place], places.times[place], self._ys[index]
+        )
 
     def _summarise(self, end: int) -> None:
         low, high = self._raw(end - _BLOCK, end)
@@ -299,15 +339,6 @@ class Column:
                 return
             low, high = min(lows[-_BLOCK:]), max(highs[-_BLOCK:])
             level += 1
-
-    def _cut(self, keep: int) -> None:
-        for column in (self._steps, self._tokens, self._times, self._ys):
-            del column[keep:]
-        for indices in (self._gaps, self._records):
-            del indices[bisect_left(indices, keep) :]
-        for lows, highs in zip(self._lows, self._highs, strict=True):
-            keep //= _BLOCK
-            del lows[keep:], highs[keep:]
 
     def _has_gap(self, start: int, end: int) -> bool:
         gaps = self._gaps
@@ -346,9 +377,3 @@ class Column:
             start, end = first, last
             level += 1
         return low, high
-
-
-def _grows(old: array[float], new: array[float]) -> bool:
-    """Whether `new` is finite, and sorted, and goes on where `old` (or 0, before anything) ends."""
-    # The sum of what is finite may overflow, which only costs the slower way.
-    return math.isfinite(sum(new)) and new[0] >= (old[-1] if old else 0.0) and new.tolist() == sorted(new)

@@ -8,7 +8,9 @@ another trainer does, the newer value replaces the older.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import compress, groupby
+from operator import not_
 from typing import Any, NamedTuple
 
 from mypt.events import (
@@ -16,6 +18,7 @@ from mypt.events import (
     Eval,
     GoldBlocked,
     GoldCheckpoint,
+    Number,
     PhaseSwitch,
     Sample,
     Train,
@@ -29,11 +32,13 @@ from mypt.watch import marks as words
 from mypt.watch import pace
 from mypt.watch.axes import Axes
 from mypt.watch.column import Column
-from mypt.watch.ledger import EvalLine, Ledger
+from mypt.watch.ledger import Ledger
+from mypt.watch.lines import EvalRow, Measured, eval_set_columns
 from mypt.watch.marks import Mark, MarkKind, SampleText
-from mypt.watch.series import Series
+from mypt.watch.table import Table, Values
 
 _MOST_EVAL_SETS = 64
+_LR_OF_EVALS = "lr of evaluations"
 # Steps are kept as doubles, which count exactly up to here.
 _LARGEST_STEP = 1 << 53
 
@@ -57,7 +62,8 @@ class Fold:
     """Takes events in and holds what they amount to; `RunHistory` is the face that is read."""
 
     def __init__(self) -> None:
-        self._series: dict[str, Series] = {}
+        self._trains = Table()
+        self._evals = Table()
         self._ledger = Ledger()
         self._names: dict[str, str] = {}
         self._revision = 0
@@ -85,8 +91,8 @@ class Fold:
         self.last_start_at = ""
         self._last_stamp = ""
         self.ended: Ended | None = None
-        for series in self._series.values():
-            series.rewind(0)
+        self._trains.rewind(0)
+        self._evals.rewind(0)
         self._ledger.clear()
         self._axes = Axes()
         self._first_phase = ""
@@ -94,26 +100,30 @@ class Fold:
         self._nan_since: dict[str, int] = {}
         self._revision += 1
 
-    def feed(self, events: Iterable[AnyEvent]) -> None:
+    def feed(self, events: Iterable[AnyEvent | EvalRow]) -> None:
         """Take in `events` in the order of the log. Never raises for what they hold."""
-        for event in events:
-            if isinstance(event, Train):
-                # Far the most, so they skip the look at all the kinds.
-                self._train(event)
+        events = list(events)
+        # Most of what comes are measurements and nothing else.
+        alone = all(issubclass(kind, Train | EvalRow | Eval) for kind in set(map(type, events)))
+        groups = [(True, events)] if alone and events else groupby(events, key=_is_measured)
+        for measured, group in groups:
+            batch: list[Any] = list(group)
+            if measured:
+                self._measure(batch)
             else:
-                self._take(event)
-            self._revision += 1
-            if event.timestamp:
-                self._last_stamp = event.timestamp
-        self._flush()
-
-    def _flush(self) -> None:
-        for series in self._series.values():
-            series.flush()
+                for event in batch:
+                    self._take(event)
+            self._revision += len(batch)
+            self._last_stamp = next((e.timestamp for e in reversed(batch) if e.timestamp), self._last_stamp)
 
     @property
     def _columns(self) -> dict[str, Column]:
-        return {name: s.column for name, s in list(self._series.items()) if len(s.column)}
+        # Both kinds of event tell the learning rate; the one that comes more often draws it better.
+        return {
+            **{name: column for name, column in self._evals.columns() if name != _LR_OF_EVALS},
+            **({"lr": lr} if (lr := self._evals.get(_LR_OF_EVALS)) is not None else {}),
+            **dict(self._trains.columns()),
+        }
 
     def whole(self, name: str) -> int | None:
         """A whole number, not negative, of the last start's config; None where there is none of that name."""
@@ -124,33 +134,78 @@ class Fold:
 
     # ── one event of each kind ──────────────────────────────────────────────────────────────────────────────────
 
-    def _train(self, event: Train) -> None:
-        step = event.iter
-        if (step < self._axes.step or step > _LARGEST_STEP or self.ended is not None) and not self._goes_to(
-            step
-        ):
-            return
-        tokens, time = self._axes.place(step, event.tokens_processed, event.elapsed_s)
-        value = event.train_loss
-        if value is not None:
-            self._add("train", (step, tokens, time, value))
-            if not -math.inf < value < math.inf or self._nan_since:
-                self._watch_nan("train", step, value, event.timestamp)
-        if event.lr is not None:
-            self._add("lr", (step, tokens, time, event.lr))
-        if event.grad_norm is not None:
-            self._add("grad_norm", (step, tokens, time, event.grad_norm))
-        if event.tokens_per_sec is not None:
-            self._add("tokens_per_sec", (step, tokens, time, event.tokens_per_sec))
-        if isinstance(event.mfu, float):
-            self._add("mfu", (step, tokens, time, event.mfu))
+    def _measure(self, events: list[Measured]) -> None:
+        """Take in measurements: all at once where their steps go on from here, as nearly always, else singly."""
+        while events:
+            steps = [event.iter for event in events]
+            goes_on = self.ended is None and self._axes.step <= steps[0] and steps[-1] <= _LARGEST_STEP
+            if goes_on and self._axes.settled and _rise(events, steps) and self._is_finite(events):
+                self._add(events, steps)
+                return
+            if self._goes_to(steps[0]):
+                self._add(events[:1], steps[:1])
+            events = events[1:]
+
+    def _is_finite(self, events: list[Measured]) -> bool:
+        # Where a loss stops being a number, or begins to be one again, is told in its place among the others.
+        losses = [event.train_loss if isinstance(event, Train) else event.val_loss for event in events]
+        return not self._nan_since and math.isfinite(sum(value for value in losses if value is not None))
+
+    def _add(self, events: Sequence[Measured], steps: list[int]) -> None:
+        places = self._axes.place_all(
+            steps, [event.tokens_processed for event in events], [event.elapsed_s for event in events]
+        )
+        are_trains = [isinstance(event, Train) for event in events]
+        rows: tuple[Sequence[Any], ...] = (events, steps, *places)
+        if all(are_trains):
+            self._add_trains(*rows)
+        elif not any(are_trains):
+            self._add_evals(*rows)
+        else:
+            self._add_trains(*(list(compress(row, are_trains)) for row in rows))
+            self._add_evals(*(list(compress(row, map(not_, are_trains))) for row in rows))
+
+    def _add_trains(
+        self, events: Sequence[Train], steps: Sequence[int], tokens: Sequence[float], times: Sequence[float]
+    ) -> None:
+        losses = [event.train_loss for event in events]
+        values: dict[str, Values] = {
+            "train": losses,
+            "lr": [event.lr for event in events],
+            "grad_norm": [event.grad_norm for event in events],
+            "tokens_per_sec": [event.tokens_per_sec for event in events],
+            "mfu": [event.mfu if isinstance(event.mfu, float) else None for event in events],
+        }
+        self._trains.extend(steps, tokens, times, values)
+        self._watch_nan("train", events[-1], losses[-1], steps[-1])
+
+    def _add_evals(
+        self,
+        events: Sequence[Eval | EvalRow],
+        steps: Sequence[int],
+        tokens: Sequence[float],
+        times: Sequence[float],
+    ) -> None:
+        losses = [event.val_loss for event in events]
+        values: dict[str, Values] = {
+            _LR_OF_EVALS: [event.lr for event in events],
+            "train_eval": [event.train_loss for event in events],
+            "val": losses,
+        }
+        for name, column in eval_set_columns(events).items():
+            key = "eval:" + self._name(name)
+            if key in self._evals or len(self._evals) + len(values) < _MOST_EVAL_SETS:
+                values[key] = column
+        self._evals.extend(steps, tokens, times, values)
+        self._first_phase = self._first_phase or self._name(events[0].phase)
+        self._latest_phase = self._name(events[-1].phase)
+        self._ledger.add_evals(steps, tokens, times, events)
+        self._watch_nan("val", events[-1], losses[-1], steps[-1])
 
     def _take(self, event: AnyEvent) -> None:
         match event:
             case TrainingStart():
                 self._start(event)
-            case Eval():
-                self._eval(event)
             case PhaseSwitch():
                 if self._goes_to(event.iter):
                     self._axes.place(event.iter, event.tokens_processed, event.elapsed_s)
@@ -179,8 +234,8 @@ class Fold:
                 if not isinstance(step, int) or not 0 <= step <= _LARGEST_STEP:
                     step = self._axes.step
                 self._line("other", step, event.timestamp, None, words.one_line(event.name, 80))
-            case Train():
-                self._train(event)
+            case Train() | Eval():
+                self._measure([event])
 
     def _start(self, event: TrainingStart) -> None:
         config = event.config
@@ -213,34 +268,6 @@ class Fold:
         else:
             self._line("start", self._axes.step, event.timestamp, None, words.start_words(event))
 
-    def _eval(self, event: Eval) -> None:
-        step = event.iter
-        if not self._goes_to(step):
-            return
-        tokens, time = self._axes.place(step, event.tokens_processed, event.elapsed_s)
-        self._latest_phase = self._name(event.phase)
-        self._first_phase = self._first_phase or self._latest_phase
-        if event.lr is not None:
-            self._add("lr", (step, tokens, time, event.lr))
-        if event.train_loss is not None:
-            self._add("train_eval", (step, tokens, time, event.train_loss))
-        for name, value in event.eval_sets.items():
-            self._eval_set(name, step, tokens, time, value)
-        self._ledger.add_line(EvalLine("eval", step, tokens, time, event))
-        if event.val_loss is not None:
-            self._add("val", (step, tokens, time, event.val_loss))
-            self._watch_nan("val", step, event.val_loss, event.timestamp)
-
-    def _eval_set(self, name: str, step: int, tokens: float, time: float, value: float | None) -> None:
-        key = "eval:" + self._name(name)
-        if value is None or (key not in self._series and len(self._series) >= _MOST_EVAL_SETS):
-            return
-        try:
-            self._add(key, (step, tokens, time, float(value)))
-        except OverflowError:
-            # A whole number beyond every float.
-            self._add(key, (step, tokens, time, math.inf))
-
     def _sample(self, event: Sample) -> None:
         if not self._counts(event.iter):
             return
@@ -253,11 +280,10 @@ class Fold:
     def _complete(self, event: TrainingComplete) -> None:
         step = max(self._axes.step, self.whole("max_iters") or 0)
         tokens, time = self._axes.place(step, event.total_tokens, event.total_elapsed_s)
-        val = self._series.get("val")
-        if event.final_val_loss is not None and (val is None or val.top < step):
+        if event.final_val_loss is not None and self._evals.top < step:
             # The original measures once more at the end and says so only here.
-            self._add("val", (step, tokens, time, event.final_val_loss))
-            self._watch_nan("val", step, event.final_val_loss, event.timestamp)
+            self._evals.extend([step], [tokens], [time], {"val": [event.final_val_loss]})
+            self._watch_nan("val", event, event.final_val_loss, step)
         self.started_at = words.one_line(event.started_at, 40) or self.started_at
         self._end(Ended("complete", step, self._stamp(event)))
         self._line("complete", step, event.timestamp, event.final_val_loss, words.complete_words(event))
@@ -286,32 +312,25 @@ class Fold:
 
     def _rewind(self, step: int) -> None:
         """Forget what was heard of the steps after `step`, and be there."""
-        self._flush()
         tokens, time = pace.position(self._columns, step, self._axes.tokens_per_step)
-        for series in self._series.values():
-            series.rewind(step + 1)
+        self._trains.rewind(step + 1)
+        self._evals.rewind(step + 1)
         self._ledger.rewind(step)
         self._nan_since = {name: since for name, since in self._nan_since.items() if since <= step}
         phase = self._ledger.last("phase")
         self._latest_phase = phase.text if phase else self._first_phase
         self._axes.resume(step, tokens, time)
 
-    def _add(self, name: str, row: tuple[int, float, float, float]) -> None:
-        series = self._series.get(name)
-        if series is None:
-            # A new dictionary, since others may be walking the old one.
-            series = Series()
-            self._series = {**self._series, name: series}
-        series.add(row)
-
-    def _watch_nan(self, name: str, step: int, value: float, timestamp: str) -> None:
+    def _watch_nan(self, name: str, event: Measured | TrainingComplete, value: Number, step: int) -> None:
+        if value is None:
+            return
         if -math.inf < value < math.inf:
             if not self._nan_since:
                 return
             self._nan_since = {other: since for other, since in self._nan_since.items() if other != name}
         elif name not in self._nan_since:
             self._nan_since = {**self._nan_since, name: step}
-            self._mark("nan", step, timestamp, value, f"{name} loss is {value}")
+            self._mark("nan", step, event.timestamp, value, f"{name} loss is {value}")
 
     def _mark(self, kind: MarkKind, step: int, timestamp: str, value: float | None, text: str) -> None:
         if not self._counts(step):
@@ -324,7 +343,6 @@ class Fold:
         axes = self._axes
         tokens, time = axes.tokens, axes.time
         if step < axes.step:
-            self._flush()
             tokens, time = pace.position(self._columns, step, axes.tokens_per_step)
         mark = Mark(kind, step, tokens, time, words.one_line(timestamp, 40), value, text)
         self._ledger.add_line(mark)
@@ -342,3 +360,17 @@ class Fold:
     @staticmethod
     def _stamp(event: TrainingStart | Sample | TrainingStopped | TrainingComplete) -> str:
         return words.one_line(event.timestamp, 40)
+
+
+def _is_measured(event: AnyEvent | EvalRow) -> bool:
+    return isinstance(event, Train | EvalRow | Eval)
+
+
+def _rise(events: Sequence[Measured], steps: list[int]) -> bool:
+    """Whether the steps never fall, and rise strictly among the events of each kind."""
+    if steps != sorted(steps):
+        return False
+    if len(set(steps)) == len(steps):
+        return True
+    kinds = [(isinstance(event, Train), step) for event, step in zip(events, steps, strict=True)]
+    return len(set(kinds)) == len(kinds)

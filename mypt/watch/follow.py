@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from mypt.events import AnyEvent, BadLineError, LineReader, decode
+from mypt.events import AnyEvent, BadLineError, decode
+from mypt.watch.lines import EvalRow, LineDecoder
 
 # Bytes of the beginning and of the end of what was read that are compared before reading on. The first line of a
 # log holds a time stamp, so another run's log differs within them.
@@ -29,7 +30,7 @@ class Poll(NamedTuple):
     what came before `events` is to be forgotten; `gone` when there is no such file (what was read stays valid).
     """
 
-    events: list[AnyEvent]
+    events: list[AnyEvent | EvalRow]
     more: bool = False
     reset: bool = False
     gone: bool = False
@@ -49,7 +50,7 @@ class LogFollower:
         self._clock = clock
         self._seen: tuple[tuple[int, int], int] | None = None
         self._size = 0
-        self._reader = LineReader()
+        self._reader = LineDecoder()
         self._tail = b""
         self._head = b""
         self._end = b""
@@ -131,7 +132,7 @@ class LogFollower:
             events += self._quiet_tail(final)
         return Poll(events, more=more, reset=reset)
 
-    def _take(self, chunk: bytes) -> list[AnyEvent]:
+    def _take(self, chunk: bytes) -> list[AnyEvent | EvalRow]:
         self.offset += len(chunk)
         self._grew = self._clock()
         self._head += chunk[: _SIGNATURE - len(self._head)]
@@ -144,12 +145,12 @@ class LogFollower:
             # The reader refuses a line of this length, and counts it.
             lines, rest = self._tail, b""
             self._tail = b""
-            return list(self._reader.feed(lines))
-        events = list(self._reader.feed(self._tail + lines + newline))
+            return self._reader.feed(lines)
+        events = self._reader.feed(self._tail + lines + newline)
         self._tail = rest
         return events
 
-    def _quiet_tail(self, final: bool) -> list[AnyEvent]:
+    def _quiet_tail(self, final: bool) -> list[AnyEvent | EvalRow]:
         if not self._tail or not (final or self._clock() - self._grew >= _QUIET_S):
             return []
         try:
@@ -173,7 +174,7 @@ class LogFollower:
     def _forget(self) -> None:
         self.offset = 0
         self._seen = None
-        self._reader = LineReader()
+        self._reader = LineDecoder()
         self._tail = self._head = self._end = b""
 
 

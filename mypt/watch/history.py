@@ -14,7 +14,7 @@ from mypt.watch.column import Column
 from mypt.watch.fold import Fold
 from mypt.watch.ledger import MOST_LINES
 from mypt.watch.marks import Mark, SampleText
-from mypt.watch.series import sparkline
+from mypt.watch.sparkline import sparkline
 
 
 class Best(NamedTuple):

@@ -20,7 +20,7 @@ from mypt.watch.run import Run
 from mypt.watch.scan import Records, find_logs
 
 # One slice of a log: a few milliseconds, so that a budget is kept and a short run never waits for a long one.
-_SLICE = 32 * 1024
+_SLICE = 64 * 1024
 # The log of a run that is over and has been quiet for so long is looked at when folders are, not at every poll.
 _DORMANT_S = 60.0
 # Also when reading took all the time, states are decided, a few at each poll.

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
+from threading import Lock
 from typing import Any, NamedTuple
 
 from mypt.events import Eval
 from mypt.watch import marks as words
+from mypt.watch.lines import EvalRow
 from mypt.watch.marks import Mark, MarkKind, SampleText
 
 MOST_LINES = 2000
@@ -24,7 +28,7 @@ class EvalLine(NamedTuple):
     step: int
     tokens: float
     time: float
-    event: Eval
+    event: Eval | EvalRow
 
     def mark(self) -> Mark:
         """The same in words."""
@@ -33,12 +37,23 @@ class EvalLine(NamedTuple):
         return Mark("eval", self.step, self.tokens, self.time, stamp, event.val_loss, words.eval_words(event))
 
 
+class _Batch(NamedTuple):
+    """Evaluations that came together, not yet lines: of a long log nearly all are pushed out before anybody looks."""
+
+    steps: Sequence[int]
+    tokens: Sequence[float]
+    times: Sequence[float]
+    events: Sequence[Eval | EvalRow]
+
+
 class Ledger:
     """One thread writes, any may read: what is handed out are copies."""
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._marks: dict[MarkKind, list[Mark]] = {}
         self._lines: list[Mark | EvalLine] = []
+        self._batches: deque[_Batch] = deque()
         self._samples: list[SampleText] = []
 
     def of(self, kind: MarkKind) -> tuple[Mark, ...]:
@@ -52,7 +67,8 @@ class Ledger:
 
     def lines(self, most: int) -> tuple[Mark, ...]:
         """The last `most` lines, in words."""
-        lines = self._lines[-most:] if most > 0 else []
+        with self._lock:
+            lines = self._settled()[-most:] if most > 0 else []
         return tuple(line if isinstance(line, Mark) else line.mark() for line in lines)
 
     def samples(self) -> tuple[SampleText, ...]:
@@ -61,20 +77,27 @@ class Ledger:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._marks.clear()
-        self._lines.clear()
-        self._samples.clear()
+        with self._lock:
+            self._marks.clear()
+            self._lines.clear()
+            self._batches.clear()
+            self._samples.clear()
 
     def rewind(self, step: int) -> None:
         """Forget what happened after `step`."""
-        stepped: list[list[Any]] = [*self._marks.values(), self._lines, self._samples]
-        for items in stepped:
-            while items and items[-1].step > step:
-                items.pop()
+        with self._lock:
+            stepped: list[list[Any]] = [*self._marks.values(), self._settled(), self._samples]
+            for items in stepped:
+                while items and items[-1].step > step:
+                    items.pop()
 
     def add_line(self, line: Mark | EvalLine) -> None:
         """Append a line; of what is told once a step, it replaces the one that is there."""
-        lines = self._lines
+        with self._lock:
+            self._add_line(line)
+
+    def _add_line(self, line: Mark | EvalLine) -> None:
+        lines = self._settled()
         if line.kind in _ONCE_A_STEP:
             for index in range(len(lines) - 1, max(-1, len(lines) - _LOOK_BACK), -1):
                 if lines[index].step < line.step:
@@ -84,6 +107,37 @@ class Ledger:
                     break
         lines.append(line)
         _bound(lines, MOST_LINES)
+
+    def add_evals(
+        self,
+        steps: Sequence[int],
+        tokens: Sequence[float],
+        times: Sequence[float],
+        events: Sequence[Eval | EvalRow],
+    ) -> None:
+        """Append a line an evaluation; the steps rise strictly, so that only the first can replace one that is there."""
+        batch = _Batch(steps, tokens, times, events)
+        with self._lock:
+            last = (
+                self._batches[-1].steps[-1] if self._batches else self._lines[-1].step if self._lines else -1
+            )
+            if steps[0] <= last:
+                self._add_line(EvalLine("eval", steps[0], tokens[0], times[0], events[0]))
+                batch = _Batch(steps[1:], tokens[1:], times[1:], events[1:])
+            if batch.steps:
+                self._batches.append(batch)
+            while self._batches and sum(map(_rows, self._batches)) - _rows(self._batches[0]) >= MOST_LINES:
+                self._batches.popleft()
+
+    def _settled(self) -> list[Mark | EvalLine]:
+        """The lines, with those of the batches; the lock is the caller's."""
+        for batch in self._batches:
+            rows = zip(batch.steps, batch.tokens, batch.times, batch.events, strict=True)
+            self._lines.extend(EvalLine("eval", *row) for row in rows)
+        if self._batches:
+            self._batches.clear()
+            _bound(self._lines, MOST_LINES)
+        return self._lines
 
     def add_mark(self, mark: Mark) -> None:
         """Append a mark; those of its kind at later steps, and (all but NaN) at its own, are replaced."""
@@ -100,6 +154,10 @@ class Ledger:
         self._samples[-_LOOK_BACK:] = [s for s in recent if (s.step, s.prompt) != same]
         self._samples.append(sample)
         _bound(self._samples, _MOST_SAMPLES)
+
+
+def _rows(batch: _Batch) -> int:
+    return len(batch.steps)
 
 
 def _bound(items: list[Any], most: int) -> None:

@@ -14,6 +14,7 @@ from mypt.events import (
     TrainingStopped,
 )
 from mypt.text import count, duration, loss, printable
+from mypt.watch.lines import EvalRow, eval_sets
 
 MarkKind = Literal[
     "start", "resume", "eval", "gold", "blocked", "phase", "sample", "nan", "stopped", "complete", "other"
@@ -71,12 +72,12 @@ def start_words(event: TrainingStart) -> str:
     return "training starts" + (f": {', '.join(parts)}" if parts else "")
 
 
-def eval_words(event: Eval) -> str:
+def eval_words(event: Eval | EvalRow) -> str:
     """The losses of one evaluation."""
     parts = [f"val {loss(event.val_loss)}"]
     if event.train_loss is not None:
         parts.append(f"train {loss(event.train_loss)}")
-    parts += [f"{one_line(name, 40)} {loss(value)}" for name, value in list(event.eval_sets.items())[:8]]
+    parts += [f"{one_line(name, 40)} {loss(value)}" for name, value in list(eval_sets(event).items())[:8]]
     return "  ".join(parts)
 
 

@@ -14,6 +14,7 @@ from mypt.runs.state import Evidence, RunState, decide, evidence_of
 from mypt.text import printable
 from mypt.watch.follow import LogFollower
 from mypt.watch.history import RunHistory, RunSummary, seconds_since_epoch
+from mypt.watch.preview import preview
 
 # Processes are asked for at most this often; a run that is over is looked at again as something may be written late.
 _EVALUATE_S = 1.0
@@ -45,7 +46,8 @@ class Run:
         self.state = RunState.STOPPED
         self.sentence = "its log is being read"
         """Why `state` is what it is, for people."""
-        self.history = RunHistory()
+        self._history = RunHistory()
+        self._preview: RunHistory | None = None
         self.follower = LogFollower(log_path, clock=clock)
         self.reading = True
         """Whether part of the log is still to be read, so that state and curves are not the last word."""
@@ -61,6 +63,11 @@ class Run:
         self._over: dict[str, tuple[RunState, str]] = {}
         self._evaluate_at = -math.inf
         self._settled = False
+
+    @property
+    def history(self) -> RunHistory:
+        """What the log tells: of a long one, while it is read, what a few lines from every part of it tell."""
+        return self._preview or self._history
 
     # ── for those who look ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -122,14 +129,19 @@ class Run:
 
     def read(self, max_bytes: int, *, final: bool = False) -> bool:
         """Take in what is new in the log, at most `max_bytes`; True where something was. Sets `reading`, `gone`."""
-        bad, gone = self.follower.bad, self.gone
+        bad, gone, first = self.follower.bad, self.gone, not self.follower.offset
         poll = self.follower.poll(max_bytes, final=final)
         if poll.reset:
-            self.history.reset()
+            self._history.reset()
+            self._preview = None
             self._over.clear()
         if poll.events:
-            self.history.feed(poll.events)
-        self.history.bad_lines = self.follower.bad
+            self._history.feed(poll.events)
+        self._history.bad_lines = self.follower.bad
+        if not poll.more:
+            self._preview = None
+        elif first:
+            self._preview = preview(self.log_path)
         self.gone = poll.gone
         finished = self.reading and not poll.more
         self.reading = poll.more
@@ -161,7 +173,7 @@ class Run:
         self._settled = False
         if not self.attempts:
             self.record = None
-            ended = self.history.ended
+            ended = self._history.ended
             silent = self._silent_s()
             state, sentence = decide(Evidence(closing=ended.closing if ended else None, silent_s=silent))
             if self.reading and ended is None and state is RunState.STOPPED:
@@ -200,7 +212,7 @@ class Run:
 
     def _told_by(self, record: RunRecord) -> tuple[bool, str | None]:
         """Whether this attempt wrote to the log, and its last word there."""
-        history = self.history
+        history = self._history
         if record.run_id in history.run_ids:
             return True, history.closings.get(record.run_id)
         # A start that names no record belongs to the latest one that was there before it.

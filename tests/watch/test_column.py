@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mypt.watch.column import Axis, Bucket, Column, Point
+from mypt.watch.column import Bucket, Column, Point
+from mypt.watch.places import Axis
 
 AXES: tuple[Axis, ...] = ("step", "tokens", "time")
 

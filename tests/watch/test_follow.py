@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from mypt.events import AnyEvent, Eval, Train, Unknown, encode, read_log
 from mypt.watch.follow import LogFollower
+from mypt.watch.lines import EvalRow
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples" / "original" / "logs"
 
@@ -36,12 +38,12 @@ class Clock:
         return self.now
 
 
-def seen(events: list[AnyEvent]) -> list[str]:
+def seen(events: Sequence[AnyEvent | EvalRow]) -> list[str]:
     return [repr(event) for event in events]
 
 
-def drain(follower: LogFollower, max_bytes: int = 1 << 20, **how: bool) -> list[AnyEvent]:
-    events = []
+def drain(follower: LogFollower, max_bytes: int = 1 << 20, **how: bool) -> list[AnyEvent | EvalRow]:
+    events: list[AnyEvent | EvalRow] = []
     while True:
         poll = follower.poll(max_bytes, **how)
         events += poll.events
@@ -53,7 +55,7 @@ def line(step: int, **fields: Any) -> bytes:
     return encode(Train(iter=step, timestamp="2026-11-20T14:56:22.250550", **fields))
 
 
-def steps(events: list[AnyEvent]) -> list[int]:
+def steps(events: list[AnyEvent | EvalRow]) -> list[int]:
     return [event.iter for event in events if isinstance(event, Train)]
 
 
@@ -68,7 +70,7 @@ def test_any_cut_of_the_bytes_gives_the_same_events(tmp_path: Path, cuts: list[i
     expected, bad = read_log(path)
     path.unlink()
     follower = LogFollower(path, clock=Clock())
-    got: list[AnyEvent] = []
+    got: list[AnyEvent | EvalRow] = []
     begin = 0
     for end in [*sorted(cuts), len(LOG)]:
         with path.open("ab") as file:

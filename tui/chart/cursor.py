@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from mypt.watch.column import Axis, Column, Point
+from mypt.watch.column import Column, Point
+from mypt.watch.places import Axis
 from tui.chart.model import ChartData, Mark
 from tui.chart.scale import Scale
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from mypt.watch.column import Axis, Column
+from mypt.watch.column import Column
+from mypt.watch.places import Axis
 
 __all__ = ["AXES", "Axis", "ChartData", "Column", "Curve", "Mark", "MarkKind", "series_color"]
 

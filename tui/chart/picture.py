@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from rich.cells import cell_len, set_cell_size
 
 from mypt.text import printable
-from mypt.watch.column import Axis, Bucket
+from mypt.watch.column import Bucket
+from mypt.watch.places import Axis
 from tui.chart import ink
 from tui.chart.model import ChartData, Curve
 from tui.chart.raster import Canvas, Run, Shape
