@@ -250,7 +250,9 @@ def next_command(request: PrepareRequest, made: PreparedSummary) -> str:
         return f"mypt train … --eval_dataset_dir {folder}"
     source = request.tokenizer.source
     if source is not None and not (request.workspace / source).is_dir():
-        return f"mypt train --init_from_model {shlex.quote(source)} --model_name NAME --dataset_dir {folder}"
+        masked = " --use_loss_mask true" if made.trained_tokens is not None else ""
+        base = f"--init_from_model {shlex.quote(source)}"
+        return f"mypt train {base} --model_name NAME --dataset_dir {folder}{masked}"
     if made.trained_tokens is not None:
         return f"mypt train --config_file 150M_chat_sft --init_from_model BASE --dataset_dir {folder}"
     preset = "tiny_char" if made.tokenization == "char" else "small"
