@@ -114,6 +114,11 @@ class ProcessIdentity:
             return False
         return True
 
+    def is_of_this_kernel(self) -> bool:
+        """Whether it ran in this boot of this machine, perhaps in another container: kernel locks speak for it."""
+        here, there = boot_id().partition("/")[0], self.boot_id.partition("/")[0]
+        return bool(here) and here == there
+
     def _could_be_here(self) -> bool:
         """Whether this process belongs to this machine (perhaps to an earlier boot of it)."""
         here = boot_id()
@@ -121,7 +126,7 @@ class ProcessIdentity:
             if self.boot_id == here:
                 return True
             # The same boot in another pid namespace is another container: its pids mean nothing here.
-            if self.boot_id.partition("/")[0] == here.partition("/")[0]:
+            if self.is_of_this_kernel():
                 return False
         return self.host == host_name()
 

@@ -1,4 +1,9 @@
-"""One run a model: the lock that a trainer holds for life on `.mypt/locks/<model>.lock`."""
+"""One run a model: the lock that a trainer holds for life on `.mypt/locks/<model>.lock`.
+
+What the kernel says decides; the content tells who and since when. On a shared file system whose locks do not reach
+other machines the content is all there is: a holder elsewhere is believed until its run is known to have ended, since
+two trainers on one model would ruin each other's checkpoints, and a file is quickly removed by hand.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +19,16 @@ from pathlib import Path
 from types import TracebackType
 
 from mypt.errors import Problem, RunError, UserError
+from mypt.runs.directory import RunDirectory, runs_folder
 from mypt.runs.filelock import FileLock, is_locked
 from mypt.runs.identity import Alive, ProcessIdentity
+from mypt.runs.mounts import locks_reach_everyone
 from mypt.text import duration, printable
 
 # Someone who only looks whether the lock is held takes it for an instant; a second is ample to outwait that.
 _PATIENCE_S = 1.0
+# Long enough for a write to be seen from another machine that asks the server.
+_SETTLE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +47,13 @@ class LockHolder:
 
 
 class ModelLock:
-    """The lock on one model of a workspace. What the kernel says decides; the content only tells who and since when.
-
-    Content left by a crash refuses nobody.
-    """
+    """The lock on one model of a workspace. Content left by a crash on this machine refuses nobody."""
 
     def __init__(self, workspace: Path, model_name: str) -> None:
         if not model_name or model_name in (".", "..") or Path(model_name).name != model_name:
             raise ValueError(f"not a model name: {model_name!r}")
         self.model_name = model_name
+        self.workspace = workspace
         self.path = workspace / ".mypt" / "locks" / f"{model_name}.lock"
         self._lock = FileLock(self.path)
 
@@ -64,14 +71,16 @@ class ModelLock:
         try:
             while True:
                 taken = self._lock.try_acquire()
-                if taken or (taken is None and not self._content_is_alive()):
+                if taken is not False and self._rival(kernel=bool(taken)) is None:
                     break
-                # Without kernel locks the content is all there is; it does not improve by waiting.
-                if taken is None or time.monotonic() > deadline:
+                # What stands in the content does not improve by waiting.
+                if taken is not False or time.monotonic() > deadline:
                     self._lock.release()
                     raise UserError(self._refusal())
                 time.sleep(0.05)
             self._write(run_id, command)
+            if not (taken and locks_reach_everyone(self.path)):
+                self._settle()
         except OSError as error:
             self._lock.release()
             raise RunError(f"cannot lock the model {self.model_name!r}: {error}") from error
@@ -80,7 +89,7 @@ class ModelLock:
     def check_free(self) -> None:
         """Raises UserError where `acquire` would, as far as reading tells: it has the last word."""
         held = is_locked(self.path)
-        if held or (held is None and self._content_is_alive()):
+        if held or self._rival(kernel=held is False) is not None:
             raise UserError(self._refusal())
 
     def name_run(self, run_id: str) -> None:
@@ -103,8 +112,9 @@ class ModelLock:
         if holder is None:
             return None
         alive = holder.identity.is_alive()
-        if alive is Alive.OTHER_HOST and is_locked(self.path) is not False:
-            return holder
+        if alive is Alive.OTHER_HOST:
+            held = is_locked(self.path)
+            return holder if held or self._rival(kernel=held is False) is not None else None
         return holder if alive is Alive.ALIVE else None
 
     def __enter__(self) -> ModelLock:
@@ -138,22 +148,48 @@ class ModelLock:
             return None
         return LockHolder(run_id, identity, since, command) if identity else None
 
-    def _content_is_alive(self) -> bool:
+    def _rival(self, *, kernel: bool) -> LockHolder | None:
+        """Who holds the model although the kernel does not say so. `kernel`: whether it can speak for this machine."""
         holder = self._read()
-        return holder is not None and holder.identity.is_alive() is Alive.ALIVE
+        alive = holder.identity.is_alive() if holder else Alive.DEAD
+        if holder is None or alive is Alive.DEAD:
+            return None
+        if alive is Alive.ALIVE:
+            return None if kernel else holder
+        if kernel and (holder.identity.is_of_this_kernel() or locks_reach_everyone(self.path)):
+            return None
+        return None if self._has_ended(holder) else holder
+
+    def _has_ended(self, holder: LockHolder) -> bool:
+        run = RunDirectory(runs_folder(self.workspace) / holder.run_id)
+        return bool(holder.run_id) and run.exit_file.exists()
+
+    def _settle(self) -> None:
+        """Without locks that reach everyone, two may write at once: who is not the last steps back."""
+        os.fsync(self._lock.fd)
+        time.sleep(_SETTLE_S)
+        holder = self._read()
+        if holder is None or holder.identity != ProcessIdentity.of_self():
+            self._lock.release()
+            raise UserError(self._refusal())
 
     def _refusal(self) -> Problem:
         holder = self._read()
+        remedy = "wait until that run ends, stop it, or choose another --model_name"
         if holder is None:
             by = "held by a process that has not said who it is"
         elif holder.identity.is_alive() is Alive.DEAD:
             by = f"held by what is left of {holder}, which itself has ended"
         else:
             by = f"held by {holder}, since {_since(holder.since)}"
+            if holder.identity.is_alive() is Alive.OTHER_HOST and not is_locked(self.path):
+                by += "; from here nobody can tell whether it still runs"
+                place = self.path.relative_to(self.workspace).as_posix()
+                remedy += f"; if {holder.identity.host} no longer trains it, remove {place}"
         return Problem(
             where=f"model {self.model_name!r}",
             message=f"two runs on one model: {by}",
-            remedy="wait until that run ends, stop it, or choose another --model_name",
+            remedy=remedy,
         )
 
 

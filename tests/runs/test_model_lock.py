@@ -103,12 +103,88 @@ def test_asking_beforehand_answers_as_taking_would(
     child.kill()
     child.communicate()
     lock.check_free()
-    # Of another machine nobody knows whether its process lives; on a file system without locks it refuses nobody.
-    elsewhere = {"host": "elsewhere", "boot_id": "x", "pid": 5, "start_ticks": 1, "create_time": 1.0}
-    content = {"run_id": "r", "identity": elsewhere, "since": "2026-01-01", "command": []}
+
+
+ELSEWHERE = {"host": "elsewhere", "boot_id": "x", "pid": 5, "start_ticks": 1, "create_time": 1.0}
+
+
+def held_elsewhere(lock: ModelLock) -> None:
+    content = {"run_id": "r-1", "identity": ELSEWHERE, "since": "2026-01-01T00:00:00+00:00", "command": []}
+    lock.path.parent.mkdir(parents=True, exist_ok=True)
     lock.path.write_text(json.dumps(content))
-    monkeypatch.setattr(filelock, "_lock", lambda fd, *, shared: None)
+
+
+def no_locks(fd: int, *, shared: bool) -> None:
+    """What file systems without locks answer."""
+
+
+@pytest.mark.parametrize("why", ["no locks at all", "locks that hold on one machine"])
+def test_without_locks_that_reach_everyone_a_holder_elsewhere_is_believed(
+    tmp_path: Path, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = ModelLock(tmp_path, "dante")
+    held_elsewhere(lock)
+    lock.check_free()  # on a disk of this machine, or one whose locks reach everyone, the kernel knows better
+    assert lock.holder() is None
+    if why == "no locks at all":
+        monkeypatch.setattr(filelock, "_lock", no_locks)
+    else:
+        monkeypatch.setattr("mypt.runs.lock.locks_reach_everyone", lambda path: False)
+    monkeypatch.setattr("mypt.runs.lock._SETTLE_S", 0.0)
+    before = lock.path.read_bytes()
+    for ask in (lock.check_free, lambda: lock.acquire(command=[])):
+        with pytest.raises(UserError) as refusal:
+            ask()
+        text = str(refusal.value)
+        assert "held by run r-1, pid 5 on elsewhere, since 2026-01-01" in text
+        assert text.endswith("if elsewhere no longer trains it, remove .mypt/locks/dante.lock")
+    assert lock.path.read_bytes() == before
+    holder = lock.holder()
+    assert holder is not None and holder.identity.host == "elsewhere"
+    ended = tmp_path / ".mypt" / "runs" / "r-1" / "exit.json"
+    ended.parent.mkdir(parents=True)
+    ended.write_text("{}")
     lock.check_free()
+    assert lock.holder() is None
+    ended.unlink()
+    lock.path.unlink()
+    with lock.acquire(command=[]):
+        assert lock.holder() is not None
+
+
+def test_another_container_of_this_machine_is_what_the_kernel_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = ModelLock(tmp_path, "dante")
+    held_elsewhere(lock)
+    here = ProcessIdentity.of_self().boot_id.partition("/")[0]
+    if not here:
+        pytest.skip("this system does not name its boots")
+    content = json.loads(lock.path.read_text())
+    content["identity"]["boot_id"] = f"{here}/pid:[1]"
+    lock.path.write_text(json.dumps(content))
+    monkeypatch.setattr("mypt.runs.lock.locks_reach_everyone", lambda path: False)
+    lock.check_free()
+
+
+def test_of_two_that_write_at_once_without_locks_one_steps_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = ModelLock(tmp_path, "dante")
+    monkeypatch.setattr(filelock, "_lock", no_locks)
+    # Meanwhile the other machine, which saw a free model too, writes its own name.
+    monkeypatch.setattr("mypt.runs.lock.time.sleep", lambda seconds: held_elsewhere(lock))
+    with pytest.raises(UserError, match="on elsewhere"):
+        lock.acquire(command=[])
+    assert b"elsewhere" in lock.path.read_bytes()
+
+
+def test_without_locks_a_process_of_this_machine_is_still_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filelock, "_lock", no_locks)
+    monkeypatch.setattr("mypt.runs.lock._SETTLE_S", 0.0)
+    lock = ModelLock(tmp_path, "dante")
     with lock.acquire(command=[]), pytest.raises(UserError, match=f"pid {os.getpid()}"):
         ModelLock(tmp_path, "dante").check_free()
 
