@@ -13,21 +13,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mypt import machine
 from mypt.model.dropout import dropout as drop
 
 KERNELS = ("sdpa", "plain")
-
-#: Beyond this the weights that the plain kernel keeps, T² a head, take more memory than all else in a layer.
-PLAIN_CONTEXT = 1024
+_PRECISIONS = {torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
 def default_kernel(device_type: str, dtype: torch.dtype, context: int, dropout: float = 0.0) -> str:
     """The kernel to expect most of where nobody has measured; `dtype` is that of the products, `context` in tokens."""
-    if device_type != "cpu":
-        return "sdpa"
-    # Without a fused dropout torch keeps more than the plain kernel does, whatever the context.
-    plain = dropout > 0 or (dtype is torch.bfloat16 and context <= PLAIN_CONTEXT)
-    return "plain" if plain else "sdpa"
+    return machine.default_kernel(device_type, _PRECISIONS.get(dtype, "fp32"), context, dropout)
 
 
 def attend(kernel: str, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout: float = 0.0) -> Tensor:

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from mypt import estimate
 from mypt.errors import Problem, RunError, UserError
+from mypt.machine import cpu_has_fast_bf16, processor
 from mypt.model.kernels import default_kernel
 from mypt.settings.fields import Settings
 from mypt.text import size
@@ -169,13 +169,6 @@ def _check_precision(precision: str, kind: str) -> None:
         )
 
 
-@lru_cache(maxsize=1)
-def cpu_has_fast_bf16() -> bool:
-    """Whether the processor multiplies bf16 matrices itself (AVX-512 bf16 or AMX); elsewhere bf16 is slower than fp32."""
-    flags = _processor()
-    return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
 def peak_flops(numerics: Numerics) -> float | None:
     """Best FLOP/s of the device in the precision of the run; None where nobody can know it."""
     if numerics.kind != "cuda":
@@ -189,15 +182,7 @@ def cpu_is_left_half_used() -> bool:
     mkl: bool = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
     if not (mkl and torch.backends.mkldnn.is_available()):
         return False
-    return torch.backends.cpu.get_cpu_capability() == "AVX512" and "AuthenticAMD" in _processor()
-
-
-def _processor() -> str:
-    """What the system says of the processor; empty where it says nothing."""
-    try:
-        return Path("/proc/cpuinfo").read_text(errors="replace")
-    except OSError:
-        return platform.processor()
+    return torch.backends.cpu.get_cpu_capability() == "AVX512" and "AuthenticAMD" in processor()
 
 
 def device_name(device: str) -> str:
