@@ -86,10 +86,15 @@ class GPTDataLoader:
         import torch
 
         self._drawn[split] += 1
-        key = key_of(seed, "loader", split, self._drawn[split])
-        block, number = self.config.block_size, self.config.batch_size
-        masked = self.config.use_loss_mask and chosen.has_masks
-        batch = chosen.gather(chosen.places(number, block, key), block, masked=masked)
+        block = self.config.block_size
+        places = chosen.update_places(
+            self._drawn[split],
+            batches=1,
+            batch_size=self.config.batch_size,
+            block_size=block,
+            seed=key_of(seed, "loader", split),
+        )
+        batch = chosen.gather(places, block, masked=self.config.use_loss_mask and chosen.has_masks)
         place = device or self.config.device
         return LoadedBatch(
             *(torch.tensor(array, device=place) for array in (batch.x, batch.y)),

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from mypt.data.episodes import EpisodeOptions, EpisodeSplit
+from mypt.data.loader import GPTDataLoader
 from mypt.data.shards import Folder, read_folder
 from mypt.errors import UserError
+from mypt.settings.model_config import GPTConfig
 from tests.workbench import ids_of, story, write_episodes
 
 IDS = ids_of(story(400))[:300]
@@ -103,6 +105,15 @@ def test_the_metadata_may_name_another_type(made: Path) -> None:
         np.fromfile(file, "<u4").astype("<u2").tofile(file)
     (made / "dataset_metadata.json").write_text('{"schema": "episode_indexed_sft_v1", "dtype": "uint16"}')
     assert whole_rows(train_of(read(made))) == EPISODES
+
+
+def test_a_loader_gives_whole_batches_of_few_episodes(made: Path) -> None:
+    shape = {"batch_size": 8, "block_size": 16, "vocab_size": 29, "n_embd": 8, "n_head": 2, "n_layer": 1}
+    config = GPTConfig.for_new_model(**shape, dropout=0.0, device="cpu", use_loss_mask=True)
+    loader = GPTDataLoader(config, dataset_dir=made)
+    for split in ("train", "val", "train"):
+        batch = loader.get_batch(split)
+        assert batch.x.shape == (8, 16) and batch.mask is not None and 0 < float(batch.mask.sum()) < 8 * 16
 
 
 def test_an_eval_set_needs_no_training_data(made: Path) -> None:

@@ -6,17 +6,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from mypt import __version__, tokenizers
+from mypt import tokenizers
 from mypt.data.chat.messages import Fault
+from mypt.data.chat.outcome import Sides, how_it_was_split, metadata, on_lengths, on_texts
 from mypt.data.chat.packing import Packer
 from mypt.data.chat.steps import SHOWN_FAULTS, Reading, encode, scan, spans
 from mypt.data.chat.writer import EpisodeWriter
-from mypt.data.episode_files import SCHEMA
 from mypt.data.prepare.inputs import Source, find
 from mypt.data.prepare.plan import CHUNK, Span
 from mypt.data.prepare.request import PreparedSummary, PrepareRequest, Progress
@@ -26,7 +26,7 @@ from mypt.data.prepare.worker import Pool
 from mypt.data.shards import METADATA
 from mypt.errors import Problem, RunError, UserError, raise_for
 from mypt.fsio import write_json_atomic
-from mypt.text import count, whole
+from mypt.text import whole
 from mypt.tokenizers import CHAT_TOKENS, END_OF_CHAT, CharTokenizer, Tokenizer, with_chat_tokens
 from mypt.tokenizers.char import spelled
 
@@ -45,11 +45,6 @@ class _Found:
     characters: set[str] = field(default_factory=set)
     unused: Counter[str] = field(default_factory=Counter)
     spelled: Counter[str] = field(default_factory=Counter)
-
-
-class _Sides(NamedTuple):
-    train: EpisodeWriter
-    val: EpisodeWriter
 
 
 def prepare_chat(request: PrepareRequest, progress: Progress) -> PreparedSummary:
@@ -72,12 +67,11 @@ def prepare_chat(request: PrepareRequest, progress: Progress) -> PreparedSummary
         found = _look(request, sources.files, how, pool, progress)
         tokenizer = _with_tags(tokenizer, found, request)
         held = _hold_out(found, request)
-        notices = [*sources.notices, *_remarks(found, tokenizer)]
+        notices = [*sources.notices, *on_texts(found.spelled, found.unused, tokenizer)]
         with staged_folder(request.output, overwrite=request.overwrite) as folder:
             sides = _write(folder, request, sources.files, (tokenizer, how), held, pool, progress)
             tokenizers.save(tokenizer, folder / _TOKENIZER)
-            metadata = _metadata(request, sources.files, tokenizer, sides)
-            write_json_atomic(folder / METADATA, metadata)
+            write_json_atomic(folder / METADATA, metadata(request, sources.files, tokenizer, sides))
     return PreparedSummary(
         output=request.output,
         documents=len(held),
@@ -88,9 +82,9 @@ def prepare_chat(request: PrepareRequest, progress: Progress) -> PreparedSummary
         tokenizer=tokenizer.describe(),
         tokenization=tokenizer.kind,
         vocab_size=tokenizer.vocab_size,
-        split=_told(request, sides),
+        split=how_it_was_split(request, sides),
         trained_tokens=sides.train.learned,
-        notices=[*notices, *_on_lengths(request, sides)],
+        notices=[*notices, *on_lengths(request, sides)],
     )
 
 
@@ -218,22 +212,6 @@ def _hold_out(found: _Found, request: PrepareRequest) -> npt.NDArray[np.bool_]:
     return held
 
 
-def _remarks(found: _Found, tokenizer: Tokenizer) -> list[str]:
-    said = []
-    if found.spelled:
-        names = ", ".join(sorted(found.spelled)[:3]) + (" …" if len(found.spelled) > 3 else "")
-        said.append(f"some messages spell tags ({names}): they are encoded as plain text, never as tags")
-    if found.unused:
-        names = ", ".join(f"{name} ({whole(number)})" for name, number in found.unused.most_common(5))
-        said.append(f"fields of messages that nothing is made of: {names}")
-    if tokenizer.kind == "bpe":
-        said.append(
-            f"a model needs vocab_size = {tokenizer.valid_vocab} or more for these tokens, tags included; so does the "
-            "base model of a fine-tune"
-        )
-    return said
-
-
 # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -245,12 +223,12 @@ def _write(
     held: npt.NDArray[np.bool_],
     pool: Pool,
     progress: Progress,
-) -> _Sides:
+) -> Sides:
     """Encode every conversation into the files of its side."""
     progress.begin("tokenizing", sum(file.size for file in files))
     length, tags = request.chat.pack_block_size, setup[0].special_tokens
     pad_id = tags.get(END_OF_CHAT, 0)
-    sides = _Sides(
+    sides = Sides(
         *(
             EpisodeWriter(folder / name, request.tokens_per_shard, Packer(length, pad_id) if length else None)
             for name in ("train", "val")
@@ -286,96 +264,3 @@ def _spans(files: list[Source]) -> Iterator[Span]:
 
 def _itself(span: Span) -> Span:
     return span
-
-
-def _metadata(
-    request: PrepareRequest, files: list[Source], tokenizer: Tokenizer, sides: _Sides
-) -> dict[str, Any]:
-    """What the original writes, as far as it means something here, and the type of the tokens."""
-    length, chat = request.chat.pack_block_size, request.chat
-    data: dict[str, Any] = {
-        "schema": SCHEMA,
-        "has_loss_mask": True,
-        "dtype": "uint32",
-        "num_conversations": sum(side.conversations for side in sides),
-    }
-    for name, side in zip(sides._fields, sides, strict=True):
-        data |= {
-            f"num_{name}_conversations": side.conversations,
-            f"num_{name}_episodes": side.episodes,
-            f"num_{name}_tokens": side.stored,
-            f"num_{name}_shards": side.shards,
-            f"num_{name}_mask_tokens": side.learned,
-            f"{name}_mask_ratio": side.learned / side.stored if side.stored else 0.0,
-        }
-    shown = {
-        side: [request.shown(Path(f.path)) for f in files if f.val is (side == "val")]
-        for side in sides._fields
-    }
-    tags = tokenizer.to_dict().get("special_tokens_by_name")
-    data |= {
-        "tokenization": tokenizer.kind,
-        "vocab_size": tokenizer.vocab_size,
-        "tokens_per_shard": request.tokens_per_shard,
-        "special_tokens_used": list(tags or CHAT_TOKENS),
-        "prepare_mode": "separate_val" if request.val_files else "val_split",
-        "val_only": not sides.train.conversations,
-        "source_train_file": ", ".join(shown["train"]),
-        "source_val_file": ", ".join(shown["val"]) or None,
-        "val_split": None if request.val_files else request.val_fraction,
-        "seed": request.seed,
-        "skip_system_prompt": chat.system_prompt == "",
-        "system_prompt_override": chat.system_prompt or None,
-        "packing_enabled": length is not None,
-        "prepared_by": f"mypt {__version__}",
-    }
-    if length is not None:
-        data |= {
-            "pack_block_size": length,
-            "original_train_episodes": sides.train.conversations,
-            "original_val_episodes": sides.val.conversations,
-            "avg_episode_len": _ratio(sides.train.tokens, sides.train.conversations),
-            "avg_episodes_per_pack": _ratio(sides.train.conversations, sides.train.episodes),
-            "nonpad_ratio": _ratio(sides.train.tokens, sides.train.stored),
-        }
-    return data
-
-
-# ── words ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _told(request: PrepareRequest, sides: _Sides) -> str:
-    if request.val_files:
-        return "as named with --val_file"
-    if not (sides.train.conversations and sides.val.conversations):
-        return "everything" if sides.val.conversations else "nothing"
-    total = sum(side.conversations for side in sides)
-    return f"{whole(sides.val.conversations)} of {whole(total)} conversations, drawn with seed {request.seed}"
-
-
-def _on_lengths(request: PrepareRequest, sides: _Sides) -> list[str]:
-    train, length = sides.train, request.chat.pack_block_size
-    said = []
-    if not sides.val.conversations:
-        said.append("no conversation is kept for validation; training needs some")
-    if not train.conversations:
-        return [*said, "no conversation is left for training: a dataset to evaluate on"]
-    mean = _ratio(train.tokens, train.conversations)
-    told = f"a conversation has {count(mean)} tokens on average, the longest {whole(train.longest)}"
-    if length is None:
-        said.append(
-            f"{told}; each is a sequence of its own, padded to block_size. --pack_block_size, with the block_size of "
-            "the training, puts as many into one as fit"
-        )
-    else:
-        filled = 100 * _ratio(train.tokens, train.stored)
-        said.append(f"{told}; {whole(train.episodes)} packs of {length} are filled to {filled:.0f} %")
-        if train.longest > length:
-            said.append(
-                f"conversations of more than {length} tokens are packs of their own, and train on their end"
-            )
-    return said
-
-
-def _ratio(part: float, of: float) -> float:
-    return part / of if of else 0.0
