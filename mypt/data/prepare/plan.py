@@ -96,10 +96,12 @@ def _search(handle: BinaryIO, cuts: re.Pattern[str], start: int, end: int) -> in
     before = max(start - _MARGIN, 0)
     handle.seek(before)
     data = handle.read(end + _MARGIN - before)
-    # A character cut in two at either edge becomes surrogates, which no place is beside: see below.
+    first = start - before
+    while first < min(len(data), start - before + 3) and data[first] & 0xC0 == 0x80:
+        first += 1  # within a character
+    # What is cut in two at either edge, and what is no text at all, becomes surrogates.
     text = data.decode("utf-8", "surrogateescape")
-    head = data[: start - before].decode("utf-8", "surrogateescape")
-    place = len(head)
+    place = len(data[:first].decode("utf-8", "surrogateescape"))
     while (match := cuts.search(text, place)) is not None:
         place = match.start()
         if not "\udc80" <= text[place] <= "\udcff":
