@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from textual.app import App
 from textual.binding import BindingType
+from textual.events import Event, InputEvent
 from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.signal import Signal
@@ -52,6 +53,12 @@ class Dashboard(App[None]):
     def on_unmount(self) -> None:
         """Look no more; what trains goes on."""
         self.live.stop()
+
+    async def on_event(self, event: Event) -> None:
+        """Let keys and the mouse go before whatever is being read."""
+        if isinstance(event, InputEvent):
+            self.live.give_way()
+        await super().on_event(event)
 
     def on_live_changed(self, message: Live.Changed) -> None:
         """Tell the screens, and a person where something ended."""

@@ -23,9 +23,10 @@ from mypt.watch.inventory import Changes, StateChange, Workspace
 
 # An event must be on the screen within half a second also where no hints come (network disks).
 _HEARTBEAT_S = 0.4
-# Short slices and pauses between them: while a long log loads, the screen still gets most of the time.
+# Reading shares one interpreter with the screen: short slices, and none for a moment after each key.
 _SLICE_S = 0.006
-_PAUSE_S = 0.003
+_PAUSE_S = 0.0005
+_WAY_S = 0.03
 _PICTURE_S = 0.5
 _BUNDLES_EVERY_S = 2.0
 _CONSOLE_TAIL = 64 * 1024
@@ -53,6 +54,7 @@ class Live:
         self.bundles: list[BundleInfo] = []
         self.models: tuple[Model, ...] = ()
         self.console = ConsoleTail()
+        self._way_until = 0.0
         self._post = post
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -77,6 +79,10 @@ class Live:
         self.workspace.focus(*([key] if key else []))
         self.console.follow(key)
         self._wake.set()
+
+    def give_way(self) -> None:
+        """Somebody touched a key or the mouse: reading waits until the answer is on the screen."""
+        self._way_until = time.monotonic() + _WAY_S
 
     def hint(self) -> None:
         """Something was just changed by ourselves: look now, new folders included."""
@@ -109,7 +115,10 @@ class Live:
             if due and (pending.any or first):
                 self._post(pending.message(first=first))
                 pending, first, posted_at = _Pending(more=pending.more), False, moment
-            self._wake.wait(_PAUSE_S if pending.more else _HEARTBEAT_S)
+            if pending.more:
+                time.sleep(max(_PAUSE_S, min(_WAY_S, self._way_until - time.monotonic())))
+            else:
+                self._wake.wait(_HEARTBEAT_S)
             self._wake.clear()
 
     def _listen(self) -> None:
