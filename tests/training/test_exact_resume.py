@@ -7,18 +7,16 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.training.alike import assert_same_run
+from tests.training.killer import KILLED, Killer
 from tests.workbench import (
     clean,
-    environment,
     events,
     ids_of,
     last_iter,
@@ -35,7 +33,6 @@ pytestmark = [
 ]
 STEPS = 60
 SIGNALS = (signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGKILL)
-KILLED = -signal.SIGKILL
 SHAPE: dict[str, Any] = {
     "batch_size": 4,
     "block_size": 16,
@@ -158,38 +155,6 @@ def test_a_kill_before_the_first_checkpoint_leaves_nothing_in_the_way(ground: Pa
 
 
 # ── killed right before a file operation ────────────────────────────────────────────────────────────────────────
-
-
-class Killer:
-    """Runs commands in children of one process, and has them killed before a file operation (see `killed`)."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("killed.py"))],
-            env=environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def run(self, workspace: Path, *arguments: str, kill_at: int = 0) -> tuple[int, list[str]]:
-        """The exit status and the file operations that were begun."""
-        words = ["--workspace", str(workspace), *arguments]
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"arguments": words, "kill_at": kill_at}) + "\n")
-        self.process.stdin.flush()
-        answer = json.loads(self.process.stdout.readline())
-        return answer["status"], answer["operations"]
-
-
-@pytest.fixture(scope="module")
-def killer() -> Iterator[Killer]:
-    made = Killer()
-    yield made
-    # Its children go with it, whatever they are at.
-    os.killpg(made.process.pid, signal.SIGKILL)
-    made.process.communicate()
 
 
 #: How many places a run is killed at; more of them for somebody with time.
