@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -176,6 +177,71 @@ def keys(presses: int = 60) -> None:
         )
 
 
+_LONG = """
+import tui, json, resource, sys, time
+from pathlib import Path
+from tui.app import MyptApp
+from tui.chart.widget import Chart
+told = {"started": float(sys.argv[1])}
+class A(MyptApp):
+    def _display(self, *what):
+        super()._display(*what)
+        told.setdefault("first paint", time.time())
+        if any(len(curve.column) for chart in self.screen.query(Chart) for curve in chart.data.curves):
+            told.setdefault("shape", time.time())
+    def on_dashboard_settled(self):
+        told["all"] = time.time()
+        told["mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        Path("told.json").write_text(json.dumps(told))
+A(Path.cwd()).run()
+"""
+
+
+def million(events_in_log: int = 1_000_000) -> None:
+    """A log of a million evaluations (355 MB): its shape, all of it, what it takes, and keys meanwhile."""
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = Path(folder)
+        path = workspace / "logs" / "train" / "long_eval.jsonl"
+        path.parent.mkdir(parents=True)
+        sets = {f"eval_{name}": 2.5 for name in ("general", "domain", "code", "rag")}
+        with path.open("w") as file:
+            for number in range(events_in_log):
+                loss = round(2 + 8 * math.exp(-8 * number / events_in_log), 6)
+                line = {"event": "eval", "iter": number * 100, "timestamp": "2026-01-01T00:00:00.000000",
+                        "elapsed_s": number * 31.5, "tokens_processed": number * 9830400, "progress_pct": 1.5,
+                        "lr": 1.5e-4, "phase": "default", "val_loss": loss, "train_loss": loss - 0.125,
+                        **sets, "eval_duration_s": 12.5}  # fmt: skip
+                file.write(json.dumps(line) + "\n")
+        told = workspace / "told.json"
+        for touched in (False, True):
+            took = []
+            argv = [sys.executable, "-c", _LONG, str(time.time())]
+            with Terminal(argv, workspace) as terminal:
+                terminal.until(b"Runs", 10.0)
+                terminal.drain(0.3)
+                shown = (b"Sample", b"Console") if b"Console" in terminal.output else (b"Console", b"Sample")
+                while not told.exists():
+                    if touched:
+                        terminal.press(b"l")
+                        took.append(terminal.until(shown[len(took) % 2], 5.0))
+                    terminal.drain(0.05)
+            said = json.loads(told.read_text())
+            told.unlink()
+            if not touched:
+                print(
+                    f"{events_in_log:,} evaluations, {path.stat().st_size / 1e6:.0f} MB: first paint "
+                    f"{said['first paint'] - said['started']:.2f} s after the start, the shape "
+                    f"{said['shape'] - said['first paint']:.2f} s later (goal 0.3), all of it "
+                    f"{said['all'] - said['first paint']:.2f} s later (goal 2.5); {said['mib']:.0f} MiB (goal < 200)"
+                )
+            else:
+                took.sort()
+                print(
+                    f"key while they load ({len(took)} presses): median {1000 * statistics.median(took):.0f} ms, "
+                    f"p95 {1000 * took[int(0.95 * len(took))]:.0f} ms; goal < 30"
+                )
+
+
 _CHART = """
 import tui, math, random
 from textual.app import App
@@ -237,6 +303,7 @@ def main() -> None:
     latency()
     keys()
     keys_beside_chart()
+    million()
 
 
 if __name__ == "__main__":
