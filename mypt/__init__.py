@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from mypt.interop import inspect_checkpoint, load_pretrained_checkpoint
     from mypt.model import GPT
     from mypt.settings.model_config import GPTConfig
+    from mypt.training.fit import fit
 
 _WHERE = {
     "GPT": "mypt.model",
     "GPTConfig": "mypt.settings.model_config",
     "GPTDataLoader": "mypt.data.loader",
     "configure_optimizer": "mypt.api.optimizer",
+    "fit": "mypt.training.fit",
     "get_model_info": "mypt.api.info",
     "inspect_checkpoint": "mypt.interop",
     "load_bundle": "mypt.api.bundles",
@@ -36,6 +38,7 @@ __all__ = [
     "GPTDataLoader",
     "__version__",
     "configure_optimizer",
+    "fit",
     "get_model_info",
     "inspect_checkpoint",
     "load_bundle",

@@ -106,6 +106,9 @@ class GPTDataLoader:
 
     def _open_folder(self, workspace: Path, shown: str, tokenizer: Tokenizer | str | None) -> None:
         path = workspace / shown
+        if not path.is_dir():
+            remedy = "name a folder with train/ and val/"
+            raise UserError(Problem("no such dataset", field="dataset_dir", value=shown, remedy=remedy))
         own = load(path) if any((path / name).is_file() for name in FILE_NAMES) else None
         given = create(tokenizer) if isinstance(tokenizer, str) and own is None else tokenizer
         if isinstance(given, str):

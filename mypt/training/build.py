@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch.optim import AdamW
@@ -118,7 +119,9 @@ def _resume(run: Resolved, optimizer: AdamW, notices: list[str], fingerprint: st
             step = max(step, adamw.steps_done(state) or 0)
     s = run.settings
     progress = Progress.from_state(
-        info.training_state, step=step, tokens_per_step=s.batch_size * s.block_size * s.grad_accum_steps
+        {"gold": _originals_gold(info), **info.training_state},
+        step=step,
+        tokens_per_step=s.batch_size * s.block_size * s.grad_accum_steps,
     )
     progress.gold = _gold(run, progress, fingerprint)
     progress.eval_sequences = _eval_sequences(run, progress.eval_sequences)
@@ -145,6 +148,18 @@ def _gold(run: Resolved, progress: Progress, fingerprint: str) -> GoldState:
     if not _same_measure(info, run, fingerprint):
         return state
     return carried(state, theirs.gold, step=progress.iter, phase=theirs.phase)
+
+
+def _originals_gold(info: BundleInfo) -> dict[str, Any]:
+    """What the original MyPT writes beside its bundles, as ours is kept: a run that goes on must not undo a better gold."""
+    file = info.path / "gold_selection_state.json"
+    try:
+        theirs = bundle.read_json_object(file) if file.is_file() else {}
+    except UserError:
+        return {}
+    names = ("best_gold_val_loss", "gold_step", "best_val_loss")
+    best, step, lowest = (theirs.get(name) for name in names)
+    return {"best": best, "best_step": step, "gold_step": step, "lowest": lowest}
 
 
 def _same_measure(info: BundleInfo, run: Resolved, fingerprint: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 
 from mypt import bundle
 from mypt.events import LogWriter
-from mypt.settings.resolve import warmup_steps
+from mypt.settings.resolve import DEFAULT, warmup_steps
 from mypt.training import checkpointing
 from mypt.training.build import Built
 from mypt.training.progress import Progress
@@ -22,6 +22,10 @@ class BundleKeeper:
 
     built: Built
     log: LogWriter | None = None
+    _start: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._start = self.built.progress.iter
 
     @property
     def target(self) -> Path:
@@ -32,6 +36,16 @@ class BundleKeeper:
         """Where the bundle of this kind lies."""
         run = self.built.run
         return run.workspace / "checkpoints" / bundle.directory_name(run.model_name, kind)
+
+    def shown(self, kind: bundle.Kind) -> str:
+        """`folder` as people are told of it."""
+        return f"checkpoints/{self.folder(kind).name}"
+
+    def kept(self) -> str:
+        """What is there to go on from when a run fails, in words."""
+        if self.target.is_dir():
+            return f"the last good checkpoint is {self.shown(bundle.Kind.LAST)}"
+        return "no checkpoint had been saved yet"
 
     def last(self, progress: Progress) -> None:
         """Save the checkpoint that resuming begins from."""
@@ -67,7 +81,7 @@ class BundleKeeper:
                 **run.settings.model_dump(mode="json"),
                 "vocab_size": engine.model.config.vocab_size,
                 "warmup_iters": warmup_steps(run.settings),
-                "start_step": run.start_step,
+                "start_step": self._start,
                 "config_file": self.built.config_file,
             },
             "model_dtype_at_save": "float32",
@@ -77,6 +91,9 @@ class BundleKeeper:
         }
         if engine.scaler is not None:
             state["grad_scaler"] = engine.scaler.state_dict()
+        if run.values["log_file"].source == DEFAULT:
+            # The log goes by the model's name, also when a bundle is copied to go on under another one.
+            state["training_config"]["log_file"] = None
         before = run.checkpoint.training_state.get("base") if run.checkpoint else None
         if run.base is not None:
             state["base"] = {"name": run.base.name, "step": run.base.step}

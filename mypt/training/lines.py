@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mypt.events import TrainingComplete, TrainingStart
-from mypt.settings.resolve import warmup_steps
+from mypt.settings.resolve import Mode, warmup_steps
 from mypt.training import numerics as machine
 from mypt.training.build import Built
 
@@ -16,7 +16,7 @@ def start_event(built: Built, run_id: str | None) -> TrainingStart:
         config={
             "max_iters": s.max_iters,
             "start_step": built.progress.iter,
-            "resumed": run.checkpoint is not None,
+            "resumed": run.mode is Mode.RESUME,
             "learning_rate": s.learning_rate,
             "warmup_iters": warmup_steps(s),
             "grad_clip": s.grad_clip,

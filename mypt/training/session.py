@@ -23,25 +23,25 @@ from mypt.training.stopping import EXIT_OF_SIGNAL, StopFlag
 class Session:
     """Trains what was `built`, once: `train` uses it up."""
 
-    def __init__(self, built: Built, console: Console, stop: StopFlag, run_id: str | None = None) -> None:
+    def __init__(
+        self,
+        built: Built,
+        console: Console,
+        stop: StopFlag,
+        run_id: str | None = None,
+        keeper: BundleKeeper | None = None,
+    ) -> None:
         self.built, self.run, self.data = built, built.run, built.data
         self.engine, self.progress = built.engine, built.progress
         self.console, self.stop, self.run_id = console, stop, run_id
-        self.keeper = BundleKeeper(built)
+        self.keeper = keeper or BundleKeeper(built)
 
     def train(self) -> int:
         """Train to the end or to a stop, with all events in the log. Returns the process's exit status.
 
         Raises `RunError` for bad luck, after saying so in the log where it can still be written.
         """
-        s = self.run.settings
-        try:
-            log = LogWriter(self.run.log_path)
-        except OSError as error:
-            raise RunError(
-                f"{s.log_file}: the log cannot be written: {error.strerror}; {disk.remedy(error)}"
-            ) from error
-        with log:
+        with self._open_log() as log:
             self.keeper.log = log
             try:
                 end = self._train(log)
@@ -49,7 +49,7 @@ class Session:
                 self.console.end_progress()
                 self._tell_why(log, "nan", str(error))
                 raise RunError(
-                    f"step {error.step}: {error.what}; stopped before the update, and {self._kept()}. "
+                    f"step {error.step}: {error.what}; stopped before the update, and {self.keeper.kept()}. "
                     "Lower learning_rate, or raise warmup_iters"
                 ) from None
             except (Exception, KeyboardInterrupt) as error:
@@ -58,14 +58,21 @@ class Session:
                 self._tell_why(log, "error", str(error) if known else f"{type(error).__name__}: {error}")
                 if isinstance(error, OSError):
                     # Checkpoints say their own errors: here a disk would not take a line of the log.
-                    file = error.filename or s.log_file
-                    what = f"{error.strerror or error}; {self._kept()}; {disk.remedy(error)}"
+                    file = error.filename or self.run.settings.log_file
+                    what = f"{error.strerror or error}; {self.keeper.kept()}; {disk.remedy(error)}"
                     raise RunError(f"{file}: {what}") from error
                 raise
         if end is not End.COMPLETE:
             return self._say_stopped(end)
         self._say_done()
         return 0
+
+    def _open_log(self) -> LogWriter:
+        try:
+            return LogWriter(self.run.log_path)
+        except OSError as error:
+            what = f"the log cannot be written: {error.strerror}; {disk.remedy(error)}"
+            raise RunError(f"{self.run.settings.log_file}: {what}") from error
 
     def _train(self, log: LogWriter) -> End:
         """The loop between the lines that begin and end its part of the log."""
@@ -90,11 +97,6 @@ class Session:
         with contextlib.suppress(OSError):
             log.write(events.TrainingStopped(iter=self.progress.iter, reason=reason, message=message))
 
-    def _kept(self) -> str:
-        if self.keeper.target.is_dir():
-            return f"the last good checkpoint is checkpoints/{self.run.model_name}"
-        return "no checkpoint had been saved yet"
-
     def _stopped_event(self, end: End) -> events.TrainingStopped:
         p, request = self.progress, end is End.REQUEST
         message = f"at step {p.iter}" if request else f"{self.stop.signal} at step {p.iter}"
@@ -106,22 +108,23 @@ class Session:
         line()
         line(f"Training stopped {word} at step {self.progress.iter}; checkpoint saved.", "strong")
         line(f"  Resume training: mypt train --model_name {shlex.quote(self.run.model_name)}")
+        return self._status(end)
+
+    def _status(self, end: End) -> int:
         return 0 if end is End.REQUEST else EXIT_OF_SIGNAL.get(self.stop.signal or "", 1)
 
     def _say_done(self) -> None:
-        p, name, console = self.progress, self.run.model_name, self.console
+        p, name, console, keeper = self.progress, self.run.model_name, self.console, self.keeper
         console.line()
         console.line("Training finished!", "strong")
-        console.line(f"  Resume training from: checkpoints/{name}")
-        console.line(f"  Deploy inference from: checkpoints/{name}_fp16")
-        gold_info = bundle.read_info(self.keeper.folder(bundle.Kind.GOLD))
+        console.line(f"  Resume training from: {keeper.shown(bundle.Kind.LAST)}")
+        console.line(f"  Deploy inference from: {keeper.shown(bundle.Kind.FP16)}")
+        gold_info = bundle.read_info(keeper.folder(bundle.Kind.GOLD))
         if p.gold.gold_step is not None and gold_info.files:
             loss = gold_info.training_state.get("progress", {}).get("val_loss")
             shown = f", val_loss={loss:.4f}" if isinstance(loss, float) else ""
-            console.line(
-                f"  🏆 Best (GOLD) checkpoint: checkpoints/{name}_gold (step {p.gold.gold_step}{shown})",
-                "gold",
-            )
+            place = keeper.shown(bundle.Kind.GOLD)
+            console.line(f"  🏆 Best (GOLD) checkpoint: {place} (step {p.gold.gold_step}{shown})", "gold")
         tries = (self.run.settings.sample_prompt, "Once")
         known = next((text for text in tries if text and not self.data.tokenizer.unknown(text)), "")
         prompt = f" --prompt {shlex.quote(known)}" if known else ""
