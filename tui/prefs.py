@@ -23,6 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "compare_only_differences": True,
     "compare_curves": True,
     "compare_details": False,
+    "drafts": {},
 }
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from mypt.errors import Problem
+from tui.screens.launch.data_look import check_data
 from tui.screens.launch.draft import Draft, command, data_of
-from tui.screens.launch.look import Review, check_data, in_list, look
+from tui.screens.launch.look import Review, in_list, look
 
 TINY = {
     "batch_size": 2,
@@ -204,7 +205,8 @@ import tui.screens.launch
 assert "pydantic" not in sys.modules and "numpy" not in sys.modules, "the frame opens without heavy imports"
 from tui.screens.launch.choices import find_all
 from tui.screens.launch.draft import Draft
-from tui.screens.launch.look import look, check_data
+from tui.screens.launch.look import look
+from tui.screens.launch.data_look import check_data
 import mypt.launch.start
 workspace = Path(sys.argv[1])
 assert find_all(workspace, None, {}).presets

@@ -12,6 +12,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Button, Input, OptionList, Static
+from textual.widgets._toast import Toast, ToastRack
 
 import tui.app
 from mypt.runs.directory import read_exit
@@ -21,6 +22,7 @@ from tui.screens.launch import LaunchScreen
 from tui.screens.launch.form import SettingsForm
 from tui.screens.launch.look import Review
 from tui.screens.launch.panes import DataPane, PresetPane
+from tui.screens.launch.preset_copy import SavePresetScreen
 
 TINY = {
     "batch_size": 2,
@@ -128,7 +130,12 @@ def shown(app: Desk) -> str:
 
 @asynccontextmanager
 async def bench(
-    workspace: Path, size: tuple[int, int] = (120, 36), *, readonly: bool = False, **wanted: Any
+    workspace: Path,
+    size: tuple[int, int] = (120, 36),
+    *,
+    readonly: bool = False,
+    toasts: bool = False,
+    **wanted: Any,
 ) -> AsyncIterator[Bench]:
     app = Desk(workspace, readonly=readonly)
     screen = LaunchScreen(**wanted)
@@ -138,7 +145,7 @@ async def bench(
         if isinstance(message, LaunchScreen.Settled) and hooks:
             hooks[0].settled.append(message.review)
 
-    async with app.run_test(size=size, message_hook=listen) as pilot:
+    async with app.run_test(size=size, message_hook=listen, notifications=toasts) as pilot:
         made = Bench(app, screen, pilot)
         hooks.append(made)
         app.push_screen(screen, app.dismissed.append)
@@ -204,13 +211,171 @@ async def start_and_be_refused(b: Bench) -> Review:
     return b.screen.review
 
 
-async def test_a_held_setting_takes_no_typing_and_says_why(workspace: Path) -> None:
+async def test_what_a_preset_decides_explains_itself_and_may_be_typed_over(workspace: Path) -> None:
     async with bench(workspace, preset="mini") as b:
+        await b.type("batch_size", "")
+        said = text_of(b.screen, "#help")
+        assert (
+            "2, decided by preset mini, which is used whole" in said
+            and "f2 saves a preset of your own" in said
+        )
         await b.type("batch_size", "64")
-        row = b.screen.query_one(SettingsForm).row("batch_size")
+        review = await b.review()
+        assert review.overruled == {"batch_size": "64"}
+        assert b.note("batch_size") == "! ignored: preset mini has 2; f2 saves a preset of your own"
+        assert "1 ignored" in text_of(b.screen, "#review-state")
+
+
+async def test_a_preset_of_ones_own_is_saved_and_chosen(workspace: Path) -> None:
+    async with bench(workspace, preset="mini") as b:
+        await b.pilot.press("ctrl+l")
+        await b.pilot.pause()
+        await b.type("batch_size", "4")
+        await b.type("n_layer", "2")
+        await b.review()
+        await b.pilot.press("f2")
+        await b.until(lambda: isinstance(b.app.screen, SavePresetScreen), "the question")
+        ask = b.app.screen
+        words = "Saves configs/mini.json with batch_size=4, n_layer=2"
+        await b.until(lambda: words in shown(b.app), "what is saved")
+        name = ask.query_one("#preset-name", Input)
+        assert name.value == "mini_own" and name.has_focus
+        name.value = "../x"
+        await b.pilot.press("enter")
+        await b.until(lambda: "would leave configs/" in shown(b.app), "the refusal")
+        name.value = "deep/wide"
+        await b.pilot.press("enter")
+        await b.until(lambda: b.app.screen is b.screen, "the preset")
+        path = workspace / "configs" / "deep" / "wide.json"
+        saved = json.loads(path.read_text())
+        assert (saved["batch_size"], saved["n_layer"], saved["n_embd"]) == (4, 2, 8)
+        review = await b.review()
+        assert review.draft.preset == "configs/deep/wide.json" and review.draft.given == {}
+        assert review.values is not None and review.values["batch_size"].value == 4
+        assert b.screen.query_one("#name", Input).value == "wide"
+
+
+async def test_nothing_typed_is_dropped_at_the_start_without_a_word(workspace: Path) -> None:
+    async with bench(workspace, preset="mini", given={"device": "cpu"}) as b:
+        await b.type("batch_size", "4")
+        await b.review()
+        await b.pilot.press("ctrl+s")
+        await b.until(lambda: isinstance(b.app.screen, SavePresetScreen), "the question")
+        words = "batch_size=4 would be ignored: preset mini is used whole"
+        await b.until(lambda: words in shown(b.app), "why it is asked")
+        await b.pilot.press("escape")
+        assert b.app.screen is b.screen and not list_records(workspace).records
+        await b.pilot.press("f6")
+        await b.until(lambda: isinstance(b.app.screen, SavePresetScreen), "the question")
+        await b.pilot.press("enter")
+        await b.until(lambda: bool(b.app.dismissed), "the start")
+        (record,) = b.app.dismissed
+        assert record is not None and record.queued and record.settings["batch_size"] == 4
+        assert "configs/mini_own.json" in record.command
+        await b.until(lambda: read_exit(record.directory(workspace)) is not None, "the end of the run")
+
+
+async def test_what_an_existing_model_decides_takes_no_typing_and_says_why(workspace: Path) -> None:
+    folder = workspace / "checkpoints" / "old"
+    folder.mkdir(parents=True)
+    names = ("batch_size", "block_size", "vocab_size", "n_embd", "n_head", "n_layer", "dropout", "bias")
+    (folder / "config.json").write_text(json.dumps({name: TINY[name] for name in names}))
+    state = {"step": 1, "training_config": {"max_iters": 10, "input_file": "builtin:stories"}}
+    (folder / "training_state.json").write_text(json.dumps(state))
+    (folder / "tokenizer.json").write_text(json.dumps({"token_kind": "char", "chars": ["a", "b"]}))
+    (folder / "model.pt").write_bytes(b"x")
+    async with bench(workspace, model_name="old") as b:
+        await b.pilot.press("ctrl+l")
+        await b.pilot.pause()
+        await b.type("n_layer", "3")
+        row = b.screen.query_one(SettingsForm).row("n_layer")
         assert row is not None and row.value == ""
-        assert "from the preset; copy it to change" in b.note("batch_size")
-        assert "2 · preset" in str(row.editor.placeholder)
+        assert "decided by checkpoint old step 1: a model that exists keeps it" in b.note("n_layer")
+
+
+async def test_all_that_is_wrong_is_said_at_once_where_it_is(workspace: Path) -> None:
+    async with bench(workspace, (200, 50), preset="mini") as b:
+        b.screen.query_one("#name", Input).value = "a/b"
+        b.screen.query_one("#path", Input).value = "nothing.txt"
+        await b.type("learning_rate", "much")
+        await b.type("max_iters", "0")
+        review = await b.review()
+        assert len(review.problems) == 4
+        assert "would leave checkpoints/" in text_of(b.screen, "#name-note")
+        assert "no such file" in text_of(b.screen, "#data-note")
+        assert "must be a number" in b.note("learning_rate") and "at least 1" in b.note("max_iters")
+        assert "✗ 4 problems to mend" in shown(b.app)
+        # What is right is shown all the same.
+        assert "parameters" in shown(b.app) and "main memory" in shown(b.app)
+
+
+async def test_what_is_filled_in_is_there_again_until_it_is_begun_afresh(workspace: Path) -> None:
+    async with bench(workspace) as b:
+        await b.choose("mini")
+        b.screen.query_one("#path", Input).value = "abc.txt"
+        await b.type("max_iters", "77")
+        await b.review()
+        await b.pilot.press("escape")
+        assert b.app.dismissed == [None]
+    async with bench(workspace) as b:
+        review = await b.review()
+        assert review.draft.given == {"max_iters": "77"} and review.draft.data == ("input_file", "abc.txt")
+        assert review.draft.preset == "configs/mini.json" and review.draft.model_name == "mini"
+        assert "f4 begins afresh" in shown(b.app)
+        await b.pilot.press("f4")
+        await b.until(lambda: b.screen.draft().given == {}, "the empty form")
+        assert (await b.review()).draft.preset == "tiny_char"
+        await b.pilot.press("escape")
+    async with bench(workspace) as b:
+        assert b.screen.draft().preset == "tiny_char" and b.screen.draft().given == {}
+    # A form for another purpose is another form.
+    async with bench(workspace, preset="mini") as b:
+        assert b.screen.draft().preset == "configs/mini.json"
+
+
+async def test_presets_that_cannot_be_used_come_last_with_the_reason(workspace: Path) -> None:
+    (workspace / "configs" / "a_wrong.json").write_text(json.dumps(TINY | {"n_hed": 3}))
+    async with bench(workspace, (200, 50)) as b:
+        labels = [p.label for p in b.screen.query_one(PresetPane).presets]
+        assert labels[-2:] == ["no preset", "a_wrong"]
+        await b.choose("a_wrong")
+        await b.review()
+        picture = shown(b.app)
+        assert "✗ a_wrong" in picture and "n_hed: is not known" in picture
+
+
+async def test_values_are_whole_and_the_review_is_beside_the_form_at_a_hundred_columns(
+    workspace: Path,
+) -> None:
+    async with bench(workspace, (100, 30), preset="mini") as b:
+        await b.review()
+        await b.pilot.press("ctrl+n", "ctrl+n")
+        await b.until(lambda: "learning_rate" in shown(b.app), "the settings")
+        picture = shown(b.app)
+        assert ("2 · preset" in picture and "3e-4 · default" in picture) or "0.0003 · default" in picture
+        assert "3 Settings" in picture and "tokens a step" in picture
+
+
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (120, 36), (200, 50)])
+async def test_no_toast_lies_over_what_starts(workspace: Path, size: tuple[int, int]) -> None:
+    async with bench(workspace, size, preset="mini", toasts=True) as b:
+        await b.review()
+        await b.pilot.press("4")
+        await b.pilot.press("ctrl+y")
+        await b.until(lambda: bool(b.app._notifications), "the toast")
+        await b.pilot.pause()
+        start = b.screen.query_one("#start", Button).region
+        toasts = [toast.region for toast in b.screen.get_child_by_type(ToastRack).walk_children(Toast)]
+        assert toasts and start.area and not any(toast.overlaps(start) for toast in toasts)
+
+
+async def test_arrows_go_from_field_to_field_where_the_form_scrolls(workspace: Path) -> None:
+    async with bench(workspace, (80, 24), preset="mini") as b:
+        await b.review()
+        await b.pilot.press("3")
+        await b.pilot.pause()
+        await b.pilot.press("down", "down", "up")
+        assert b.screen.focused is b.screen.query_one("#row-learning_rate Field")
 
 
 async def test_the_model_name_is_checked_as_it_is_typed(workspace: Path) -> None:

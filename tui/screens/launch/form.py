@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
 from textual.widgets import Static
@@ -78,6 +79,7 @@ class SettingRow(Vertical):
         self.editor: Field | Choice = Choice(choices, value) if choices else Field(value)
         self._note = Static("", classes="note", markup=False)
         self._effective: Effective | None = None
+        self._decided = False
 
     def compose(self) -> ComposeResult:
         """A line, and the note."""
@@ -94,8 +96,9 @@ class SettingRow(Vertical):
     def update(self, review: Review) -> None:
         """Show what came of the value, and what stands there where nothing was typed."""
         self._effective = effective = (review.values or {}).get(self.setting)
-        self.editor.held = self.setting in review.held and not self.value
-        self.set_class(self.editor.held, "-held")
+        self._decided = self.setting in review.held
+        self.editor.held = self.setting in review.locked and not self.value
+        self.set_class(self._decided, "-held")
         if effective is not None and not (self.value and effective.source.kind == "form"):
             # The kind of source fits beside the value; which preset or checkpoint it is stands in help and review.
             kind = _SHORT.get(effective.source.kind, effective.source.kind)
@@ -104,6 +107,11 @@ class SettingRow(Vertical):
         warning = "" if problem else self._warning(review)
         self.note(problem or warning, error=bool(problem))
 
+    def begin_with(self, value: str) -> None:
+        """Take this value, silently."""
+        with self.editor.prevent(Field.Changed):
+            self.editor.value = value
+
     def note(self, text: str, *, error: bool = False) -> None:
         """Say `text` below the field."""
         self._note.update(Text(("✗ " if error else "! ") + text if text else ""))
@@ -111,13 +119,13 @@ class SettingRow(Vertical):
         self.set_class(error, "-wrong")
 
     def held_because(self) -> str:
-        """Why nothing can be typed here."""
+        """Who decides the value here, and how to have another one all the same."""
         if self._effective is None:
             return ""
-        source = self._effective.source
-        if source.kind == "preset":
-            return "from the preset; copy it to change"
-        return f"from {shown_source(self._effective)}, whose model keeps it"
+        source = shown_source(self._effective)
+        if self._effective.source.kind == "preset":
+            return f"decided by {source}, which is used whole; type another value, then f2 saves a preset of your own"
+        return f"decided by {source}: a model that exists keeps it"
 
     def help(self) -> Text:
         """What the setting does, what stands there, and where that comes from."""
@@ -127,7 +135,7 @@ class SettingRow(Vertical):
         if self._effective is not None:
             text.append(f"\n{shown_value(self._effective.value)}, ", "bold")
             text.append(
-                self.held_because() if self.editor.held else f"from {shown_source(self._effective)}", "dim"
+                self.held_because() if self._decided else f"from {shown_source(self._effective)}", "dim"
             )
         return text
 
@@ -154,7 +162,8 @@ class SettingRow(Vertical):
     def _warning(self, review: Review) -> str:
         effective = self._effective
         if effective is not None and effective.ignored and self.value:
-            return f"ignored: {shown_source(effective)} has {shown_value(effective.value)}"
+            said = f"ignored: {shown_source(effective)} has {shown_value(effective.value)}"
+            return f"{said}; f2 saves a preset of your own" if effective.source.kind == "preset" else said
         if (
             self.setting == "batch_size"
             and review.memory
@@ -169,6 +178,12 @@ class SettingRow(Vertical):
 class SettingsForm(VerticalScroll, can_focus=False):
     """All rows. What is not common is built when first asked for."""
 
+    # What scrolls would take these keys for itself, and the cursor would stay behind.
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "app.focus_next", "Next field", show=False),
+        Binding("up", "app.focus_previous", "Previous field", show=False),
+    ]
+
     def __init__(self) -> None:
         super().__init__(id="form")
         self.show_all = False
@@ -176,42 +191,45 @@ class SettingsForm(VerticalScroll, can_focus=False):
         self._given: dict[str, str] = {}
         self._review: Review | None = None
 
-    def fill(self, given: Mapping[str, str]) -> None:
-        """Build the rows; `given` is what they begin with. Settings that are given are shown, common or not."""
-        from mypt.settings import fields
-
-        self._given = {name: text for name, text in given.items() if name not in ELSEWHERE}
-        wanted = set(COMMON) | set(self._given)
-        groups = []
+    def compose(self) -> ComposeResult:
+        """A box for each group; the rows come when the settings are known."""
         for group in _ORDER:
-            names = [n for n in fields.names() if fields.group(n) == group and n in wanted]
-            box = Vertical(
-                Static(group, classes="group", markup=False), *map(self._make, self._sorted(names)), id=group
-            )
-            box.display = bool(names)
-            groups.append(box)
-        self.mount_all(groups)
+            box = Vertical(Static(group, classes="group", markup=False), id=group)
+            box.display = False
+            yield box
+
+    def fill(self, given: Mapping[str, str]) -> None:
+        """Begin with `given`, silently, whatever was typed. Settings that are given are shown, common or not."""
+        self._given = {name: text for name, text in given.items() if name not in ELSEWHERE}
+        for row in self._rows.values():
+            row.begin_with(self._given.get(row.setting, ""))
+        self._show(set(COMMON) | set(self._given))
 
     def toggle_all(self) -> bool:
         """Show every setting, or only the common and the given ones; returns whether all are shown now."""
         from mypt.settings import fields
 
         self.show_all = not self.show_all
+        everything = set(fields.names()) if self.show_all else set(COMMON)
+        self._show(everything | {name for name, row in self._rows.items() if row.value})
+        return self.show_all
+
+    def _show(self, wanted: set[str]) -> None:
+        """Show these settings and no others; their rows are built when they are first wanted."""
+        from mypt.settings import fields
+
         for group in _ORDER:
             box = self.query_one(f"#{group}")
             names = [n for n in fields.names() if fields.group(n) == group and n not in ELSEWHERE]
-            if self.show_all:
-                fresh = [self._make(n) for n in names if n not in self._rows]
-                box.mount_all(fresh)
-                for row in fresh:
-                    if self._review is not None:
-                        row.update(self._review)
+            fresh = [self._make(n) for n in self._sorted(names) if n in wanted and n not in self._rows]
+            box.mount_all(fresh)
+            for row in fresh:
+                if self._review is not None:
+                    row.update(self._review)
             for name in names:
                 if name in self._rows:
-                    row = self._rows[name]
-                    row.display = self.show_all or name in COMMON or bool(row.value)
-            box.display = any(n in self._rows and self._rows[n].display for n in names)
-        return self.show_all
+                    self._rows[name].display = name in wanted
+            box.display = any(name in wanted for name in names)
 
     def given(self) -> dict[str, str]:
         """What was typed, by setting."""

@@ -5,55 +5,46 @@ Reads the disk and imports pydantic and numpy, so the screen calls it in a threa
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mypt import bundle
-from mypt.errors import MyptError, Problem, UserError
+from mypt.errors import Problem
 from mypt.text import printable
+from tui.screens.launch.data_look import EXPECTED, DataFacts, problems_of
 from tui.screens.launch.draft import GIVEN_BY, Draft, command
-from tui.screens.launch.machine import Room, room
+from tui.screens.launch.machine import MAIN_MEMORY, Room, room
 
 if TYPE_CHECKING:
     from mypt.estimate import Memory
-    from mypt.settings.resolve import Effective, Resolved
+    from mypt.settings.resolve import Effective, Resolved, Survey
 
-# What is checked while somebody types; more is checked when the run is about to start.
-_CHECKED_AT_ONCE = 32_000_000
-EXPECTED = (MyptError, OSError)
-"""What reading a workspace and starting a run may raise."""
 _DATA_NAMES = frozenset({"input_file", "dataset_dir", "curriculum", "eval_sets", "eval_dataset_dir"})
-
-
-@dataclass(frozen=True, slots=True)
-class DataFacts:
-    """What a look at the data found. `rows` is the vocabulary that the model gets; `lines` describe the splits."""
-
-    lines: tuple[str, ...] = ()
-    rows: int | None = None
-    problems: tuple[Problem, ...] = ()
-    notices: tuple[str, ...] = ()
-    #: Why there was no look yet, where there was none.
-    later: str = ""
+_DECIDE_DATA = _DATA_NAMES | {"tokenization", "tokenizer_file", "block_size", "vocab_size", "use_loss_mask"}
+_DECIDE_SIZE = frozenset(
+    {"n_layer", "n_head", "n_embd", "block_size", "vocab_size", "batch_size", "grad_accum_steps", "mlp_type"}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
     """Everything about one draft. `resolved` is None where the draft has problems.
 
-    `values` are the effective values, with whatever of the draft can be used, so that a form can show them while
-    something else is wrong; None where not even that is known.
+    `shown` is the run without what is wrong, so that a form can show values, size and data while something else is
+    being mended; None where not even that makes a model.
     """
 
     draft: Draft
     resolved: Resolved | None
-    values: dict[str, Effective] | None
+    shown: Resolved | None
     problems: tuple[Problem, ...]
     notices: tuple[str, ...] = ()
+    #: Settings for which a typed value would lose.
     held: frozenset[str] = frozenset()
+    #: Settings whose values may be others once the problems are mended.
+    unsure: frozenset[str] = frozenset()
     parameters: int = 0
     tokens_per_step: int = 0
     memory: Memory | None = None
@@ -64,6 +55,37 @@ class Review:
     name_note: str = ""
     #: Somebody trains this model now: the run can only be queued.
     busy: str = ""
+
+    @property
+    def values(self) -> dict[str, Effective] | None:
+        """The effective values, with whatever of the draft can be used."""
+        return self.shown.values if self.shown else None
+
+    @property
+    def locked(self) -> frozenset[str]:
+        """Settings that nothing can change: the model exists already, and has them."""
+        values = self.values or {}
+        return frozenset(name for name in self.held if values[name].source.kind != "preset")
+
+    @property
+    def overruled(self) -> dict[str, str]:
+        """What was typed and loses against the preset, by setting: a preset of one's own could have it."""
+        values = self.values or {}
+        return {
+            name: text
+            for name, text in self.draft.given.items()
+            if name in values and values[name].ignored and values[name].source.kind == "preset"
+        }
+
+    @property
+    def is_sized(self) -> bool:
+        """Whether parameters, tokens and memory are those of the draft."""
+        return self.shown is not None and not self.unsure & _DECIDE_SIZE
+
+    @property
+    def data_is_known(self) -> bool:
+        """Whether it is known what is trained on and what it is read for, so that a look at it says something."""
+        return self.shown is not None and not self.unsure & _DECIDE_DATA
 
     @property
     def ready(self) -> bool:
@@ -102,149 +124,59 @@ def in_list(problem: Problem) -> str:
 
 def look(draft: Draft, workspace: Path, data: DataFacts | None = None) -> Review:
     """Review `draft`. Never raises for what a person or a file can do. `data` is what is known of its data already."""
-    from mypt.settings.resolve import resolve
+    from mypt.settings.resolve import survey
 
-    problems: list[Problem] = list(bundle.check_model_name(draft.model_name))
-    resolved: Resolved | None = None
+    # A name that is left away is made up on the command line; a form shows the one that it suggests.
+    problems: list[Problem] = list(bundle.check_model_name(draft.model_name)) if not draft.model_name else []
     try:
-        resolved = resolve(draft.request(), workspace)
+        found = survey(draft.request(), workspace)
+        problems += found.problems
+        shown, unsure = found.resolved or _without_what_is_wrong(draft, workspace, found), found.unsure
     except EXPECTED as error:
-        problems += [p for p in problems_of(error) if p.field != "model_name" or not problems]
-    shown = resolved or _without_what_is_wrong(draft, workspace, problems)
-    values = shown.values if shown else None
-    if resolved is None:
-        return Review(draft, None, values, _unique(problems), held=_held(shown), name_note=_name_note(shown))
-
-    step, total = resolved.start_step, resolved.settings.max_iters
-    if resolved.checkpoint is not None and resolved.checkpoint.has_done(total):
+        return Review(draft, None, None, _unique([*problems, *problems_of(error)]))
+    if shown is not found.resolved:
+        unsure |= _DECIDE_SIZE
+    problems += data.problems if data else ()
+    if shown is None:
+        return Review(draft, None, None, _unique(problems), unsure=unsure, data=data)
+    step, total = shown.start_step, shown.settings.max_iters
+    if shown.checkpoint is not None and shown.checkpoint.has_done(total) and "max_iters" not in unsure:
         remedy = f"set max_iters above {step} to go on" if step else ""
         problems.append(
             Problem(f"{draft.model_name} is already trained to {step}", field="max_iters", remedy=remedy)
         )
-    if data is not None:
-        problems += data.problems
-    parameters, memory, where = _size(resolved, data.rows if data else None)
-    s = resolved.settings
+    parameters, memory, where = _size(shown, data.rows if data else None)
+    s = shown.settings
+    right = shown if not found.problems and draft.model_name else None
     return Review(
         draft=draft,
-        resolved=resolved,
-        values=values,
+        resolved=right,
+        shown=shown,
         problems=_unique(problems),
-        notices=(*resolved.notices, *(data.notices if data else ()), *_no_gpu(s.device, where)),
-        held=_held(resolved),
+        notices=(*shown.notices, *(data.notices if data else ()), *_no_gpu(s.device, where)),
+        held=frozenset(name for name in shown.values if shown.held(name)),
+        unsure=unsure,
         parameters=parameters,
         tokens_per_step=s.batch_size * s.block_size * s.grad_accum_steps,
         memory=memory,
         room=where,
         data=data,
-        command=command(resolved),
-        name_note=_name_note(resolved),
+        command=command(right) if right else "",
+        name_note=_name_note(shown) if not bundle.check_model_name(draft.model_name) else "",
         busy=_busy(workspace, draft.model_name),
     )
 
 
-def data_key(resolved: Resolved) -> tuple[Any, ...]:
-    """Two drafts with equal keys have equal `DataFacts`, as long as no file changes."""
-    from mypt.settings.resolve import as_text
+def _without_what_is_wrong(draft: Draft, workspace: Path, found: Survey) -> Resolved | None:
+    """What can be shown where settings do not make a model: the run without them, else without its preset too."""
+    from mypt.settings.resolve import survey
 
-    names = [
-        "input_file",
-        "dataset_dir",
-        "curriculum",
-        "eval_sets",
-        "eval_dataset_dir",
-        "tokenization",
-        "tokenizer_file",
-        "block_size",
-        "vocab_size",
-        "use_loss_mask",
-    ]
-    own = tuple(as_text(resolved.values[name].value) for name in names)
-    info = resolved.checkpoint or resolved.base
-    return (
-        resolved.mode,
-        str(info.path) if info else "",
-        str(resolved.preset and resolved.preset.path),
-        *own,
-    )
-
-
-def check_data(resolved: Resolved, *, at_once: bool = False) -> DataFacts:
-    """Open the data of a run and say what it is. With `at_once` only where that takes no time and no network."""
-    from mypt.data.source import describe, open_data, vocabulary_rows
-
-    if at_once and (why := _why_later(resolved)):
-        return DataFacts(later=why)
-    try:
-        found = open_data(resolved)
-        return DataFacts(
-            lines=tuple(printable(line, newline=False) for line in describe(found)),
-            rows=vocabulary_rows(resolved, found.tokenizer),
-            notices=tuple(found.notices),
-        )
-    except EXPECTED as error:
-        return DataFacts(problems=problems_of(error))
-
-
-def problems_of(error: Exception) -> tuple[Problem, ...]:
-    """The problems that an expected error carries."""
-    if isinstance(error, UserError):
-        return error.problems
-    if isinstance(error, OSError):
-        return (Problem(error.strerror or str(error), where=str(error.filename or "")),)
-    return (Problem(str(error)),)
-
-
-def _why_later(resolved: Resolved) -> str:
-    from mypt.tokenizers import gpt2_vocab
-    from tui.screens.launch.choices import dataset_bytes
-
-    s, workspace = resolved.settings, resolved.workspace
-    total = 0
-    folders = [phase.dataset_dir for phase in s.curriculum.phases] if s.curriculum else []
-    folders += [folder for folder in (s.dataset_dir, s.eval_dataset_dir) if folder]
-    folders += list((s.eval_sets or {}).values())
-    for folder in folders:
-        total += dataset_bytes(workspace / folder)
-    if s.input_file and not s.input_file.startswith("builtin:"):
-        try:
-            total += (workspace / s.input_file).stat().st_size
-        except OSError:
-            return ""
-    if total > _CHECKED_AT_ONCE:
-        return "checked at the start"
-    if s.tokenization == "gpt2" and not any(p.is_file() for p in gpt2_vocab.candidates(os.environ)):
-        return "needs GPT-2's vocabulary, which the start downloads"
-    return ""
-
-
-def _without_what_is_wrong(draft: Draft, workspace: Path, problems: Iterable[Problem]) -> Resolved | None:
-    """What the form can show meanwhile: the draft without its wrong fields, else without any."""
-    from dataclasses import replace
-
-    from mypt.settings.resolve import resolve
-
-    wrong = frozenset(_setting(p) for p in problems if is_of_form(p))
-    plain = replace(draft, model_name=draft.model_name if "model_name" not in wrong else "model")
-    bare = replace(plain, data=None, given={})
-    for tried in (plain, bare, replace(plain, preset=None), replace(bare, preset=None, base=None)):
-        try:
-            return resolve(tried.request(wrong), workspace)
-        except EXPECTED:
-            continue
-    return None
-
-
-def _held(resolved: Resolved | None) -> frozenset[str]:
-    """Settings for which a typed value would lose against the preset, the base or the checkpoint."""
-    if resolved is None:
-        return frozenset()
-    return frozenset(name for name in resolved.values if resolved.held(name))
+    wrong = frozenset({_setting(p) for p in found.problems}) | _DECIDE_SIZE
+    tries = (draft, replace(draft, preset=None))
+    return next((run for d in tries if (run := survey(d.request(wrong), workspace).resolved)), None)
 
 
 def _size(resolved: Resolved, rows: int | None) -> tuple[int, Memory, Room]:
-    from dataclasses import replace
-
     from mypt import estimate
 
     s = resolved.settings
@@ -267,7 +199,7 @@ def _size(resolved: Resolved, rows: int | None) -> tuple[int, Memory, Room]:
 
 
 def _no_gpu(device: str, where: Room) -> tuple[str, ...]:
-    if device.startswith("cuda") and where.kind == "cuda" and where.name == "CPU":
+    if device.startswith("cuda") and where.kind == "cuda" and where.name == MAIN_MEMORY:
         return (f"device {device}: no such GPU was found on this machine",)
     return ()
 

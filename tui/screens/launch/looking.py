@@ -10,8 +10,9 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
 
+from tui.screens.launch.data_look import DataFacts, check_data, data_key
 from tui.screens.launch.draft import Draft
-from tui.screens.launch.look import DataFacts, Review, check_data, data_key, look
+from tui.screens.launch.look import Review, look
 
 # Long enough not to check every letter of a word, short enough to seem immediate.
 _SETTLE_S = 0.2
@@ -68,10 +69,10 @@ class Looking:
     def _in_thread(self, draft: Draft, generation: int) -> None:
         post = self._screen.post_message
         review = look(draft, self._workspace)
-        if review.resolved is not None:
-            key = data_key(review.resolved)
+        if review.shown is not None and review.data_is_known:
+            key = data_key(review.shown)
             if self._facts is None or self._facts[0] != key:
                 post(Reviewed(review, generation=generation, final=False))
-                self._facts = (key, check_data(review.resolved, at_once=True))
+                self._facts = (key, check_data(review.shown, at_once=True))
             review = look(draft, self._workspace, self._facts[1])
         post(Reviewed(review, generation=generation, final=True))

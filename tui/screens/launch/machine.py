@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import psutil
 
+MAIN_MEMORY = "main memory"
 _FRESH_S = 5.0
 _NVIDIA_SMI_S = 3.0
 _gpus: tuple[float, list[tuple[int, int]]] | None = None
@@ -19,7 +20,7 @@ _gpus: tuple[float, list[tuple[int, int]]] | None = None
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """The device that a run would take: its kind as torch calls it, its name for people, free and total bytes."""
+    """Where a run would compute: the kind of device as torch calls it, the memory's name for people, its bytes."""
 
     kind: str
     name: str
@@ -35,12 +36,12 @@ def room(device: str) -> Room:
         index = int(number) if number.isdigit() else 0
         if index < len(gpus):
             free, total = gpus[index]
-            return Room("cuda", "GPU" if len(gpus) == 1 else f"GPU {index}", free, total)
+            return Room("cuda", "GPU memory" if len(gpus) == 1 else f"memory of GPU {index}", free, total)
     memory = psutil.virtual_memory()
     apple = sys.platform == "darwin" and platform.machine() == "arm64"
     if kind == "mps" or (kind == "auto" and apple):
-        return Room("mps", "GPU, shared", memory.available, memory.total)
-    return Room("cpu" if kind in ("auto", "cpu") else kind, "CPU", memory.available, memory.total)
+        return Room("mps", "memory shared with the GPU", memory.available, memory.total)
+    return Room("cpu" if kind in ("auto", "cpu") else kind, MAIN_MEMORY, memory.available, memory.total)
 
 
 def _nvidia() -> list[tuple[int, int]]:

@@ -42,14 +42,20 @@ class Listing(OptionList):
             self.highlighted = index
 
 
-def _line(left: str, right: str, *, mark: str = "", ink: str = "") -> Table:
+def _line(left: str, right: str) -> Table:
     table = Table.grid(expand=True, padding=(0, 1, 0, 0))
     table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     table.add_column(no_wrap=True, justify="right")
-    text = Text(f"{mark} " if mark else "", ink)
-    text.append(printable(left, newline=False), ink)
-    table.add_row(text, Text(printable(right, newline=False), ink))
+    table.add_row(Text(printable(left, newline=False)), Text(printable(right, newline=False)))
     return table
+
+
+def _broken_line(choice: PresetChoice, ink: str) -> Text:
+    """A preset that cannot be used, and why, on a line each."""
+    text = Text(f"✗ {printable(choice.label, newline=False)}", ink, no_wrap=True, overflow="ellipsis")
+    reason = choice.problem.splitlines()[0] if choice.problem else ""
+    # The file's name stands above.
+    return text.append(f"\n  {reason.partition(': ')[2] or reason}", "dim")
 
 
 class PresetPane(Vertical):
@@ -84,16 +90,8 @@ class PresetPane(Vertical):
 
     def fill(self, presets: Sequence[PresetChoice], bases: Sequence[BundleInfo], base: str | None) -> None:
         """Show what there is; `base` is chosen, also where it is a path."""
-        self.presets, self.bases = [*presets, NO_PRESET], list(bases)
-        error = self.app.theme_variables.get("error", "")
-        self._list.set_options(
-            Option(
-                _line(p.label, "" if p is NO_PRESET else describe_parameters(p), mark="✗", ink=error)
-                if p.problem
-                else _line(p.label, "" if p is NO_PRESET else describe_parameters(p))
-            )
-            for p in self.presets
-        )
+        self.bases = list(bases)
+        self.list_presets(presets)
         options = [(Text(describe_base(b), no_wrap=True), b.name) for b in self.bases]
         if base and base not in (b.name for b in self.bases):
             options.append((Text(printable(base, newline=False), no_wrap=True), base))
@@ -101,6 +99,19 @@ class PresetPane(Vertical):
             self._base.set_options(options)
             if base:
                 self._base.value = base
+
+    def list_presets(self, presets: Sequence[PresetChoice]) -> None:
+        """Show these; those that cannot be used come last, with the reason."""
+        usable = [p for p in presets if not p.problem]
+        self.presets = [*usable, NO_PRESET, *(p for p in presets if p.problem)]
+        ink = self.app.theme_variables.get("error", "")
+        with self._list.prevent(OptionList.OptionHighlighted):
+            self._list.set_options(
+                Option(_broken_line(p, ink))
+                if p.problem
+                else Option(_line(p.label, "" if p is NO_PRESET else describe_parameters(p)))
+                for p in self.presets
+            )
 
     @property
     def preset(self) -> PresetChoice:
@@ -143,12 +154,12 @@ class PresetPane(Vertical):
 
     def _tell_name(self, review: Review | None) -> None:
         wrong = [sentence(p) for p in check_model_name(self.name_field.value.strip())]
-        if not wrong and review is not None:
-            wrong = [in_list(p) for p in review.problems if p.field in ("model_name", "resume_from")]
+        if review is not None:
+            wrong = wrong or [in_list(p) for p in review.problems if p.field in ("model_name", "resume_from")]
             wrong += [in_list(p) for p in review.problems if p.field == "init_from_model"]
-        said = wrong[0] if wrong else (review.name_note if review else "")
+        said = "\n".join(f"✗ {words}" for words in wrong) or (review.name_note if review else "")
         self._name_note.set_class(bool(wrong), "-wrong")
-        self._name_note.update(Text(("✗ " if wrong else "") + said))
+        self._name_note.update(Text(said))
 
     def on_option_list_option_highlighted(self, message: OptionList.OptionHighlighted) -> None:
         """Another preset."""

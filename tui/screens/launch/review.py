@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
 from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -13,10 +16,23 @@ from textual.widgets import Button, Static
 from mypt.text import count, printable, size, whole
 from tui.screens.launch.form import shown_source, shown_value
 from tui.screens.launch.look import Review, in_list
+from tui.screens.launch.past import UNKNOWN, Judged
 from tui.widgets.lines import fit
+
+if TYPE_CHECKING:
+    from mypt.estimate import Memory
+    from mypt.settings.resolve import Resolved
 
 # Cells between two columns.
 _GAP = 2
+_PARTS = {"optimizer": "AdamW", "process": "PyTorch itself"}
+
+
+def parts_of(memory: Memory) -> str:
+    """What the memory is of, the largest first: `activations 92 MB, AdamW 6.9 MB, …`."""
+    named = [(f.name, getattr(memory, f.name)) for f in fields(memory) if f.name != "total"]
+    told = sorted((part for part in named if part[1]), key=lambda part: -part[1])
+    return ", ".join(f"{_PARTS.get(name, name.replace('_', ' '))} {size(number)}" for name, number in told)
 
 
 class ReviewPane(Vertical):
@@ -27,17 +43,18 @@ class ReviewPane(Vertical):
         self.border_title = "4 Review"
         self.all_values = False
         self.review: Review | None = None
+        self._judged: Judged | None = None
         self._body = Static("reading …", id="review-body", markup=False)
         self._state = Static("", id="review-state", markup=False)
 
     def compose(self) -> ComposeResult:
-        """The picture scrolls, the buttons stay."""
-        with VerticalScroll(id="review-scroll", can_focus=True):
-            yield self._body
-        yield self._state
+        """State and buttons on top, where no toast lies over them; the picture below scrolls."""
         with Horizontal(id="buttons"):
+            yield self._state
             yield Button("Start ^s", id="start", variant="primary", compact=True)
             yield Button("Queue F6", id="queue", compact=True)
+        with VerticalScroll(id="review-scroll", can_focus=True):
+            yield self._body
 
     def on_resize(self) -> None:
         """Another width, other columns."""
@@ -48,22 +65,23 @@ class ReviewPane(Vertical):
         if self.review is not None:
             self._body.update(self._picture(self.review))
 
-    def show(self, review: Review) -> None:
-        """Show this one from now on."""
-        self.review = review
+    def show(self, review: Review, judged: Judged | None = None) -> None:
+        """Show this one from now on; `judged` says how long it would take."""
+        self.review, self._judged = review, judged
         self._draw()
         number = len(review.problems)
         if number:
-            what = "problem keeps" if number == 1 else "problems keep"
-            self.say(f"✗ {number} {what} it from starting", "error")
+            self.say(f"✗ {number} problem{'s' * (number != 1)} to mend", "error")
         elif review.busy:
-            self.say("being trained now: queue it", "warning")
+            self.say("! in training: queue it", "warning")
         elif review.memory and review.room and review.memory.total > review.room.free:
-            self.say("! more memory than is free", "warning")
+            self.say("! too little memory", "warning")
+        elif review.overruled:
+            self.say(f"! {len(review.overruled)} ignored: f2", "warning")
         elif review.data is None:
             self.say("looking at the data …")
         else:
-            self.say("✓ ready" if not review.data.later else "✓ ready, as far as looked at", "success")
+            self.say("✓ ready" if not review.data.later else "✓ ready, as far as seen", "success")
         self.query_one("#start", Button).disabled = not review.ready or bool(review.busy)
         self.query_one("#queue", Button).disabled = not review.ready
 
@@ -79,14 +97,13 @@ class ReviewPane(Vertical):
             button.disabled = False
 
     def say(self, text: str, colour: str = "") -> None:
-        """The line above the buttons."""
+        """The words beside the buttons."""
         self._state.update(Text(text, self._ink(colour)))
 
     def toggle_all(self) -> bool:
         """Every value, or those that are not defaults; returns which."""
         self.all_values = not self.all_values
-        if self.review:
-            self.show(self.review)
+        self._draw()
         return self.all_values
 
     def _ink(self, name: str) -> str:
@@ -97,11 +114,15 @@ class ReviewPane(Vertical):
         parts += [self._marked("✗", in_list(p), "error") for p in review.problems]
         if review.busy:
             parts.append(self._marked("!", review.busy, "warning"))
-        parts += [self._marked("!", printable(n, newline=False), "warning") for n in review.notices]
+        # In a form the command that saves a preset is a key.
+        notices = [n for n in review.notices if not (review.overruled and "--save_preset" in n)]
+        if review.overruled:
+            notices.append("a preset is used whole: f2 saves one of your own that has what you typed")
+        parts += [self._marked("!", printable(n, newline=False), "warning") for n in notices]
         if parts:
             parts.append(Text(""))
-        if review.resolved is not None:
-            parts += [self._facts(review), Text("")]
+        if review.shown is not None and review.is_sized:
+            parts += [self._facts(review, review.shown), Text("")]
         if review.values is not None:
             parts += [self._values(review), self._rest(review), Text("")]
         if review.command:
@@ -120,9 +141,7 @@ class ReviewPane(Vertical):
         table.add_row(Text(mark, self._ink(colour)), Text(text, self._ink(colour)))
         return table
 
-    def _facts(self, review: Review) -> Table:
-        run = review.resolved
-        assert run is not None
+    def _facts(self, review: Review, run: Resolved) -> Table:
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True, style=self._ink("secondary"))
         table.add_column(overflow="fold")
@@ -132,23 +151,29 @@ class ReviewPane(Vertical):
         exact = "" if review.parameters < 1000 else f"  ({whole(review.parameters)})"
         table.add_row("parameters", Text(count(review.parameters)).append(exact, "dim"))
         s = run.settings
-        steps = s.max_iters - run.start_step
-        table.add_row("tokens a step", whole(review.tokens_per_step))
+        steps = max(s.max_iters - run.start_step, 0)
+        table.add_row("tokens a step", self._tokens(review, run))
         after = f" from step {whole(run.start_step)}" if run.start_step else ""
-        table.add_row(
-            "updates", f"{whole(max(steps, 0))}{after}, {count(steps * review.tokens_per_step)} tokens"
-        )
+        table.add_row("updates", f"{whole(steps)}{after}, {count(steps * review.tokens_per_step)} tokens")
+        table.add_row("time", Text(str(self._judged)) if self._judged else Text(UNKNOWN, "dim"))
         table.add_row("memory", self._memory(review))
         table.add_row("data", self._data(review))
         table.add_row("log", Text(printable(s.log_file or "", newline=False)))
         return table
+
+    def _tokens(self, review: Review, run: Resolved) -> Text:
+        s = run.settings
+        parts = [f"{s.batch_size} sequences", f"{s.block_size} tokens"]
+        parts += [f"{s.grad_accum_steps} batches"] if s.grad_accum_steps > 1 else []
+        return Text(whole(review.tokens_per_step)).append(f"  ({' × '.join(parts)})", "dim")
 
     def _memory(self, review: Review) -> Text:
         if review.memory is None or review.room is None:
             return Text("–")
         fits = review.memory.total <= review.room.free
         text = Text(f"about {size(review.memory.total)}", "" if fits else self._ink("error"))
-        text.append(f" of {size(review.room.free)} free ({review.room.name})")
+        text.append(f" of {size(review.room.free)} free ({review.room.name})", "not bold")
+        text.append(f"\n{parts_of(review.memory)}", "dim")
         return text
 
     def _data(self, review: Review) -> Text:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mypt.errors import Problem
+from tui.screens.launch.data_look import EXPECTED, check_data, problems_of
 from tui.screens.launch.draft import Draft
-from tui.screens.launch.look import EXPECTED, Review, check_data, look, problems_of
+from tui.screens.launch.look import Review, look
 
 if TYPE_CHECKING:
     from mypt.runs.record import RunRecord
@@ -25,8 +26,8 @@ def start(
     from mypt.launch.start import launch
 
     review = look(draft, workspace)
-    if review.resolved is not None and not review.problems:
-        review = look(draft, workspace, check_data(review.resolved))
+    if review.shown is not None and review.data_is_known:
+        review = look(draft, workspace, check_data(review.shown))
     if review.busy and not queue:
         remedy = "wait for it, stop it, or queue this run"
         review = _with(review, Problem(review.busy, field="model_name", remedy=remedy))

@@ -1,0 +1,114 @@
+"""How long a run will take, by what has run here before."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mypt import events
+from mypt.events import LogWriter
+from mypt.watch.inventory import Workspace
+from tests.tui.logs import log_path
+from tui.screens.launch.draft import Draft
+from tui.screens.launch.look import Review, look
+from tui.screens.launch.past import judge
+from tui.screens.launch.review import parts_of
+
+SHAPE: dict[str, Any] = {"n_layer": 2, "n_head": 2, "n_embd": 16}
+PRESET = {
+    **SHAPE, "batch_size": 4, "block_size": 32, "vocab_size": 64, "dropout": 0.0, "bias": False, "tokenization": "char",
+    "max_iters": 1000, "device": "cpu",
+}  # fmt: skip
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "mini.json").write_text(json.dumps(PRESET))
+    return tmp_path
+
+
+def reviewed(workspace: Path, **given: str) -> Review:
+    return look(Draft(model_name="new", preset="mini", given=given), workspace)
+
+
+def ran(
+    workspace: Path, name: str, *, seconds: float, parameters: int, device: str = "cpu", **changes: Any
+) -> None:
+    """A run of 100 updates that took so long."""
+    shape = {**SHAPE, "pos_encoding": "learned", "mlp_type": "gelu", "norm_type": "layernorm", **changes}
+    config = {
+        "max_iters": 100,
+        "start_step": 0,
+        "tokens_per_step": 128,
+        "batch_size": 4,
+        "block_size": 32,
+        "grad_accum_steps": 1,
+    }
+    with LogWriter(log_path(workspace, name)) as log:
+        log.write(
+            events.TrainingStart(
+                config=config, model={"total_params": parameters, **shape}, runtime={"device": device}
+            )
+        )
+        for step, elapsed in ((0, 0.0), (100, seconds)):
+            log.write(events.Eval(iter=step, elapsed_s=elapsed, tokens_processed=128 * step, val_loss=2.0))
+
+
+def runs(workspace: Path) -> Any:
+    picture = Workspace(workspace)
+    picture.load()
+    return picture.runs
+
+
+def test_where_nothing_has_run_nothing_is_said(workspace: Path) -> None:
+    assert judge(reviewed(workspace), runs(workspace)) is None
+
+
+def test_a_run_of_the_same_shape_says_it_itself(workspace: Path) -> None:
+    review = reviewed(workspace)
+    ran(workspace, "twin", seconds=20.0, parameters=review.parameters)
+    ran(workspace, "other", seconds=4.0, parameters=3 * review.parameters, n_layer=6)
+    found = judge(review, runs(workspace))
+    assert found is not None and found.same and found.like == "twin"
+    # Ten times as many updates of the same size.
+    assert found.seconds == pytest.approx(200.0)
+    assert str(found) == "about 3m 20s, as twin ran"
+    half = judge(reviewed(workspace, max_iters="500"), runs(workspace))
+    assert half is not None and half.seconds == pytest.approx(100.0)
+
+
+def test_from_another_shape_it_is_reckoned_by_the_work_of_a_token(workspace: Path) -> None:
+    review = reviewed(workspace)
+    ran(workspace, "large", seconds=20.0, parameters=2 * review.parameters, n_layer=4)
+    found = judge(review, runs(workspace))
+    assert found is not None and not found.same
+    # Twice the parameters and twice the layers are twice the work.
+    assert found.seconds == pytest.approx(100.0)
+    assert str(found).startswith("about 1m 40s, reckoned from large (")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"device": "cuda:0"}, {"seconds": 0.5}, {"parameters": 100_000_000}, {"parameters": 0}]
+)
+def test_what_says_nothing_on_this_run_is_not_asked(workspace: Path, changes: dict[str, Any]) -> None:
+    review = reviewed(workspace)
+    ran(workspace, "run", **{"seconds": 20.0, "parameters": review.parameters, **changes})
+    assert judge(review, runs(workspace)) is None
+
+
+def test_while_the_size_is_not_known_nothing_is_said(workspace: Path) -> None:
+    review = reviewed(workspace)
+    ran(workspace, "twin", seconds=20.0, parameters=review.parameters)
+    assert judge(replace(review, unsure=frozenset({"batch_size"})), runs(workspace)) is None
+
+
+def test_memory_says_what_it_is_of(workspace: Path) -> None:
+    review = reviewed(workspace)
+    assert review.memory is not None
+    said = parts_of(review.memory)
+    assert "activations" in said and "AdamW" in said and "weights" in said and "total" not in said
