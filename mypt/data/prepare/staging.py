@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mypt.data.shards import METADATA
-from mypt.errors import Problem, RunError, UserError
+from mypt.errors import Problem, RunError, UserError, raise_for
 from mypt.fsio import fsync_dir, fsync_file, replace, swap_in
 from mypt.runs.filelock import FileLock, is_locked
 from mypt.text import printable
@@ -66,14 +66,13 @@ def staged_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     cannot be made (see `check_target`) or another process is making it, `RunError` where the disk fails.
     """
     target = target.resolve()
-    problems = check_target(target, str(target), overwrite=overwrite)
-    if problems:
-        raise UserError(*problems)
     with _disk_errors(target):
+        if target.parent.is_dir():
+            _clean(target)
+        raise_for(check_target(target, str(target), overwrite=overwrite))
         made = _make_parents(target.parent)
     try:
         with _disk_errors(target):
-            _clean(target)
             room = target.parent / f"{_STAGING}{target.name}.{os.urandom(4).hex()}"
             room.mkdir()
             lock = FileLock(room / _LOCK)
@@ -84,7 +83,7 @@ def staged_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
                 staging.mkdir()
                 yield staging
                 _sync(staging)
-                if not overwrite and target.is_dir() and any(target.iterdir()):
+                if check_target(target, str(target), overwrite=overwrite):
                     raise RunError(f"{printable(str(target))} came to be meanwhile; nothing was kept")
                 swap_in(staging, target, target.parent / f"{_ASIDE}{target.name}")
         finally:
