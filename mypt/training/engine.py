@@ -23,11 +23,11 @@ _SMALLEST_SCALE = 1e-3
 
 
 class NotFiniteError(Exception):
-    """A loss or gradient of update `step` is not a number; the update was not made."""
+    """A loss or gradient of update `step`, or the loss after it, is not a number; nothing was updated or saved then."""
 
-    def __init__(self, step: int, what: str) -> None:
+    def __init__(self, step: int, what: str, before: str = "stopped before the update") -> None:
         super().__init__(f"{what} at step {step}")
-        self.step, self.what = step, what
+        self.step, self.what, self.before = step, what, before
 
 
 class Stepped(NamedTuple):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import torch
 
@@ -11,11 +13,23 @@ from mypt.training.batches import on_device
 from mypt.training.engine import Engine
 
 
+class Measured(NamedTuple):
+    """Mean loss over all `valid` tokens that were looked at; nan where none was."""
+
+    loss: float
+    valid: float
+
+    @property
+    def broken(self) -> bool:
+        """Whether there was a loss to measure, and it is no number."""
+        return self.valid > 0 and not math.isfinite(self.loss)
+
+
 def evaluate(
     engine: Engine, splits: Mapping[str, Split], *, sequences: int, stop: Callable[[], bool]
-) -> dict[str, float] | None:
+) -> dict[str, Measured] | None:
     """The loss of each split, on `sequences` sequences of it; None where `stop` said that there is no time."""
-    losses: dict[str, float] = {}
+    losses: dict[str, Measured] = {}
     for name, split in splits.items():
         loss = split_loss(engine, split, name=name, sequences=sequences, stop=stop)
         if loss is None:
@@ -27,10 +41,10 @@ def evaluate(
 @torch.no_grad()
 def split_loss(
     engine: Engine, split: Split, *, name: str, sequences: int, stop: Callable[[], bool]
-) -> float | None:
-    """Mean loss over all valid tokens of `sequences` sequences of `split`; the same ones at every call.
+) -> Measured | None:
+    """The loss on `sequences` sequences of `split`, the same ones at every call.
 
-    None when `stop` says, between two batches, that there is no time. nan where no token is valid.
+    None when `stop` says, between two batches, that there is no time.
     """
     s, model = engine.settings, engine.model
     masked = s.use_loss_mask and split.has_masks
@@ -49,4 +63,4 @@ def split_loss(
             valid += batch.valid
     finally:
         model.train(was_training)
-    return total / valid if valid else float("nan")
+    return Measured(total / valid if valid else math.nan, valid)

@@ -16,7 +16,7 @@ from mypt.settings.fields import Guards
 from mypt.settings.resolve import warmup_steps
 from mypt.training import gold
 from mypt.training.batches import of_update
-from mypt.training.engine import Engine
+from mypt.training.engine import Engine, NotFiniteError
 from mypt.training.evaluation import evaluate
 from mypt.training.gold import Decision
 from mypt.training.progress import Progress
@@ -92,8 +92,8 @@ class Trainer:
     def run(self) -> End:
         """Train until `max_iters` updates are done, or until asked to stop; the last state is saved either way.
 
-        Raises `NotFiniteError` before an update that would ruin the weights, and `RunError` for a disk that will
-        not take a checkpoint.
+        Raises `NotFiniteError` before an update or a checkpoint that would ruin what there is, and `RunError` for a
+        disk that will not take a checkpoint.
         """
         s, p = self.settings, self.progress
         p.started_at = p.started_at or events.now()
@@ -190,11 +190,15 @@ class Trainer:
         return p.iter % interval == 0 or p.iter >= s.max_iters
 
     def _evaluate(self) -> bool:
-        """Evaluate, log, decide on gold, in this order. False where a stop cut it short: nothing is logged."""
+        """Evaluate, log, decide on gold, in this order. False where a stop cut it short: nothing is logged.
+
+        Raises `NotFiniteError` where the training data itself has no loss any more: saving that would replace the
+        last good checkpoint.
+        """
         p, s, began = self.progress, self.settings, time.monotonic()
         # At a boundary the evaluation belongs to the phase that ends there.
         phase = self._phase_named(p.phase)
-        losses = evaluate(
+        measured = evaluate(
             self.engine,
             {
                 "val": phase.val,
@@ -204,8 +208,9 @@ class Trainer:
             sequences=p.eval_sequences,
             stop=lambda: bool(self.stop.asked()),
         )
-        if losses is None:
+        if measured is None:
             return False
+        losses = {name: each.loss for name, each in measured.items()}
         sets = {name.removeprefix("set "): v for name, v in losses.items() if name.startswith("set ")}
         p.last_eval, p.val_loss = p.iter, losses["val"]
         self.reporter.evaluation(
@@ -222,6 +227,9 @@ class Trainer:
                 eval_sets=dict(sets),
             )
         )
+        if measured["train"].broken:
+            what = f"the evaluation's loss on the training data is {losses['train']}"
+            raise NotFiniteError(p.iter, what, "stopped before it was saved")
         p.gold, decision = gold.decide(
             p.gold,
             step=p.iter,

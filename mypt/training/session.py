@@ -49,7 +49,7 @@ class Session:
                 self.console.end_progress()
                 self._tell_why(log, "nan", str(error))
                 raise RunError(
-                    f"step {error.step}: {error.what}; stopped before the update, and {self.keeper.kept()}. "
+                    f"step {error.step}: {error.what}; {error.before}, and {self.keeper.kept()}. "
                     "Lower learning_rate, or raise warmup_iters"
                 ) from None
             except (Exception, KeyboardInterrupt) as error:

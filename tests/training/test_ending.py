@@ -255,6 +255,35 @@ def test_not_a_number_stops_before_the_update(workspace: Path, capsys: pytest.Ca
         json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} in the log"))
 
 
+@pytest.mark.parametrize("often", [False, True])
+def test_a_rate_that_is_far_too_high_ends_in_words(
+    workspace: Path, capsys: pytest.CaptureFixture[str], often: bool
+) -> None:
+    # Each update multiplies the weights; with an evaluation after each of them, that is where it shows first.
+    high = ["--learning_rate", "10", "--weight_decay", "10", "--warmup_iters", "0", "--precision", "fp32"]
+    flags = [*TINY, *high, "--max_iters", "200", "--eval_interval", "1" if often else "2", "--grad_clip", "0"]
+    assert train(workspace, "--model_name", "m", *flags) == 1
+    last = events(workspace, "m")[-1]
+    step = last["iter"]
+    assert (last["event"], last["reason"]) == ("training_stopped", "nan")
+    err = capsys.readouterr().err
+    if often:
+        said = rf"mypt: step {step}: the evaluation's loss on the training data is (nan|inf); stopped before it was saved"
+        (final,) = (e for e in events(workspace, "m", "eval") if e["iter"] == step)
+        assert final["train_loss"] is None and final["nonfinite"]["train_loss"] in ("nan", "inf")
+    else:
+        said = rf"mypt: step {step + 1}: the (loss|gradient's norm) is (nan|inf); stopped before the update"
+    kept = "and the last good checkpoint is checkpoints/m. Lower learning_rate, or raise warmup_iters"
+    assert re.fullmatch(f"{said}, {re.escape(kept)}\n", err)
+    saved = state_of(workspace, "m")["step"]
+    assert isinstance(saved, int) and saved < step if often else saved == step - step % 2
+    for line in log_of(workspace, "m").read_text().splitlines():
+        json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} in the log"))
+    # What is kept is good: with a sane rate it goes on.
+    sane = ["--learning_rate", "1e-4", "--weight_decay", "0", "--max_iters", str(saved + 1)]
+    assert train(workspace, "--model_name", "m", *sane) == 0
+
+
 # ── stopped, and held ───────────────────────────────────────────────────────────────────────────────────────────
 
 
