@@ -26,6 +26,8 @@ from mypt.runs.record import list_records
 from mypt.training import build, checkpointing
 from mypt.training.console import Console
 from mypt.watch.inventory import Workspace, status_rows
+from tests.training.alike import assert_same_run
+from tests.training.killer import KILLED, Killer, place_of
 from tests.workbench import (
     CHARS,
     SHAPE,
@@ -85,6 +87,83 @@ def test_a_light_copy_that_was_never_written_is_made_up_for(
     after = listing(trained / "checkpoints")
     assert after.keys() == before.keys()
     assert after["dante_fp16/model.pt"] == before["dante_fp16/model.pt"]
+
+
+@pytest.mark.slow
+def test_what_a_kill_kept_from_the_end_is_made_up_for(workspace: Path, killer: Killer) -> None:
+    flags = ["train", "--model_name", "m", *TINY, "--max_iters", "4", "--eval_interval", "4"]
+    twin = workspace / "twin"
+    twin.mkdir()
+    (twin / "input.txt").write_text((workspace / "input.txt").read_text())
+    status, operations = killer.run(twin, *flags)
+    assert status == 0
+    # All is trained and saved; the light copy and the last line of the log are not there yet.
+    assert killer.run(workspace, *flags, kill_at=place_of(operations, "m_fp16"))[0] == KILLED
+    assert not events(workspace, "m", "training_complete")
+    again = mypt(workspace, *flags[:3])
+    assert again.returncode == 0 and "m is already trained: 4 of 4 updates are done." in again.stdout
+    assert "  checkpoints/m_fp16 was not there for step 4, and is now" in again.stdout
+    assert "  logs/train/m_eval.jsonl lacked the line of its end, and has it now" in again.stdout
+    assert_same_run(twin, workspace, "m")
+    (end,), (theirs,) = (events(root, "m", "training_complete") for root in (workspace, twin))
+    assert end.keys() == theirs.keys() and end["total_steps"] == 4
+    assert end["final_val_loss"] == theirs["final_val_loss"] and end["gold_step"] == theirs["gold_step"]
+    assert row(workspace)["state"] == "finished"
+    before = log_of(workspace, "m").read_bytes()
+    assert mypt(workspace, *flags[:3]).stdout.count("\n") == 2
+    assert log_of(workspace, "m").read_bytes() == before
+
+
+def test_rates_and_the_presets_name_are_of_the_whole_run(workspace: Path) -> None:
+    (workspace / "configs").mkdir()
+    shape = {"n_layer": 1, "n_head": 2, "n_embd": 16, "block_size": 16, "batch_size": 4, "vocab_size": 64}
+    preset = {**shape, "dropout": 0.0, "bias": False, "tokenization": "char", "input_file": "input.txt"}
+    (workspace / "configs" / "mine.json").write_text(json.dumps(preset))
+    few = ["--eval_iters", "1", "--sample_interval", "0", "--device", "cpu"]
+    assert train(workspace, "--config_file", "mine", "--model_name", "m", *few, "--max_iters", "3") == 0
+    # As if the first three updates had taken an hour.
+    file = workspace / "checkpoints" / "m" / "training_state.json"
+    state = state_of(workspace, "m")
+    assert isinstance(state["progress"], dict)
+    state["progress"]["elapsed_s"] = 3600.0
+    file.write_text(json.dumps(state))
+    file.with_name("manifest.json").unlink()
+    assert train(workspace, "--model_name", "m", "--max_iters", "36") == 0
+    end = events(workspace, "m", "training_complete")[-1]
+    assert (end["total_steps"], end["total_tokens"]) == (36, 36 * 64)
+    assert 3600 < end["total_elapsed_s"] < 3700 and end["total_elapsed_h"] == 1.0
+    assert end["steps_per_sec"] == 0.01 and end["tokens_per_sec"] == 1
+    assert end["config_file"] == "mine"
+    assert events(workspace, "m", "training_start")[-1]["config"]["config_file"] == "mine"
+
+
+def test_a_new_interval_that_divides_the_step_it_resumes_at_begins_with_the_next(trained: Path) -> None:
+    file = trained / "checkpoints" / "dante" / "training_state.json"
+    state = state_of(trained, "dante")
+    assert isinstance(state["progress"], dict) and isinstance(state["training_config"], dict)
+    # As if it had been saved between two evaluations, five steps apart.
+    state["progress"]["last_eval"] = 5
+    state["training_config"]["eval_interval"] = 5
+    file.write_text(json.dumps(state))
+    file.with_name("manifest.json").unlink()
+    assert train(trained, "--model_name", "dante", "--eval_interval", "4", "--max_iters", "13") == 0
+    assert [e["iter"] for e in events(trained, "dante", "eval")] == [0, 4, 8, 12, 13]
+    assert events(trained, "dante", "training_start")[-1]["config"]["start_step"] == 8
+
+
+def test_a_log_that_an_earlier_run_has_written_is_not_begun_anew_in_silence(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("dante", "dante_gold", "dante_fp16"):
+        shutil.rmtree(trained / "checkpoints" / name)
+    assert train(trained, "--model_name", "dante", *TINY, "--max_iters", "1") == 0
+    assert (
+        "Note: logs/train/dante_eval.jsonl holds an earlier run: it stays in the file"
+        in capsys.readouterr().out
+    )
+    assert len(events(trained, "dante", "training_start")) == 2
+    assert train(trained, "--model_name", "dante", "--max_iters", "2") == 0
+    assert "holds an earlier run" not in capsys.readouterr().out
 
 
 def test_a_resume_without_flags_uses_what_was_saved(
@@ -337,6 +416,60 @@ def test_a_stop_within_the_last_evaluation_leaves_it_to_the_next_run(workspace: 
     assert find(workspace / "checkpoints", "late").has_done(6)
     again = mypt(workspace, "train", "--model_name", "late")
     assert again.returncode == 0 and "late is already trained: 6 of 6 updates" in again.stdout
+
+
+def staged(workspace: Path) -> bool:
+    """Whether a bundle is being written."""
+    return any((workspace / "checkpoints").glob(".tmp.*"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+@pytest.mark.parametrize("moment", ["start", "evaluation", "sample", "save"])
+def test_a_signal_at_any_moment_ends_a_run_with_its_status_after_it_saved(
+    workspace: Path, moment: str
+) -> None:
+    flags = [*TINY, "--model_name", "m", "--max_iters", "1000000", "--eval_interval", "1000000"]
+    slow = {
+        "start": ["--eval_iters", "1000000"],
+        "evaluation": ["--eval_iters", "1000000"],
+        "sample": ["--sample_interval", "1", "--sample_tokens", "100000"],
+        "save": ["--save_every", "1"],
+    }[moment]
+    sign, status = {
+        "start": (signal.SIGHUP, 129),
+        "evaluation": (signal.SIGTERM, 143),
+        "sample": (signal.SIGINT, 130),
+        "save": (signal.SIGTERM, 143),
+    }[moment]
+    lock = workspace / ".mypt" / "locks" / "m.lock"
+    ready = {
+        "start": lock.exists,
+        "evaluation": lambda: bool(events(workspace, "m", "training_start")),
+        "sample": lambda: bool(events(workspace, "m", "eval")),
+        "save": lambda: last_iter(workspace, "m") >= 2 and staged(workspace),
+    }[moment]
+    process = start(workspace, "train", *flags, *slow)
+    assert wait_for(ready, process)
+    # An impatient user, and one of a queue that says it twice.
+    process.send_signal(sign)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode in (status, 143) and "Traceback" not in out, out
+    assert f"Training stopped by SIG{'TERM' if process.returncode == 143 else sign.name[3:]} at step" in out
+    assert not staged(workspace)
+    stop = events(workspace, "m")[-1]
+    assert (stop["event"], stop["reason"]) == ("training_stopped", "signal")
+    assert state_of(workspace, "m")["step"] == stop["iter"] and (stop["iter"] > 1) == (moment == "save")
+    kinds = [event["event"] for event in events(workspace, "m")]
+    assert ("eval" in kinds) == (moment in ("sample", "save")) and "sample" not in kinds
+    # What was cut short is made up for.
+    few = ["--eval_iters", "1", "--sample_tokens", "3", "--max_iters", str(stop["iter"] + 1)]
+    rest = mypt(workspace, "train", "--model_name", "m", *few)
+    assert rest.returncode == 0, rest.stderr
+    (first,) = (e for e in events(workspace, "m", "eval") if e["iter"] == 0)
+    assert first["train_loss"] > 0
+    assert [e["iter"] for e in events(workspace, "m", "sample")] == ([0, 1] if moment == "sample" else [])
 
 
 @pytest.mark.slow
