@@ -16,7 +16,7 @@ from mypt.text import loss, printable, size
 
 _FIRST = ("max_iters", "eval_interval", "eval_iters", "learning_rate", "start_step")
 # What of `training_state.json` has a place of its own in what is printed.
-_TOLD = ("step", "optimizer_file", "training_config", "progress", "gold", "base")
+_TOLD = ("step", "optimizer_file", "training_config", "progress", "gold", "base", "sources")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,6 +80,9 @@ def _state(info: bundle.BundleInfo) -> None:
         # The shape of the model stands above already.
         _fields({k: v for k, v in config.items() if k not in _FIRST and v != info.config.get(k)})
     state = info.training_state
+    if isinstance(state.get("sources"), dict) and state["sources"]:
+        print("\nNot by default:")
+        _fields(_by_source(state["sources"]))
     progress, gold = state.get("progress"), state.get("gold")
     if isinstance(progress, dict):
         measured = {name: progress.get(name) for name in ("val_loss", "train_loss")}
@@ -97,6 +100,14 @@ def _state(info: bundle.BundleInfo) -> None:
     if others:
         print("\nMore:")
         _fields(others)
+
+
+def _by_source(sources: dict[str, Any]) -> dict[str, str]:
+    """Source → the settings that came from it."""
+    found: dict[str, list[str]] = {}
+    for name, source in sources.items():
+        found.setdefault(f"from the {source}".replace("the the", "the"), []).append(name)
+    return {source: ", ".join(names) for source, names in found.items()}
 
 
 def _fields(values: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from mypt import bundle
 from mypt.events import LogWriter
+from mypt.settings.origins import origins
 from mypt.settings.resolve import DEFAULT, warmup_steps
 from mypt.training import checkpointing
 from mypt.training.build import Built
@@ -84,6 +85,7 @@ class BundleKeeper:
                 "start_step": self._start,
                 "config_file": self.built.config_file,
             },
+            "sources": origins(run),
             "model_dtype_at_save": "float32",
             "numerics": engine.numerics.to_json(),
             "data_fingerprint": self.built.data.fingerprint,

@@ -129,6 +129,9 @@ def test_inspect_shows_what_the_seed_shows(trained: Path, capsys: pytest.Capture
         "  start_step    : 0\n"
     ) in out
     assert "Gold: step " in out and "model.pt" in out
+    told = out.partition("Not by default:\n")[2].splitlines()
+    assert told[0].startswith("  from the command line") and "max_iters, batch_size" in told[0]
+    assert told[1].startswith("  from the text's characters: vocab_size")
 
 
 def test_inspect_shows_the_originals_and_escapes_what_it_finds(

@@ -169,6 +169,20 @@ async def test_sections_show_every_file(place: Path) -> None:
         assert screen.tab == "config"
 
 
+async def test_settings_stand_with_where_they_came_from(place: Path) -> None:
+    folder = save(place, "base")
+    state = json.loads((folder / "training_state.json").read_text())
+    state["sources"] = {"learning_rate": "command line"}
+    (folder / "training_state.json").write_text(json.dumps(state))
+    async with shown(place) as (pilot, screen):
+        await settle(pilot, screen, ["base"])
+        await pilot.press("right_square_bracket")
+        await pilot.pause()
+        line = next(line for line in text_of(screen).splitlines() if line.startswith("learning_rate"))
+        assert line.split() == ["learning_rate", "3e-4", "command", "line"]
+        assert "sources" not in text_of(screen)
+
+
 async def test_a_click_picks_a_section(place: Path) -> None:
     save(place, "base")
     async with shown(place) as (pilot, screen):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -45,8 +45,8 @@ class Writer:
         """A sentence, over as many lines as it needs."""
         self.lines += [_styled(part, style) for part in _wrapped(words, self._width)]
 
-    def value(self, name: str, text: str, style: str = "") -> None:
-        """A name and its value."""
+    def value(self, name: str, text: str, style: str = "", note: str = "") -> None:
+        """A name and its value, and beside it a quieter word."""
         if len(self.lines) >= _MOST_LINES:
             return
         wide = min(_NAME_WIDTH, self._width // 2)
@@ -57,10 +57,13 @@ class Writer:
         for number, part in enumerate(parts[:200]):
             line = Text()
             line.append(fit(label, wide - 1) + " " if number == 0 else " " * wide, "dim")
-            self.lines.append(line.append(part, style))
+            line.append(part, style)
+            if note and number == len(parts) - 1:
+                line.append(f"  {printable(note, newline=False)}", "dim")
+            self.lines.append(line)
 
-    def values(self, values: Iterable[tuple[str, Any]]) -> None:
-        """Every name with its value; null and empty ones quieter."""
+    def values(self, values: Iterable[tuple[str, Any]], notes: Mapping[str, str] | None = None) -> None:
+        """Every name with its value, and what is noted of it; null and empty ones quieter."""
         for name, value in values:
             if len(self.lines) >= _MOST_LINES:
                 self.note("… and more: the rest is in the file")
@@ -69,7 +72,8 @@ class Writer:
                 self.value(name, value.text or value_text(name, value.value))
             else:
                 quiet = value is None or value == {} or value == []
-                self.value(name, value_text(name, value), "dim" if quiet else "")
+                note = (notes or {}).get(name.partition(".")[0].partition("[")[0], "")
+                self.value(name, value_text(name, value), "dim" if quiet else "", note)
 
 
 def head(row: TreeRow, run: Run | None, colours: Colours, now: float | None = None) -> Text:
@@ -179,10 +183,14 @@ def _state(info: BundleInfo, writer: Writer) -> None:
         writer.value("step", value_text("step", state.pop("step")))
     for name in ("progress", "base"):
         _part(state, name, writer, prefix=name == "base")
-    for title, name in (("Gold", "gold"), ("Settings", "training_config")):
-        if isinstance(state.get(name), dict):
-            writer.heading(title)
-            _part(state, name, writer)
+    if isinstance(state.get("gold"), dict):
+        writer.heading("Gold")
+        _part(state, "gold", writer)
+    if isinstance(state.get("training_config"), dict):
+        told = state.pop("sources", None)
+        writer.heading("Settings" + (", and where they came from" if isinstance(told, dict) else ""))
+        notes = {k: str(v) for k, v in told.items()} if isinstance(told, dict) else None
+        writer.values(flatten(state.pop("training_config")), notes)
     if any(isinstance(state.get(name), dict) for name in ("numerics", "versions")):
         writer.heading("Machine and versions")
         for name in ("numerics", "versions"):
