@@ -12,6 +12,7 @@ from mypt.settings.resolve import as_text
 from mypt.text import printable
 
 _LINE = "=" * 70
+_HEADS = ("File", "Name", "Params", "Layers", "Heads", "Embed")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,28 +32,34 @@ def run(options: argparse.Namespace, workspace: Path) -> int:
 
 def _table(paths: list[Path], workspace: Path) -> None:
     print(f"{_LINE}\nAvailable Model Configurations\n{_LINE}\n")
-    heads = ("File", "Name", "Params", "Layers", "Heads", "Embed")
-    widths = (22, 22, 12, 8, 8, 8)
-    print(" ".join(f"{head:<{width}}" for head, width in zip(heads, widths, strict=True)).rstrip())
-    print(" ".join("-" * width for width in widths))
-    for path in paths:
-        name = (
-            path.relative_to(workspace / "configs")
-            if path.is_relative_to(workspace / "configs")
-            else path.name
-        )
-        try:
-            preset = load_preset(path)
-        except MyptError as error:
-            print(f"{printable(str(name)):<22} broken: {str(error).splitlines()[0]}")
-            continue
-        v = preset.values
-        row = (str(name), preset.name, _millions(preset), v["n_layer"], v["n_head"], v["n_embd"])
-        print(" ".join(f"{printable(str(cell)):<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip())
+    rows = [_row(path, workspace) for path in paths]
+    whole = [row for row in rows if isinstance(row, tuple)]
+    widths = [
+        max(least, *(len(row[column]) for row in whole)) if whole else least
+        for column, least in enumerate((20, 15, 12, 8, 8, 8))
+    ]
+    for cells in (_HEADS, ["-" * width for width in widths], *rows):
+        if isinstance(cells, str):
+            print(cells)
+        else:
+            print(" ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip())
     print(f"\n{_LINE}\n\nTo use a config:")
     print("  mypt train --config_file configs/<filename> --model_name <name> --input_file <data>")
     print("\nTo view details:\n  mypt show-configs --config_file configs/<filename>")
     print(_LINE)
+
+
+def _row(path: Path, workspace: Path) -> tuple[str, ...] | str:
+    """The cells of a preset's line; where it is broken, a line that says so."""
+    own = workspace / "configs"
+    file = printable(str(path.relative_to(own) if path.is_relative_to(own) else path.name), newline=False)
+    try:
+        preset = load_preset(path)
+    except MyptError as error:
+        return f"{file:<20} broken: {str(error).splitlines()[0]}"
+    v = preset.values
+    cells = (preset.name, _millions(preset), v["n_layer"], v["n_head"], v["n_embd"])
+    return (file, *(printable(str(cell), newline=False) for cell in cells))
 
 
 def _details(preset: Preset, shown: str) -> None:

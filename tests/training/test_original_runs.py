@@ -15,7 +15,7 @@ import torch
 
 import mypt as api
 from mypt.errors import UserError
-from tests.workbench import clean, events, last_iter, mypt, start, wait_for
+from tests.workbench import clean, events, last_iter, listing, mypt, start, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -81,6 +81,19 @@ def test_a_stop_and_a_resume_change_nothing(old: Path) -> None:
     assert whole.step == cut.step == 500
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, cut.model.state_dict()[name]), name
+
+
+def test_a_better_gold_is_not_undone(old: Path) -> None:
+    before = listing(old / "checkpoints" / "a_gold")
+    asked = {"input_file": "story.txt", "eval_iters": 2, "sample_interval": 0, "device": "cpu", "quiet": True}
+    # So fast that what was learned is lost.
+    spoilt = api.train(
+        model_name="a", workspace=old, max_iters=66, eval_interval=3, learning_rate=1.0, **asked
+    )
+    assert spoilt.val_loss is not None and spoilt.val_loss > 2.5
+    assert listing(old / "checkpoints" / "a_gold") == before
+    best = json.loads((old / "checkpoints" / "a" / "training_state.json").read_text())["gold"]["best"]
+    assert best == pytest.approx(2.462, abs=0.001)
 
 
 def test_a_fine_tune_begins_with_it(old: Path) -> None:
