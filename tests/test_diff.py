@@ -428,7 +428,7 @@ def test_a_preset_that_a_resume_forgot_is_not_said_to_be_none() -> None:
     sides = [side("tiny", 0, None), side(None, 40, None), side(None, 40, {})]
     row = {row.name: row for row in compare(sides)}["config_file"]
     assert row.label == "preset"
-    assert row.texts == ("tiny", "–", "none")
+    assert row.texts == ("tiny", "–", "none") and row.notes == ("", "", "")
     assert row.unlike_first == (False, False, True)
 
 

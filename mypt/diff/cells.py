@@ -28,6 +28,8 @@ _DEFAULTS: Final[dict[str, Any]] = {
     _KEY_OF.get(spec.name, spec.name): spec.default for spec in fields(GPTConfig) if spec.name != "extra"
 }
 _WITH_SOURCE = ("Model", "Training", "Data", "Machine")
+# Facts that are kept among the settings.
+_NO_SETTINGS = ("config_file", "start_step")
 
 Groups = dict[str, dict[str, Cell]]
 
@@ -85,7 +87,7 @@ def _source(side: Side, name: str, cell: Cell) -> str:
         return "default"
     first = name.partition(".")[0].partition("[")[0]
     recorded = first in mapping(side.training_state, "training_config")
-    if side.sources is None or not recorded:
+    if side.sources is None or not recorded or first in _NO_SETTINGS:
         return ""
     return side.sources.get(first, "default")
 
