@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mypt.errors import Problem, UserError
-from mypt.tokenizers import END_OF_CHAT, Tokenizer
+from mypt.tokenizers import CHAT_TOKENS, END_OF_CHAT, ChatEncoder, Message, Tokenizer
 
-_USER, _END_USER = "<myPT_user>", "</myPT_user>"
-_SYSTEM, _END_SYSTEM = "<myPT_system>", "</myPT_system>"
-_ASSISTANT, _END_ASSISTANT = "<myPT_assistant>", "</myPT_assistant>"
 # How GPT-2, Llama and their relatives spell the token after the last word of a text.
 _END_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "<|im_end|>", "</s>", "<eos>")
 
@@ -37,7 +34,7 @@ def plain(tokenizer: Tokenizer, text: str, *, model: str = "the model") -> Promp
     ids = tokenizer.encode(text)
     if not ids:
         ids = [0] if tokenizer.unknown("\n") else tokenizer.encode("\n")
-    return Prompt(ids, _stops(tokenizer, (*_END_OF_TEXT, END_OF_CHAT)))
+    return Prompt(ids, (*_ends_of_text(tokenizer), *_spelled(tokenizer, END_OF_CHAT)))
 
 
 def chat(tokenizer: Tokenizer, text: str, *, system: str = "", model: str = "the model") -> Prompt:
@@ -52,18 +49,16 @@ def chat(tokenizer: Tokenizer, text: str, *, system: str = "", model: str = "the
         raise UserError(Problem(message, field="chat", remedy=remedy))
     _check_known(tokenizer, text, model)
     _check_known(tokenizer, system, model, field="system")
-    ids: list[int] = []
-    for opening, content, closing in ((_SYSTEM, system, _END_SYSTEM), (_USER, text, _END_USER)):
-        if content or opening == _USER:
-            ids += [*_tag(tokenizer, opening), *tokenizer.encode(content), *_tag(tokenizer, closing)]
-    ids += _tag(tokenizer, _ASSISTANT)
-    return Prompt(ids, _stops(tokenizer, (_END_ASSISTANT, END_OF_CHAT, *_END_OF_TEXT)), answer=True)
+    encoder = ChatEncoder(tokenizer)
+    said = [Message("system", system)] if system else []
+    ids = encoder.prompt([*said, Message("user", text)])
+    stops = (*map(tuple, encoder.stops), *_ends_of_text(tokenizer))
+    return Prompt(ids, stops, answer=True)
 
 
 def knows_chat(tokenizer: Tokenizer) -> bool:
     """Whether the tags of conversations can be written with `tokenizer`: as tokens of their own, or for char letters."""
-    tags = (_USER, _END_USER, _ASSISTANT, _END_ASSISTANT)
-    return all(_tag(tokenizer, tag) for tag in tags)
+    return all(_spelled(tokenizer, tag) for tag in CHAT_TOKENS)
 
 
 def is_chat_model(config: Mapping[str, Any], tokenizer: Tokenizer) -> bool:
@@ -71,20 +66,19 @@ def is_chat_model(config: Mapping[str, Any], tokenizer: Tokenizer) -> bool:
     return config.get("use_loss_mask") is True and knows_chat(tokenizer)
 
 
-def _tag(tokenizer: Tokenizer, tag: str) -> tuple[int, ...]:
-    """The ids of a tag; none where the tokenizer does not know it."""
+def _spelled(tokenizer: Tokenizer, tag: str) -> tuple[tuple[int, ...], ...]:
+    """The ids of a tag, as the one run of them; no run where the tokenizer does not know it."""
     if tag in tokenizer.special_tokens:
-        return (tokenizer.special_tokens[tag],)
+        return ((tokenizer.special_tokens[tag],),)
     if tokenizer.kind == "char" and not tokenizer.unknown(tag):
-        return tuple(tokenizer.encode(tag))
+        return (tuple(tokenizer.encode(tag)),)
     return ()
 
 
-def _stops(tokenizer: Tokenizer, spelled: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
-    # Of a character model's text only MyPT's own tags are marks: its `</s>` may be a strike-through.
-    known = (tag for tag in spelled if tag in tokenizer.special_tokens or tag not in _END_OF_TEXT)
-    found = dict.fromkeys(_tag(tokenizer, tag) for tag in known)
-    return tuple(ids for ids in found if ids)
+def _ends_of_text(tokenizer: Tokenizer) -> tuple[tuple[int, ...], ...]:
+    """Tokens after the last word of a text. Letters are none: a `</s>` may be a strike-through."""
+    specials = tokenizer.special_tokens
+    return tuple((specials[each],) for each in _END_OF_TEXT if each in specials)
 
 
 def _check_known(tokenizer: Tokenizer, text: str, model: str, field: str = "prompt") -> None:

@@ -7,9 +7,17 @@ import pytest
 
 from mypt import prompts
 from mypt.errors import UserError
-from mypt.tokenizers import CharTokenizer, Gpt2Tokenizer, Tokenizer, load, train_bpe, with_chat_tokens
+from mypt.tokenizers import (
+    CHAT_TOKENS,
+    CharTokenizer,
+    Gpt2Tokenizer,
+    Tokenizer,
+    load,
+    train_bpe,
+    with_chat_tokens,
+)
 
-LETTERS = CharTokenizer.from_text("\nabc <>/_myPTuserasitn")
+LETTERS = CharTokenizer.from_text("\nabc " + "".join(CHAT_TOKENS))
 
 
 @pytest.fixture
@@ -82,10 +90,11 @@ def test_a_conversation_is_as_the_original_prepared_it(samples: Path) -> None:
 def test_letters_spell_tags_where_there_are_no_tokens_for_them() -> None:
     prompt = prompts.chat(LETTERS, "a")
     assert LETTERS.decode(prompt.ids) == "<myPT_user>a</myPT_user><myPT_assistant>"
-    assert {LETTERS.decode(stop) for stop in prompt.stops} == {"</myPT_assistant>"}
+    assert {LETTERS.decode(stop) for stop in prompt.stops} == {"</myPT_assistant>", "<myPT_eot>"}
     # `</s>` may be a strike-through in what such a model has read, though it could be spelled.
     assert not LETTERS.unknown("</s>")
-    assert prompts.plain(LETTERS, "a").stops == ()
+    assert {LETTERS.decode(stop) for stop in prompts.plain(LETTERS, "a").stops} == {"<myPT_eot>"}
+    assert prompts.plain(CharTokenizer.from_text("</s>"), "s").stops == ()
 
 
 def test_tokens_of_its_own_for_a_byte_pair_vocabulary() -> None:

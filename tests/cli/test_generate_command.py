@@ -14,7 +14,7 @@ import torch
 import mypt
 from mypt.cli import main
 from mypt.model import GPTConfig
-from mypt.tokenizers import CharTokenizer
+from mypt.tokenizers import CHAT_TOKENS, CharTokenizer
 from tests.workbench import CHARS, command, environment
 
 FLAGS = ["--max_new_tokens", "30", "--seed", "3"]
@@ -35,7 +35,7 @@ def refused(workspace: Path, capsys: pytest.CaptureFixture[str], *flags: str) ->
 
 def reciting(workspace: Path, script: str, *, masked: bool) -> None:
     """Save the model `actor`, which says `script` letter by letter, whatever is in front of it."""
-    tokenizer = CharTokenizer.from_text(script + CHARS)
+    tokenizer = CharTokenizer.from_text(script + CHARS + "".join(CHAT_TOKENS))
     config = GPTConfig(block_size=128, vocab_size=tokenizer.vocab_size, n_embd=128, n_head=1, n_layer=1)
     config.use_loss_mask = masked
     model = mypt.GPT(config)
