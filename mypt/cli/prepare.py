@@ -179,7 +179,6 @@ def run(options: argparse.Namespace, workspace: Path) -> int:
 
 def request_of(options: argparse.Namespace, workspace: Path) -> PrepareRequest:
     """What the flags ask for. Paths are meant from the workspace."""
-
     if not options.output_dir:
         raise UserError(
             Problem("is missing", field="output_dir", remedy="name the folder to make, as data/stories")
@@ -237,10 +236,23 @@ def _report(console: Console, request: PrepareRequest, made: PreparedSummary) ->
     )
     split = f" ({made.split})" if made.split else ""
     console.line(f"  val    {_many(made.val_tokens, 'token')} in {_many(made.val_shards, 'shard')}{split}")
-    for notice in made.notices:
+    for notice in (*made.notices, *_without_effect(request, chat=made.trained_tokens is not None)):
         console.line(f"Note: {notice}", "quiet")
     console.line("Next:")
     console.line(f"  {next_command(request, made)}")
+
+
+def _without_effect(request: PrepareRequest, *, chat: bool) -> list[str]:
+    """What was said about the other kind of data."""
+    plain = {"separator": "auto", "split_on": "", "hold_out": "auto"}
+    if chat:
+        names = [name for name, default in plain.items() if getattr(request, name) != default]
+    else:
+        names = [
+            name for name in ("pack_block_size", "system_prompt") if getattr(request.chat, name) is not None
+        ]
+    other = "plain text" if chat else "conversations"
+    return [f"--{name} is about {other}, and was ignored" for name in names]
 
 
 def next_command(request: PrepareRequest, made: PreparedSummary) -> str:

@@ -18,6 +18,7 @@ from mypt.errors import Problem, UserError
 from mypt.text import count, printable, size, whole
 from mypt.tokenizers import BpeTokenizer, CharTokenizer, Tokenizer
 from mypt.tokenizers.bpe import DEFAULT_VOCAB, END_OF_TEXT, SPLITS
+from mypt.tokenizers.char import spelled
 from mypt.training.console import Console
 
 if TYPE_CHECKING:
@@ -209,6 +210,9 @@ def _show(options: argparse.Namespace, workspace: Path) -> int:
     else:
         tokenizer = existing(options.source, workspace, "source")
         tokenizer.check_ready()
+    if missing := tokenizer.unknown(options.text or ""):
+        message = f"has characters without a token: {spelled(missing)}"
+        raise UserError(Problem(message, field="text", value=options.text))
     print(printable(f"{options.source}: {tokenizer.describe()}"))
     rows = (
         f"{whole(tokenizer.vocab_size)} rows in a model, {whole(tokenizer.valid_vocab)} of them with a token"
@@ -225,14 +229,6 @@ def _show(options: argparse.Namespace, workspace: Path) -> int:
 
 
 def _cut(tokenizer: Tokenizer, text: str) -> None:
-    if missing := tokenizer.unknown(text):
-        raise UserError(
-            Problem(
-                f"has characters without a token: {', '.join(map(repr, missing[:_SHOWN]))}",
-                field="text",
-                value=text,
-            )
-        )
     ids = tokenizer.encode(text)
     average = f", {len(text) / len(ids):.1f} characters a token" if ids else ""
     print(f"\n{count(len(ids))} token{'' if len(ids) == 1 else 's'}{average}")
