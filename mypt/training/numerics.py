@@ -180,7 +180,8 @@ def peak_flops(numerics: Numerics) -> float | None:
 def cpu_is_left_half_used() -> bool:
     """Whether MKL multiplies here with half of what the processor has: one with AVX-512 that is not of MKL's maker."""
     mkl: bool = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
-    if not (mkl and torch.backends.mkldnn.is_available()):
+    onednn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if not (mkl and onednn):
         return False
     return torch.backends.cpu.get_cpu_capability() == "AVX512" and "AuthenticAMD" in processor()
 

@@ -148,3 +148,26 @@ def test_the_overfit_guard_fires_on_a_run_that_overfits(
     assert f"(GOLD) checkpoint: checkpoints/m_gold (step {max(accepted)}, val_loss=" in out
     (end,) = (e for e in found if e["event"] == "training_complete")
     assert end["gold_step"] == max(accepted) and end["best_val_loss"] == evals[150]["val_loss"]
+
+
+def test_evaluations_are_gold_or_blocked_or_neither(workspace: Path) -> None:
+    # With a threshold that nothing can keep, every new best is blocked.
+    guards = json.dumps({"guards": {"overfit_ratio": 0.01}})
+    flags = [
+        "--model_name",
+        "m",
+        *TINY,
+        "--max_iters",
+        "4",
+        "--eval_interval",
+        "2",
+        "--gold_selection",
+        guards,
+    ]
+    assert main(["--workspace", str(workspace), "train", *flags]) == 0
+    blocked = events(workspace, "m", "gold_blocked")
+    assert blocked and not events(workspace, "m", "gold_checkpoint")
+    assert all(e["reason"].startswith("overfit: val/train=1.") for e in blocked)
+    assert all(e["best_val_loss"] is None for e in blocked)
+    assert not (workspace / "checkpoints" / "m_gold").exists()
+    assert events(workspace, "m", "training_complete")[0]["gold_step"] is None

@@ -9,8 +9,9 @@ import pytest
 
 from mypt.cli import main
 from mypt.errors import UserError
+from mypt.machine import cpu_has_fast_bf16
 from mypt.settings.fields import Settings
-from mypt.training.numerics import choose, cpu_has_fast_bf16
+from mypt.training.numerics import choose
 from tests.workbench import events
 
 # What a processor without fast bf16 and one with it would leave in a checkpoint.
