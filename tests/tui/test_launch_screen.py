@@ -23,6 +23,7 @@ from tui.screens.launch.form import SettingsForm
 from tui.screens.launch.look import Review
 from tui.screens.launch.panes import DataPane, PresetPane
 from tui.screens.launch.preset_copy import SavePresetScreen
+from tui.widgets.confirm import Confirm
 
 TINY = {
     "batch_size": 2,
@@ -175,7 +176,13 @@ async def test_choose_type_review(workspace: Path) -> None:
         await b.pilot.press("ctrl+y")
         assert b.app.copied == [review.command]
         picture = shown(b.app)
-        assert "preset mini" in picture and "form" in picture and "✓ ready" in picture
+        assert "preset mini" in picture and "✓ ready" in picture
+        (said,) = [
+            line
+            for line in picture.splitlines()
+            if "preset mini" not in line and "7 " in line and "you" in line
+        ]
+        assert "max_iters" in said
 
 
 async def test_a_bad_value_is_told_beside_its_field_and_keeps_the_run_from_starting(workspace: Path) -> None:
@@ -223,7 +230,7 @@ async def test_what_a_preset_decides_explains_itself_and_may_be_typed_over(works
         review = await b.review()
         assert review.overruled == {"batch_size": "64"}
         assert b.note("batch_size") == "! ignored: preset mini has 2; f2 saves a preset of your own"
-        assert "1 ignored" in text_of(b.screen, "#review-state")
+        assert "the preset overrules what you typed" in text_of(b.screen, "#review-state")
 
 
 async def test_a_preset_of_ones_own_is_saved_and_chosen(workspace: Path) -> None:
@@ -275,6 +282,20 @@ async def test_nothing_typed_is_dropped_at_the_start_without_a_word(workspace: P
         await b.until(lambda: read_exit(record.directory(workspace)) is not None, "the end of the run")
 
 
+async def test_what_cannot_fit_is_asked_about(workspace: Path) -> None:
+    async with bench(workspace, given={"device": "cpu", "batch_size": "9_000_000", "n_layer": "1"}) as b:
+        await b.choose("no preset")
+        review = await b.review()
+        assert review.ready and review.memory is not None and review.room is not None
+        assert "needs" in b.note("batch_size") and "needs more memory than is free" in shown(b.app)
+        await b.pilot.press("ctrl+s")
+        await b.until(lambda: isinstance(b.app.screen, Confirm), "the question")
+        await b.until(lambda: "it would most likely fail" in " ".join(shown(b.app).split()), "the words")
+        await b.pilot.press("n")
+        await b.pilot.pause()
+        assert b.app.screen is b.screen and not list_records(workspace).records
+
+
 async def test_what_an_existing_model_decides_takes_no_typing_and_says_why(workspace: Path) -> None:
     folder = workspace / "checkpoints" / "old"
     folder.mkdir(parents=True)
@@ -304,7 +325,7 @@ async def test_all_that_is_wrong_is_said_at_once_where_it_is(workspace: Path) ->
         assert "would leave checkpoints/" in text_of(b.screen, "#name-note")
         assert "no such file" in text_of(b.screen, "#data-note")
         assert "must be a number" in b.note("learning_rate") and "at least 1" in b.note("max_iters")
-        assert "✗ 4 problems to mend" in shown(b.app)
+        assert "✗ 4 problems keep it from starting" in shown(b.app)
         # What is right is shown all the same.
         assert "parameters" in shown(b.app) and "main memory" in shown(b.app)
 

@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from mypt.text import printable, rate, size, whole
+from tui.screens.launch.draft import GIVEN_BY
 from tui.screens.launch.editors import Choice, Field
 from tui.screens.launch.look import Review
 
@@ -59,8 +60,13 @@ def shown_value(value: object) -> str:
 
 
 def shown_source(effective: Effective) -> str:
-    """Where a value comes from, safe to show."""
-    return printable(str(effective.source), newline=False)
+    """Where a value comes from, safe to show; what was typed here comes from who reads it."""
+    return "you" if effective.source.kind == GIVEN_BY else printable(str(effective.source), newline=False)
+
+
+def _origin(effective: Effective) -> str:
+    words = {"default": "by default", GIVEN_BY: "as you typed"}
+    return words.get(effective.source.kind) or f"from {shown_source(effective)}"
 
 
 class SettingRow(Vertical):
@@ -99,7 +105,7 @@ class SettingRow(Vertical):
         self._decided = self.setting in review.held
         self.editor.held = self.setting in review.locked and not self.value
         self.set_class(self._decided, "-held")
-        if effective is not None and not (self.value and effective.source.kind == "form"):
+        if effective is not None and not (self.value and effective.source.kind == GIVEN_BY):
             # The kind of source fits beside the value; which preset or checkpoint it is stands in help and review.
             kind = _SHORT.get(effective.source.kind, effective.source.kind)
             self.editor.placeholder = f"{shown_value(effective.value)} · {kind}"

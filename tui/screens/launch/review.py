@@ -14,6 +14,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Static
 
 from mypt.text import count, printable, size, whole
+from tui.screens.launch.draft import GIVEN_BY
 from tui.screens.launch.form import shown_source, shown_value
 from tui.screens.launch.look import Review, in_list
 from tui.screens.launch.past import UNKNOWN, Judged
@@ -49,8 +50,8 @@ class ReviewPane(Vertical):
 
     def compose(self) -> ComposeResult:
         """State and buttons on top, where no toast lies over them; the picture below scrolls."""
+        yield self._state
         with Horizontal(id="buttons"):
-            yield self._state
             yield Button("Start ^s", id="start", variant="primary", compact=True)
             yield Button("Queue F6", id="queue", compact=True)
         with VerticalScroll(id="review-scroll", can_focus=True):
@@ -71,17 +72,18 @@ class ReviewPane(Vertical):
         self._draw()
         number = len(review.problems)
         if number:
-            self.say(f"✗ {number} problem{'s' * (number != 1)} to mend", "error")
+            what = "problem keeps" if number == 1 else "problems keep"
+            self.say(f"✗ {number} {what} it from starting", "error")
         elif review.busy:
-            self.say("! in training: queue it", "warning")
+            self.say("! being trained now: queue it", "warning")
         elif review.memory and review.room and review.memory.total > review.room.free:
-            self.say("! too little memory", "warning")
+            self.say("! needs more memory than is free", "warning")
         elif review.overruled:
-            self.say(f"! {len(review.overruled)} ignored: f2", "warning")
+            self.say("! the preset overrules what you typed", "warning")
         elif review.data is None:
             self.say("looking at the data …")
         else:
-            self.say("✓ ready" if not review.data.later else "✓ ready, as far as seen", "success")
+            self.say("✓ ready" if not review.data.later else "✓ ready, as far as looked at", "success")
         self.query_one("#start", Button).disabled = not review.ready or bool(review.busy)
         self.query_one("#queue", Button).disabled = not review.ready
 
@@ -97,7 +99,7 @@ class ReviewPane(Vertical):
             button.disabled = False
 
     def say(self, text: str, colour: str = "") -> None:
-        """The words beside the buttons."""
+        """The words above the buttons."""
         self._state.update(Text(text, self._ink(colour)))
 
     def toggle_all(self) -> bool:
@@ -193,11 +195,11 @@ class ReviewPane(Vertical):
         said = [e for e in values if e.source.kind != "default"]
         silent = [e for e in values if e.source.kind == "default"]
         # What a person just said is what they look for first.
-        said.sort(key=lambda e: e.source.kind != "form")
+        said.sort(key=lambda e: e.source.kind != GIVEN_BY)
         rows = []
         for effective in (*said, *(silent if self.all_values else ())):
             kind = effective.source.kind
-            colour = self._ink("accent") if kind == "form" else "dim" if kind == "default" else ""
+            colour = self._ink("accent") if kind == GIVEN_BY else "dim" if kind == "default" else ""
             value, source = shown_value(effective.value), shown_source(effective)
             exact = review.data.rows if review.data else None
             if effective.name == "vocab_size" and exact not in (None, effective.value):

@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Button
 
-from mypt.text import printable
+from mypt.text import printable, size
 from tui.actions import Action, bindings
 from tui.screens.launch import choices, preset_copy
 from tui.screens.launch.draft import Draft
@@ -23,6 +23,7 @@ from tui.screens.launch.preset_copy import Answer, SavePresetScreen
 from tui.screens.launch.review import ReviewPane
 from tui.screens.launch.start import start
 from tui.screens.launch.steps import PRESET, REVIEW, SETTINGS
+from tui.widgets.confirm import Confirm
 
 if TYPE_CHECKING:
     from mypt.runs.record import RunRecord
@@ -201,10 +202,19 @@ class LaunchScreen(FillingScreen):
             self._ask_or_begin(queue=True)
 
     def _ask_or_begin(self, *, queue: bool) -> None:
-        """What was typed is not dropped without a word, although the preset wins."""
+        """What was typed is not dropped without a word, although the preset wins; what cannot fit is asked about."""
         review = self.review
-        if review is not None and review.ready and review.overruled and review.draft == self.draft():
+        if review is None or not review.ready or review.draft != self.draft():
+            self._begin(queue=queue)
+        elif review.overruled:
             self._ask_for_preset(queue=queue)
+        elif review.memory and review.room and review.memory.total > review.room.total:
+            needed, there = size(review.memory.total), size(review.room.total)
+            words = f"It needs about {needed}, and there are {there} in all ({review.room.name}): it would most likely fail."
+            self.app.push_screen(
+                Confirm(f"{words} Start it all the same?", "Start"),
+                lambda yes: self._begin(queue=queue) if yes else None,
+            )
         else:
             self._begin(queue=queue)
 
