@@ -106,7 +106,8 @@ def _by_source(sources: dict[str, Any]) -> dict[str, str]:
     """Source → the settings that came from it."""
     found: dict[str, list[str]] = {}
     for name, source in sources.items():
-        found.setdefault(f"from the {source}".replace("the the", "the"), []).append(name)
+        article = "" if str(source).startswith(("the ", "mypt.")) else "the "
+        found.setdefault(f"from {article}{source}", []).append(name)
     return {source: ", ".join(names) for source, names in found.items()}
 
 

@@ -106,7 +106,8 @@ def fit(
     stop.listen()
     try:
         with _held(folder):
-            run = inputs.resolved(plain, effective, folder, start_step, log_file is not None)
+            given = {*asked, "log_file"} if log_file is not None else asked.keys()
+            run = inputs.resolved(plain, effective, folder, start_step, given)
             engine, notices = _engine(model, plain, optimizer, run, console)
             for notice in notices:
                 console.line(f"Note: {notice}", "strong")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -106,18 +106,26 @@ def check_folder(folder: Path) -> None:
     raise_for(bundle.check_model_name(folder.name))
 
 
-def resolved(model: GPT, effective: Settings, folder: Path | None, start_step: int, logs: bool) -> Resolved:
-    """The run as the session wants it; its checkpoint is the bundle in `folder` where that is gone on from."""
+def resolved(
+    model: GPT, effective: Settings, folder: Path | None, start_step: int, asked: Collection[str]
+) -> Resolved:
+    """The run as the session wants it; its checkpoint is the bundle in `folder` where that is gone on from.
+
+    `asked` names the settings that the program gave.
+    """
     known = folder is None or folder.parent.name == "checkpoints"
     # What `mypt generate --model_name` takes: a name in the workspace, or a path.
     name = ("model" if folder is None else folder.name) if known else str(folder)
-    source = Source(WHERE) if logs else DEFAULT
+    given = Source(WHERE)
     return Resolved(
         workspace=Path(),
         request=Request(model_name=name, given_by=WHERE),
         mode=Mode.RESUME if start_step else Mode.NEW,
         model_name=name,
-        values={"log_file": Effective("log_file", effective.log_file, source)},
+        values={
+            each: Effective(each, getattr(effective, each), given if each in asked else DEFAULT)
+            for each in fields.names()
+        },
         settings=effective,
         config=model.config,
         notices=[],

@@ -180,6 +180,13 @@ def test_a_stop_and_a_resume_change_nothing(here: Path) -> None:
     assert events(here, "cut", "training_start")[-1]["config"]["resumed"] is True
 
 
+def test_what_was_asked_for_is_told_from_what_was_not(here: Path) -> None:
+    fit(mypt.GPT(config()), 2, checkpoint_dir="checkpoints/fitted", warmup_iters=1)
+    sources = mypt.get_model_info("fitted")["training_state"]["sources"]
+    assert sources["max_iters"] == sources["warmup_iters"] == "mypt.fit()"
+    assert "seed" not in sources
+
+
 def test_mypt_train_goes_on_with_its_checkpoints(here: Path) -> None:
     model = mypt.GPT(config())
     fit(model, 4, checkpoint_dir="checkpoints/fitted", log_file="logs/train/fitted_eval.jsonl")
@@ -267,7 +274,7 @@ def test_a_loss_that_is_no_number_stops_it(here: Path) -> None:
     model = mypt.GPT(config())
     with torch.no_grad():
         model.ln_f.weight.fill_(float("nan"))  # type: ignore[operator]
-    with pytest.raises(RunError, match="step 1: the loss is nan; stopped before the update"):
+    with pytest.raises(RunError, match="is nan; stopped before"):
         fit(model, log_file="logs/train/m_eval.jsonl")
     assert events(here, "m")[-1]["reason"] == "nan"
     shutil.rmtree(here / "logs")

@@ -85,7 +85,13 @@ def test_a_stop_and_a_resume_change_nothing(old: Path) -> None:
 
 def test_a_better_gold_is_not_undone(old: Path) -> None:
     before = listing(old / "checkpoints" / "a_gold")
-    asked = {"input_file": "story.txt", "eval_iters": 2, "sample_interval": 0, "device": "cpu", "quiet": True}
+    asked: dict[str, Any] = {
+        "input_file": "story.txt",
+        "eval_iters": 2,
+        "sample_interval": 0,
+        "device": "cpu",
+        "quiet": True,
+    }
     # So fast that what was learned is lost.
     spoilt = api.train(
         model_name="a", workspace=old, max_iters=66, eval_interval=3, learning_rate=1.0, **asked
