@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from mypt.data.episodes import EpisodeOptions, EpisodeSplit
@@ -115,10 +115,10 @@ def no_epoch(split: Split, shown: str, s: Settings) -> list[Problem]:
     ]
 
 
-def remarks(s: Settings, trained: Mapping[str, Split], others: Iterable[Split]) -> list[str]:
+def remarks(s: Settings, trained: Mapping[str, Split], others: Mapping[str, Split]) -> list[str]:
     """What a run on the splits `trained`, by name, does that somebody might not expect; it evaluates on `others`."""
     said = []
-    if not any(isinstance(split, EpisodeSplit) for split in (*trained.values(), *others)):
+    if not any(isinstance(split, EpisodeSplit) for split in (*trained.values(), *others.values())):
         changed = [n for n in EPISODES_ONLY if getattr(s, n) != Settings.model_fields[n].default]
         said += [f"{name} has no effect: it is about episode-indexed datasets" for name in changed]
     for shown, split in trained.items():
@@ -133,4 +133,17 @@ def remarks(s: Settings, trained: Mapping[str, Split], others: Iterable[Split]) 
             said.append(
                 f"{shown} has loss masks, which count for nothing while use_loss_mask is false: every token is learned"
             )
+    if s.use_loss_mask and not s.input_file:
+        said += [
+            remark for shown, split in (*trained.items(), *others.items()) for remark in _bare(shown, split)
+        ]
     return said
+
+
+def _bare(shown: str, split: Split) -> list[str]:
+    """What to say of shards without masks beside others that have some."""
+    bare = len(split.shards) - sum(mask is not None for mask in split.masks)
+    if not bare:
+        return []
+    what = f"{bare} of {len(split.shards)} shards have" if split.has_masks else "it has"
+    return [f"{shown}: {what} no loss mask, so every token there counts"]

@@ -96,7 +96,8 @@ def open_data(run: Resolved) -> RunData:
             ]
     raise_for(problems)
     trained = {phase.shown: phase.train for phase in phases}
-    others = (*(phase.val for phase in phases), *eval_sets.values())
+    sets = {f"eval set {name}": split for name, split in eval_sets.items()}
+    others = {**{f"{phase.shown} (val)": phase.val for phase in phases}, **sets}
     notices = [*_changed(run, phases), *remarks(settings, trained, others)]
     return RunData(tokenizer, phases, eval_sets, notices)
 

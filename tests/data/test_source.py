@@ -29,6 +29,20 @@ def refusal(workspace: Path, **given: Any) -> list[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
+def test_shards_without_masks_beside_masked_ones_are_said(workspace: Path) -> None:
+    folder = write_dataset(workspace / "data" / "part", train=[IDS, IDS, IDS], val=[IDS], mask="u1")
+    assert opened(workspace, dataset_dir="data/part", use_loss_mask=True).notices == []
+    for name in ("train/shard_00001_mask.bin", "val/shard_00003_mask.bin"):
+        (folder / name).unlink()
+    write_dataset(workspace / "data" / "bare", val=[IDS])
+    data = opened(workspace, dataset_dir="data/part", use_loss_mask=True, eval_sets={"general": "data/bare"})
+    assert data.notices == [
+        "data/part: 1 of 3 shards have no loss mask, so every token there counts",
+        "data/part (val): it has no loss mask, so every token there counts",
+        "eval set general: it has no loss mask, so every token there counts",
+    ]
+
+
 def phases(*names: str, until: int = 30) -> dict[str, Any]:
     ends = [until] * (len(names) - 1) + [None]
     return {
