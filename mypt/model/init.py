@@ -16,13 +16,13 @@ RESIDUAL = ("sa.proj.weight", "fwd.net.2.weight", "fwd.w_down.weight")
 
 
 def linear(n_in: int, n_out: int, *, bias: bool) -> Linear:
-    """A linear layer with memory but without values: torch's own initialisation would draw global random numbers."""
-    return Linear(n_in, n_out, bias=bias, device="meta").to_empty(device="cpu")
+    """A linear layer with memory but without values."""
+    return Linear(n_in, n_out, bias=bias)
 
 
 def embedding(rows: int, width: int) -> nn.Embedding:
-    """An embedding with memory but without values."""
-    return nn.Embedding(rows, width, device="meta").to_empty(device="cpu")
+    """An embedding with memory but without values: torch's own initialisation would draw global random numbers."""
+    return nn.Embedding.from_pretrained(torch.empty(rows, width), freeze=False)
 
 
 @torch.no_grad()

@@ -19,9 +19,15 @@ SMALLEST_WEIGHT = 1 << 14
 
 
 class Linear(nn.Linear):
-    """`nn.Linear` whose float32 products on CPUs are made as `matmul` says: one of `MATMULS`."""
+    """`nn.Linear` whose float32 products on CPUs are made as `matmul` says: one of `MATMULS`.
+
+    A new one has memory but no values: torch's own initialisation would draw global random numbers.
+    """
 
     matmul: str = "torch"
+
+    def reset_parameters(self) -> None:
+        """Leave the values to whoever made the layer."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, in) to (…, out)."""

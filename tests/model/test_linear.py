@@ -8,6 +8,15 @@ from mypt.model.linear import FEWEST_ROWS, Linear
 from tests.model.small_models import model
 
 
+def filled(n_in: int, n_out: int, *, bias: bool = False) -> Linear:
+    """A layer with values."""
+    torch.manual_seed(0)
+    layer = Linear(n_in, n_out, bias=bias)
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter)
+    return layer
+
+
 def both(layer: Linear, x: torch.Tensor) -> list[tuple[torch.Tensor, ...]]:
     """Output and gradients (input, weight, bias) with each way to multiply."""
     found = []
@@ -25,32 +34,29 @@ def both(layer: Linear, x: torch.Tensor) -> list[tuple[torch.Tensor, ...]]:
 
 @pytest.mark.parametrize("bias", [False, True])
 def test_both_ways_multiply_alike_forward_and_backward(bias: bool) -> None:
-    torch.manual_seed(0)
-    layer = Linear(160, 224, bias=bias)
+    layer = filled(160, 224, bias=bias)
     first, second = both(layer, torch.randn(3, FEWEST_ROWS, 160))
     assert len(first) == len(second) == 3 + bias
     for a, b in zip(first, second, strict=True):
         assert a.shape == b.shape
-        assert torch.allclose(a, b, rtol=1e-4, atol=1e-3)
+        assert torch.allclose(a, b, rtol=1e-4, atol=1e-2)
 
 
 def test_an_input_that_does_not_lie_in_one_piece_is_multiplied_as_it_reads() -> None:
-    torch.manual_seed(0)
-    layer = Linear(160, 224, bias=False)
+    layer = filled(160, 224)
     first, second = both(layer, torch.randn(160, 2, FEWEST_ROWS).permute(1, 2, 0))
-    assert torch.allclose(first[0], second[0], atol=1e-4)
-    assert torch.allclose(first[1], second[1], atol=1e-4)
+    assert torch.allclose(first[0], second[0], atol=1e-3)
+    assert torch.allclose(first[1], second[1], atol=1e-3)
 
 
 def test_onednn_gives_the_same_bits_each_time() -> None:
-    torch.manual_seed(0)
-    layer, x = Linear(192, 256, bias=False), torch.randn(2, FEWEST_ROWS, 192)
+    layer, x = filled(192, 256), torch.randn(2, FEWEST_ROWS, 192)
     layer.matmul = "onednn"
     assert all(torch.equal(layer(x), layer(x)) for _ in range(5))
 
 
 def test_only_large_float32_products_take_the_way_through_onednn() -> None:
-    layer = Linear(160, 224, bias=False)
+    layer = filled(160, 224)
     rows = torch.randn(FEWEST_ROWS, 160)
     assert module._pays(rows, layer.weight)
     assert not module._pays(rows[:1], layer.weight)
