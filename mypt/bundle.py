@@ -19,7 +19,7 @@ from typing import Any
 
 from mypt.errors import Problem, UserError
 from mypt.files import why_no_file
-from mypt.fsio import exchange_dirs, fsync_dir, fsync_file, replace, write_json_atomic
+from mypt.fsio import fsync_file, replace, swap_in, write_json_atomic
 from mypt.names import why_no_name
 from mypt.text import printable
 
@@ -281,7 +281,7 @@ def writing(target: Path) -> Iterator[Path]:
                 fsync_file(handle.fileno())
             sizes[file.name] = file.stat().st_size
         write_json_atomic(staging / MANIFEST, {"files": sizes}, durable=True)
-        _swap_in(staging, target)
+        swap_in(staging, target, target.parent / f"{_ASIDE}{target.name}")
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
@@ -311,27 +311,6 @@ def repair(checkpoints: Path, model_name: str) -> list[str]:
             shutil.rmtree(checkpoints / entry, ignore_errors=True)
             done.append(f"checkpoints/{name}: removed a copy that was only half written")
     return done
-
-
-def _swap_in(staging: Path, target: Path) -> None:
-    aside = target.parent / f"{_ASIDE}{target.name}"
-    shutil.rmtree(aside, ignore_errors=True)
-    if not target.exists():
-        replace(staging, target)
-        fsync_dir(target.parent)
-        return
-    if exchange_dirs(staging, target):
-        fsync_dir(target.parent)
-        shutil.rmtree(staging, ignore_errors=True)
-        return
-    replace(target, aside)
-    try:
-        replace(staging, target)
-    except BaseException:
-        replace(aside, target)
-        raise
-    fsync_dir(target.parent)
-    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _against_manifest(path: Path, files: dict[str, int]) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mypt import bundle
+from mypt import bundle, fsio
 from mypt.bundle import (
     Kind,
     check_model_name,
@@ -95,7 +95,7 @@ def test_files_of_the_one_before_do_not_stay(tmp_path: Path) -> None:
 def test_without_an_exchange_of_folders_it_works_as_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bundle, "exchange_dirs", lambda *_: False)
+    monkeypatch.setattr(fsio, "exchange_dirs", lambda *_: False)
     save(tmp_path, "dante", 1)
     save(tmp_path, "dante", 2)
     assert steps_of(tmp_path / "dante") == {2} and [p.name for p in tmp_path.iterdir()] == ["dante"]
@@ -103,14 +103,14 @@ def test_without_an_exchange_of_folders_it_works_as_well(
 
 def test_a_swap_that_fails_half_way_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(tmp_path, "dante", 1)
-    monkeypatch.setattr(bundle, "exchange_dirs", lambda *_: False)
+    monkeypatch.setattr(fsio, "exchange_dirs", lambda *_: False)
 
     def held(source: Path, target: Path) -> None:
         if source.name.startswith(".tmp."):
             raise PermissionError(13, "held open by another program")
         replace(source, target)
 
-    monkeypatch.setattr(bundle, "replace", held)
+    monkeypatch.setattr(fsio, "replace", held)
     with pytest.raises(PermissionError):
         save(tmp_path, "dante", 2)
     assert steps_of(tmp_path / "dante") == {1} and [p.name for p in tmp_path.iterdir()] == ["dante"]
@@ -130,9 +130,9 @@ import json, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_bundle import fill
-from mypt import bundle
+from mypt import bundle, fsio
 if sys.argv[3] == "two steps":
-    bundle.exchange_dirs = lambda *_: False
+    fsio.exchange_dirs = lambda *_: False
 checkpoints = Path(sys.argv[2])
 step = int(sys.argv[4])
 print("ready", flush=True)
