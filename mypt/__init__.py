@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from mypt.version import VERSION
 
 if TYPE_CHECKING:
     from mypt.api.bundles import load_bundle, save_checkpoint_bundle
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mypt.model import GPT
     from mypt.settings.model_config import GPTConfig
     from mypt.training.fit import fit
+
+__version__ = VERSION
 
 _WHERE = {
     "GPT": "mypt.model",

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import mypt
 from mypt.errors import RunError
 from mypt.launch.supervisor import last_lines
 from mypt.runs.directory import NOT_STARTED, ExitRecord, RunDirectory, write_exit
@@ -112,7 +111,7 @@ def _environment() -> dict[str, str]:
     """Ours, with the place where `mypt` lies, so that the same one is found without the current directory."""
     environment = dict(os.environ)
     # A checkout that is not installed is found through the path alone.
-    root = str(Path(mypt.__file__).resolve().parent.parent)
+    root = str(Path(__file__).resolve().parents[2])
     if Path(root).name not in ("site-packages", "dist-packages"):
         known = environment.get("PYTHONPATH")
         environment["PYTHONPATH"] = os.pathsep.join(part for part in (root, known) if part)

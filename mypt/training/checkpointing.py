@@ -13,7 +13,6 @@ from typing import Any
 import numpy
 import torch
 
-import mypt
 from mypt import bundle
 from mypt.bundle import BundleInfo
 from mypt.errors import Problem, RunError, UserError
@@ -24,6 +23,7 @@ from mypt.model.weights import load_weights
 from mypt.settings.model_config import GPTConfig
 from mypt.text import size
 from mypt.training import disk
+from mypt.version import VERSION
 
 _DTYPE_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
@@ -175,7 +175,7 @@ def load_model(info: BundleInfo, config: GPTConfig | None = None) -> GPT:
 def versions() -> dict[str, str]:
     """What the arithmetic depends on, for the record."""
     return {
-        "mypt": mypt.__version__,
+        "mypt": VERSION,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": numpy.__version__,

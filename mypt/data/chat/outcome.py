@@ -6,13 +6,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mypt import __version__
 from mypt.data.chat.writer import EpisodeWriter
 from mypt.data.episode_files import SCHEMA
 from mypt.data.prepare.inputs import Source
 from mypt.data.prepare.request import PrepareRequest
 from mypt.text import count, whole
 from mypt.tokenizers import CHAT_TOKENS, Tokenizer
+from mypt.version import VERSION
 
 
 class Sides(NamedTuple):
@@ -61,7 +61,7 @@ def metadata(
         "skip_system_prompt": chat.system_prompt == "",
         "system_prompt_override": chat.system_prompt or None,
         "packing_enabled": length is not None,
-        "prepared_by": f"mypt {__version__}",
+        "prepared_by": f"mypt {VERSION}",
     }
     if length is not None:
         data |= {

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mypt import __version__
 from mypt.data.prepare import documents as split
 from mypt.data.prepare.documents import Documents
 from mypt.data.prepare.request import PreparedSummary, PrepareRequest
@@ -18,6 +17,7 @@ from mypt.errors import Problem, UserError
 from mypt.fsio import replace
 from mypt.text import whole
 from mypt.tokenizers import Tokenizer
+from mypt.version import VERSION
 
 # More names than these do not help anybody in the metadata; then the inputs are listed as they were named.
 _LISTED = 10_000
@@ -119,7 +119,7 @@ def metadata(
         "seed": request.seed,
         "separator_ids": separator,
         "split_on": request.split_on,
-        "prepared_by": f"mypt {__version__}",
+        "prepared_by": f"mypt {VERSION}",
     }
 
 
