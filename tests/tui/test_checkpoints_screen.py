@@ -433,6 +433,23 @@ async def test_fine_tuning_opens_the_form_with_this_base(place: Path) -> None:
         await settle(pilot, screen, ["a", "a_gold"])
         await pilot.press("down", "f")
         await until(pilot, lambda: isinstance(pilot.app.screen, LaunchScreen))
+        form = pilot.app.screen
+        assert isinstance(form, LaunchScreen)
+        # All else is known; the data is where one begins.
+        await until(pilot, lambda: form.focused is form.query_one("#data"))
+        assert form.draft().base == "a_gold"
+
+
+async def test_a_copy_for_use_is_fine_tuned_from_what_it_was_made_of(place: Path) -> None:
+    save(place, "a")
+    save(place, "a_fp16")
+    async with shown(place) as (pilot, screen):
+        await settle(pilot, screen, ["a", "a_fp16"])
+        await pilot.press("down", "f")
+        await until(pilot, lambda: isinstance(pilot.app.screen, LaunchScreen))
+        form = pilot.app.screen
+        assert isinstance(form, LaunchScreen)
+        await until(pilot, lambda: form.draft().base == "a")
 
 
 async def test_readonly_starts_nothing(place: Path) -> None:

@@ -193,6 +193,16 @@ def test_a_typed_path_is_a_dataset_where_it_is_a_folder(workspace: Path) -> None
     assert data_of("builtin:python", workspace) == ("input_file", "builtin:python")
 
 
+def test_a_form_speaks_of_fields_and_not_of_flags(workspace: Path) -> None:
+    bundle_of(workspace, "base", 10)
+    first = look(Draft(model_name="child", base="base"), workspace)
+    assert first.shown is not None
+    review = look(first.draft, workspace, check_data(first.shown))
+    (said,) = [in_list(p) for p in review.data_problems()]
+    assert said == "input_file: a fine-tune needs data of its own; choose a text or a dataset"
+    assert in_list(Problem("x", remedy="use --seed 5 or a--b")) == "x; use seed 5 or a--b"
+
+
 def test_sentences_are_safe_to_show() -> None:
     assert "\x1b" not in in_list(Problem("bad \x1b[31m", field="x\x07", value="\x1b"))
 

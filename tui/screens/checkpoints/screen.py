@@ -288,16 +288,19 @@ class CheckpointsScreen(Screen[None]):
         return names
 
     def action_fine_tune(self) -> None:
-        """Open the form with this checkpoint as the base."""
+        """Open the form with this checkpoint as the base; of a copy for use, with the one that it was made of."""
         row = self.row
         if row is None or not self.app.allow("Fine-tune"):
             return
-        if row.info is None or row.info.problem:
+        base, last = row.info, row.model.bundles.get(Kind.LAST)
+        if row.kind is Kind.FP16 and last is not None and not last.problem:
+            base = last
+        if base is None or base.problem:
             self._warn(f"{printable(row.key, newline=False)} is not whole, so nothing can be trained from it")
             return
         from tui.screens.launch import LaunchScreen
 
-        self.app.push_screen(LaunchScreen(base=row.info.name), self._launched)
+        self.app.push_screen(LaunchScreen(base=base.name), self._launched)
 
     def _launched(self, record: RunRecord | None) -> None:
         if record is not None:

@@ -25,7 +25,7 @@ from tui.screens.launch.form import ELSEWHERE, SettingRow, SettingsForm
 from tui.screens.launch.keep import Kept
 from tui.screens.launch.look import Review, is_of_form
 from tui.screens.launch.looking import Looking, Reviewed
-from tui.screens.launch.panes import NO_PRESET, DataPane, Edited, PresetPane
+from tui.screens.launch.panes import AUTOMATIC, NO_PRESET, DataPane, Edited, PresetPane
 from tui.screens.launch.review import ReviewPane
 from tui.screens.launch.steps import DATA, PRESET, REVIEW, SETTINGS, StepLine, SteppedScreen
 from tui.widgets.lines import KeyLine, TopLine
@@ -138,7 +138,10 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
         self.query_one(TopLine).right = (
             "filled in as you left it · f4 begins afresh" if kept is not None else ""
         )
-        if self.focused is None:
+        if base and data.chosen is AUTOMATIC and not data.path:
+            # All else has a value; what to fine-tune on, only a person knows.
+            self.action_step(DATA)
+        elif self.focused is None:
             self.focus_step()
         self._looking.changed(at_once=True)
 

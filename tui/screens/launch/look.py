@@ -5,6 +5,7 @@ Reads the disk and imports pydantic and numpy, so the screen calls it in a threa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -113,13 +114,19 @@ def _setting(problem: Problem) -> str:
 
 def sentence(problem: Problem) -> str:
     """A problem beside its own field: what is wrong and what to do, without repeating where that is."""
-    return printable("; ".join(part for part in (problem.message, problem.remedy) if part), newline=False)
+    parts = (problem.message, problem.remedy)
+    return _without_flags(printable("; ".join(part for part in parts if part), newline=False))
 
 
 def in_list(problem: Problem) -> str:
     """A problem in a list of many: with its field, without the word "form" that says nothing to who sits before it."""
-    text = str(problem)
-    return text.removeprefix(f"{GIVEN_BY}: ")
+    return _without_flags(str(problem).removeprefix(f"{GIVEN_BY}: "))
+
+
+def _without_flags(text: str) -> str:
+    """What to do, for somebody who has no command line before them."""
+    text = text.replace("name the data with --input_file or --dataset_dir", "choose a text or a dataset")
+    return re.sub(r"(?<!\S)--(\w+)", r"\1", text)
 
 
 def look(draft: Draft, workspace: Path, data: DataFacts | None = None) -> Review:

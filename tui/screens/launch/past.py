@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _FAR = 8.0
 # The first seconds are not like the rest.
 _SHORTEST_S = 2.0
+_SETTLED_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def judge(review: Review, runs: Iterable[Run]) -> Judged | None:
         review.parameters,
     )
     tokens = max(s.max_iters - run.start_step, 0) * review.tokens_per_step
-    best: tuple[tuple[float, float], Judged] | None = None
+    best: tuple[tuple[float, bool, float], Judged] | None = None
     for other in runs:
         found = _judged(wanted, tokens, other)
         if found is not None and (best is None or found[0] < best[0]):
@@ -80,7 +81,7 @@ def judge(review: Review, runs: Iterable[Run]) -> Judged | None:
     return best[1] if best else None
 
 
-def _judged(wanted: _Work, tokens: int, other: Run) -> tuple[tuple[float, float], Judged] | None:
+def _judged(wanted: _Work, tokens: int, other: Run) -> tuple[tuple[float, bool, float], Judged] | None:
     """How far `other` is from what is wanted (the younger of two equals is nearer), and what it says."""
     if other.state is RunState.QUEUED:
         return None
@@ -96,7 +97,9 @@ def _judged(wanted: _Work, tokens: int, other: Run) -> tuple[tuple[float, float]
     far = 0.0 if same else 1.0 + abs(math.log(ratio)) + (work.batch != wanted.batch)
     seconds = tokens / (speed if same else speed * ratio)
     label = printable(other.label or other.name, newline=False)
-    return (far, -other.born), Judged(seconds, label, same, work.parameters if size > 0.1 else None)
+    # One that has just begun is the last to be asked.
+    young = other.history.elapsed_s < _SETTLED_S and other.state is not RunState.FINISHED
+    return (far, young, -other.born), Judged(seconds, label, same, work.parameters if size > 0.1 else None)
 
 
 def _work_of(history: RunHistory) -> _Work | None:

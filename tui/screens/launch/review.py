@@ -26,14 +26,18 @@ if TYPE_CHECKING:
 
 # Cells between two columns.
 _GAP = 2
+# Parts of the memory that are told by name.
+_NAMED = 3
 _PARTS = {"optimizer": "AdamW", "process": "PyTorch itself"}
 
 
 def parts_of(memory: Memory) -> str:
-    """What the memory is of, the largest first: `activations 92 MB, AdamW 6.9 MB, …`."""
+    """What the memory is of, the largest parts by name: `activations 92 MB, AdamW 6.9 MB, …`."""
     named = [(f.name, getattr(memory, f.name)) for f in fields(memory) if f.name != "total"]
-    told = sorted((part for part in named if part[1]), key=lambda part: -part[1])
-    return ", ".join(f"{_PARTS.get(name, name.replace('_', ' '))} {size(number)}" for name, number in told)
+    parts = sorted((part for part in named if part[1]), key=lambda part: -part[1])
+    told = [f"{_PARTS.get(name, name.replace('_', ' '))} {size(number)}" for name, number in parts[:_NAMED]]
+    rest = sum(number for _, number in parts[_NAMED:])
+    return ", ".join([*told, f"others {size(rest)}"] if rest else told)
 
 
 class ReviewPane(Vertical):
