@@ -9,14 +9,12 @@ from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Static
 
 from mypt.runs.record import RunRecord
 from mypt.runs.state import RunState
-from mypt.text import printable, whole
 from mypt.watch.run import Run
 from tui import starting
 from tui.actions import Action, bindings
@@ -24,11 +22,10 @@ from tui.chart.curves import chart_data
 from tui.chart.widget import Chart
 from tui.dashboard import Dashboard, shown_path
 from tui.live import Live
-from tui.screens.home import words
+from tui.screens.home.below import Below
 from tui.screens.home.widgets import Facts, RunList, RunStrip, Welcome
 from tui.widgets.confirm import Confirm
 from tui.widgets.lines import KeyLine, TopLine
-from tui.widgets.lineview import LineView
 from tui.widgets.states import SIGNS, state_style
 
 # Redrawing is for a person to see, to whom a curve that is a second old is news; the numbers beside it never wait.
@@ -37,7 +34,6 @@ _REDRAW_S = 1.5
 _NEARLY_S = 0.1
 _GRACE_S = 0.35
 _DEMO = ["--config_file", "tiny_char"]
-_PANELS = ("sample", "console", "events")
 
 
 class HomeScreen(Screen[None]):
@@ -84,9 +80,7 @@ class HomeScreen(Screen[None]):
         self._drawn: tuple[object, ...] = ()
         self._drawn_at = 0.0
         self._redraw_pending = False
-        self._lists: tuple[object, ...] = ()
         self._title: tuple[str, ...] = ()
-        self._sample: tuple[object, ...] = ()
         self._settled = False
 
     def compose(self) -> ComposeResult:
@@ -103,14 +97,7 @@ class HomeScreen(Screen[None]):
                 with Vertical(id="view", classes="pane"):
                     yield Facts()
                     yield Chart(id="chart")
-                with Horizontal(id="below"):
-                    with Vertical(id="events", classes="pane") as events:
-                        events.border_title = "Events"
-                        yield LineView(id="event-lines", empty="nothing has happened yet")
-                    with Vertical(id="said", classes="pane"):
-                        with VerticalScroll(id="sample-scroll"):
-                            yield Static(id="sample", markup=False)
-                        yield LineView(id="console", follow=True, empty="no output is kept of this run")
+                yield Below()
         yield KeyLine(self.ACTIONS)
 
     def on_mount(self) -> None:
@@ -125,7 +112,7 @@ class HomeScreen(Screen[None]):
         self.app.theme_changed_signal.subscribe(self, lambda theme: self._refresh_all())
         # Times left count down between events too.
         self.set_interval(5.0, self._tick)
-        self._show_panel()
+        self.query_one(Below).show_panel()
         # Not before somebody listens: the first message is the one with everything.
         self.app.live.start()
 
@@ -135,7 +122,7 @@ class HomeScreen(Screen[None]):
 
     def on_resize(self) -> None:
         """A narrow terminal has no list to move in."""
-        self._show_panel()
+        self.query_one(Below).show_panel()
         self.call_after_refresh(self._refresh_all)
 
     # ── the picture ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -159,7 +146,7 @@ class HomeScreen(Screen[None]):
         if message.first and not runs:
             self._set_empty(True)
         if message.console:
-            self._show_console()
+            self.query_one(Below).show_console()
         if (
             self.selected in message.changes.updated
             or message.first
@@ -181,7 +168,7 @@ class HomeScreen(Screen[None]):
         chart.forget_view()
         self._show_runs(self.app.live.workspace.runs)
         self._show_run()
-        self._show_console()
+        self.query_one(Below).show_console()
 
     def _refresh_all(self) -> None:
         self._drawn, self._drawn_at = (), 0.0
@@ -247,14 +234,7 @@ class HomeScreen(Screen[None]):
             self._title = look
             view.border_title = title
         self.query_one(Facts).show(run)
-        marks = history.latest_lines(300)
-        lists = (run.key, len(marks), marks[-1] if marks else None, self.app.theme)
-        if lists != self._lists:
-            self._lists = lists
-            width = max((len(whole(mark.step)) for mark in marks), default=1)
-            lines = [words.event_line(mark, colours, width) for mark in reversed(marks)]
-            self.query_one("#event-lines", LineView).show(lines)
-            self._show_sample(run)
+        self.query_one(Below).show(run)
         self._show_chart(run)
 
     def _show_chart(self, run: Run) -> None:
@@ -281,61 +261,9 @@ class HomeScreen(Screen[None]):
         if run is not None and self.is_current:
             self._show_chart(run)
 
-    def _show_sample(self, run: Run) -> None:
-        samples = run.history.samples
-        widget = self.query_one("#sample", Static)
-        if not samples:
-            text = Text("no sample yet: one is drawn at each evaluation", "dim")
-        else:
-            text = Text.assemble((samples[-1].prompt, "dim"), samples[-1].text)
-        if (look := (run.key, len(samples), text)) != self._sample:
-            # A new text lays the whole screen out anew, since it may be of another height.
-            self._sample = look
-            widget.update(text)
-            self._title_said()
-
-    def _show_console(self) -> None:
-        if self.is_mounted:
-            self.query_one("#console", LineView).show(
-                [Text(line, end="") for line in self.app.live.console.lines]
-            )
-
-    # ── panels ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _show_panel(self) -> None:
-        panel = self.app.prefs["panel"]
-        narrow = self.size.width < 100
-        if panel not in _PANELS or (panel == "events" and not narrow):
-            panel = "sample"
-        self.query_one("#events").set_class(narrow and panel != "events", "gone")
-        self.query_one("#said").set_class(narrow and panel == "events", "gone")
-        self.query_one("#sample-scroll").set_class(panel == "console", "gone")
-        self.query_one("#console").set_class(panel != "console", "gone")
-        self._title_said()
-
-    def _title_said(self) -> None:
-        said, run = self.query_one("#said"), self.run_in_view
-        if self.app.prefs["panel"] == "console":
-            path = self.app.live.console.path
-            said.border_title = "Console"
-            said.border_subtitle = ""
-            if path is not None and path.is_relative_to(self.app.workspace):
-                said.border_subtitle = Content(
-                    printable(str(path.relative_to(self.app.workspace)), newline=False)
-                )
-            return
-        samples = run.history.samples if run else ()
-        said.border_title = f"Sample at step {whole(samples[-1].step)}" if samples else "Sample"
-        said.border_subtitle = ""
-
     def action_panel(self) -> None:
-        """The next panel: sample and console, and where there is room for only one, events."""
-        panels = _PANELS if self.size.width < 100 else _PANELS[:2]
-        now = self.app.prefs["panel"]
-        self.app.prefs["panel"] = (
-            panels[(panels.index(now) + 1) % len(panels)] if now in panels else panels[0]
-        )
-        self._show_panel()
+        """The next panel below the chart."""
+        self.query_one(Below).next_panel()
 
     # ── looking ─────────────────────────────────────────────────────────────────────────────────────────────────
 
