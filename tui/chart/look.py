@@ -67,7 +67,7 @@ def style_of(widget: Widget, number: int, curves: tuple[Curve, ...]) -> Style:
     color = _color(widget, curves[index].color)
     if curves[index].dim:
         _, background = widget.background_colors
-        color = background.blend(color, 0.55)
+        color = background.blend(color, 0.78)
     return base + Style(color=color.rich_color)
 
 
