@@ -21,6 +21,8 @@ from mypt.data.prepare.plan import Span
 TAILS, WHOLE = "tails", "documents"
 HOLD_OUT = ("auto", WHOLE, TAILS)
 
+_BLOCK = 1 << 14
+
 Numbers = npt.NDArray[np.int64]
 
 
@@ -38,8 +40,11 @@ class Documents:
 
     def spans(self) -> Iterator[Span]:
         """Each as a span, in order."""
-        for file, start, end in zip(self.file.tolist(), self.start.tolist(), self.end.tolist(), strict=True):
-            yield Span(self.files[file], start, end)
+        # Some at a time: as numbers of Python they take ten times the memory.
+        for block in range(0, len(self), _BLOCK):
+            columns = (each[block : block + _BLOCK].tolist() for each in (self.file, self.start, self.end))
+            for file, start, end in zip(*columns, strict=True):
+                yield Span(self.files[file], start, end)
 
     @property
     def sizes(self) -> Numbers:
@@ -101,10 +106,11 @@ def choose(
 
 def _keys(documents: Documents, seed: int) -> npt.NDArray[np.uint64]:
     keys = np.empty(len(documents), dtype=np.uint64)
-    place, last = 0, -1
-    for number, file in enumerate(documents.file.tolist()):
-        place, last = (place + 1 if file == last else 0), file
-        text = f"{seed}\0{documents.files[file].name}\0{place}"
+    place = 0
+    last: Source | None = None
+    for number, (file, _, _) in enumerate(documents.spans()):
+        place, last = (place + 1 if file is last else 0), file
+        text = f"{seed}\0{file.name}\0{place}"
         digest = blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest()
         keys[number] = int.from_bytes(digest, "little")
     return keys
