@@ -54,12 +54,22 @@ class Engine:
             loss: Tensor = (self.forward or self.model)(batch.x, batch.y, batch.mask, batch.segments)[1]
         return loss
 
-    def update(self, number: int, batches: Sequence[DeviceBatch], rate: float) -> Stepped:
-        """Make update `number` with the learning rate `rate`.
+    def update(
+        self,
+        number: int,
+        batches: Sequence[DeviceBatch],
+        rate: float,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Stepped | None:
+        """Make update `number` with the learning rate `rate`; None, and nothing done, where `stop` came before it.
 
         Raises `NotFiniteError`, with weights and optimizer as they were, where loss or gradient is not a number.
         """
-        loss = self._backward(number, batches)
+        loss = self._backward(number, batches, stop)
+        if loss is None:
+            # It is made from its beginning when the run is resumed, and then it is the same.
+            self.optimizer.zero_grad(set_to_none=True)
+            return None
         if self.scaler:
             self.scaler.unscale_(self.optimizer)
         norm = adamw.clip(self.model, self.settings.grad_clip)
@@ -79,13 +89,17 @@ class Engine:
         self.optimizer.zero_grad(set_to_none=True)
         return Stepped(value, size)
 
-    def _backward(self, number: int, batches: Sequence[DeviceBatch]) -> Tensor:
-        """Gradients of the mean loss over all valid tokens of the update, which is returned (0-d)."""
+    def _backward(
+        self, number: int, batches: Sequence[DeviceBatch], stop: Callable[[], bool]
+    ) -> Tensor | None:
+        """Gradients of the mean loss over all valid tokens of the update, which is returned (0-d); None for a stop."""
         s = self.settings
         # Each token of the step weighs the same, whichever micro-batch it is in.
         total = max(sum(batch.valid for batch in batches), 1.0)
         loss_of_step = torch.zeros((), device=self.numerics.device)
         for micro, batch in enumerate(batches):
+            if micro and stop():
+                return None
             if s.dropout or s.neftune_alpha:
                 torch.manual_seed(key_of(s.seed, "dropout", number, micro))
             share = self.loss(batch) * (max(batch.valid, 1.0) / total)

@@ -45,6 +45,9 @@ class Reporter(Protocol):
     def progress(self, trainer: Trainer) -> None:
         """An update was made."""
 
+    def stopping(self, step: int, why: str) -> None:
+        """The run ends before its time, and is going to be saved."""
+
 
 class Keeper(Protocol):
     """Who saves checkpoints."""
@@ -107,7 +110,8 @@ class Trainer:
             if self.stop.asked():
                 return self._stopped()
             self._enter_phase()
-            self._update()
+            if not self._update():
+                return self._stopped()
             if p.iter % s.log_interval == 0:
                 self._log_update()
             self.reporter.progress(self)
@@ -126,17 +130,24 @@ class Trainer:
 
     # ── one update ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _update(self) -> None:
+    def _update(self) -> bool:
+        """One update; False where a stop came between two micro-batches, and nothing was done."""
         p, began = self.progress, time.perf_counter()
         number = p.iter + 1
         batches = of_update(
             self.data.phase_at(p.iter).train, self.settings, number, self.engine.numerics.device
         )
-        done = self.engine.update(number, batches, self.rate(number))
+        done = self.engine.update(number, batches, self.rate(number), self._is_to_stop)
+        if done is None:
+            return False
         p.iter, p.tokens, p.train_loss = number, p.tokens + self.tokens_per_step, done.loss
         self._last_norm = done.grad_norm
         self._busy_s += time.perf_counter() - began
         self._busy_tokens += self.tokens_per_step
+        return True
+
+    def _is_to_stop(self) -> bool:
+        return self.stop.asked() is not None
 
     def _log_update(self) -> None:
         p = self.progress
@@ -206,7 +217,7 @@ class Trainer:
                 **{f"set {n}": v for n, v in self.data.eval_sets.items()},
             },
             sequences=p.eval_sequences,
-            stop=lambda: bool(self.stop.asked()),
+            stop=self._is_to_stop,
         )
         if measured is None:
             return False
@@ -266,6 +277,7 @@ class Trainer:
         self.keeper.last(self.progress)
 
     def _stopped(self) -> End:
+        self.reporter.stopping(self.progress.iter, self.stop.asked() or "")
         self._save()
         return End.SIGNAL if self.stop.signal else End.REQUEST
 

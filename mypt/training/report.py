@@ -102,6 +102,11 @@ class RunReporter:
             f"{bar(p.iter / self.max_iters)} {p.iter}/{self.max_iters}  loss {p.train_loss or 0:.4f}  {rate}"
         )
 
+    def stopping(self, step: int, why: str) -> None:
+        """Somebody who waits for a stop should know that it was heard: large checkpoints take their time."""
+        self.console.end_progress()
+        self.console.line(f"  {why}: saving the checkpoint of step {step} ...", "quiet")
+
     def _eta(self, event: events.Eval) -> str:
         assert self._first is not None
         seconds, steps = (event.elapsed_s or 0.0) - self._first[0], event.iter - self._first[1]

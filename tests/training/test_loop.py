@@ -62,6 +62,7 @@ class Quiet:
         return True
 
     def progress(self, trainer: Trainer) -> None: ...
+    def stopping(self, step: int, why: str) -> None: ...
 
     def last(self, progress: Progress) -> None:
         self.saved.append(copy.deepcopy(progress))
@@ -253,8 +254,16 @@ def asked_at(number: int) -> Callable[[], str | None]:
 
 
 def test_a_stop_at_any_moment_changes_nothing_in_the_story() -> None:
-    # Every step and every batch of an evaluation looks whether to stop.
-    settings = {"eval_interval": 2, "max_iters": 6, "dropout": 0.2, "save_every": 3, "sample_interval": 3}
+    # Every micro-batch and every batch of an evaluation looks whether to stop.
+    settings = {
+        "grad_accum_steps": 2,
+        "batch_size": 2,
+        "eval_interval": 2,
+        "max_iters": 6,
+        "dropout": 0.2,
+        "save_every": 3,
+        "sample_interval": 3,
+    }
     whole = trainer(settings, *two_phases())
     assert whole.run() is End.COMPLETE
     for number in count(1):
