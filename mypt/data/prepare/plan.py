@@ -61,6 +61,8 @@ class Cutter:
         with Path(file.path).open("rb") as handle:
             while end - start > self._chunk + self._chunk // 4:
                 place = self._place(handle, start + self._chunk, end)
+                if place == end:
+                    break
                 yield Span(file, start, place)
                 start = place
         yield Span(file, start, end)
@@ -80,12 +82,14 @@ class Cutter:
             yield task
 
     def _place(self, handle: BinaryIO, at: int, end: int) -> int:
-        """The first place at or behind `at` where the file can be cut."""
+        """The first place at or behind `at` where the span up to `end` can be cut; `end` where it need not be."""
         for start in range(at, min(at + _LONGEST_RUN, end), _WINDOW):
             found = _search(handle, self._cuts, start, min(start + _WINDOW, end))
             if found is not None:
                 self.forced += not self._exact
                 return found
+        if at + _LONGEST_RUN >= end:
+            return end
         self.forced += 1
         found = _search(handle, ANYWHERE, at, min(at + _WINDOW, end))
         return at if found is None else found  # no text at all: whoever reads it will say so

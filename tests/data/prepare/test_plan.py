@@ -41,8 +41,8 @@ def test_parts_of_a_text_give_the_tokens_of_the_whole(file: Path, text: str, chu
     assert [s.start for s in spans[1:]] == [s.end for s in spans[:-1]]
     assert (spans[0].start, spans[-1].end) == (0, len(data))
     parts = [data[s.start : s.end].decode() for s in spans]  # never a half character
-    if not cutter.forced:
-        assert [i for part in parts for i in gpt2.encode(part)] == gpt2.encode(text)
+    assert cutter.forced == 0
+    assert [i for part in parts for i in gpt2.encode(part)] == gpt2.encode(text)
 
 
 @settings(max_examples=200, deadline=None)
@@ -60,6 +60,11 @@ def test_places_are_found_behind_the_window(file: Path, monkeypatch: pytest.Monk
     cutter = Cutter(BYTE_LEVEL, 100)
     assert [s.end for s in cutter.spans(span_of(file, data))] == [1000, len(data)]
     assert cutter.forced == 0
+
+
+def test_the_end_of_a_text_without_a_gap_is_not_cut(file: Path) -> None:
+    data = b"word " * 10 + b"x" * 90
+    assert [s.end for s in Cutter(BYTE_LEVEL, 64).spans(span_of(file, data))] == [140]
 
 
 def test_a_run_without_a_gap_is_cut_all_the_same_and_counted(
