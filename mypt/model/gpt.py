@@ -10,6 +10,7 @@ from mypt.errors import raise_for
 from mypt.model.attention import Pass, SelfAttention
 from mypt.model.cache import KVCache
 from mypt.model.dropout import Dropout
+from mypt.model.head_loss import head_loss, rows_at_once
 from mypt.model.init import embedding, init_weights, linear
 from mypt.model.kernels import KERNELS, causal_bias, segment_bias
 from mypt.model.linear import MATMULS, Linear
@@ -76,18 +77,26 @@ class GPT(nn.Module):
         targets: Tensor | None = None,
         loss_mask: Tensor | None = None,
         segment_ids: Tensor | None = None,
+        loss_only: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         """Logits (B, T, V) in float32 for token ids `idx` (B, T), and the loss where `targets` (B, T) are given.
 
         `loss_mask` (B, T) weighs the targets (see `loss.cross_entropy`); `segment_ids` (B, T) keep attention within
-        runs of equal ids. With learned positions T must not exceed `block_size` (ValueError).
+        runs of equal ids. With learned positions T must not exceed `block_size` (ValueError). With `loss_only` the
+        logits may be empty: those of a large vocabulary are then never in memory at once.
         """
         shared = self._pass(idx, segment_ids)
         x = self._embed(idx, self._positions(idx, segment_ids))
         recompute = self.config.use_checkpoint and self.training and torch.is_grad_enabled()
         for block in self.blocks:
             x = checkpoint(block, x, shared, use_reentrant=False) if recompute else block(x, shared)
-        logits: Tensor = self.lm_head(self.ln_f(x)).float()
+        x = self.ln_f(x)
+        if targets is not None and loss_only and self._head_in_pieces(x):
+            head = self.lm_head
+            return x.new_empty(0), head_loss(
+                head.product, x, head.weight, head.bias, targets, loss_mask, self._dtype()
+            )
+        logits: Tensor = self.lm_head(x).float()
         return logits, None if targets is None else cross_entropy(logits, targets, loss_mask)
 
     @torch.no_grad()
@@ -183,6 +192,12 @@ class GPT(nn.Module):
         elif self.kernel == "plain":
             bias = self._causal(length)[:length, :length].to(self._dtype())
         return Pass(self.kernel, bias, self._rotation(0, length))
+
+    def _head_in_pieces(self, x: Tensor) -> bool:
+        """Whether the logits of `x` (B, T, C) are so many that the head had better work on them piece by piece."""
+        if self._dtype() is torch.float16 or torch.compiler.is_compiling():
+            return False
+        return x.numel() // x.size(-1) > rows_at_once(self.lm_head.out_features, x.device.type)
 
     def _rotation(self, start: int, stop: int) -> tuple[Tensor, Tensor] | None:
         return None if self.rope is None else self.rope(start, stop, self._dtype())

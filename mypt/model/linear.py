@@ -31,9 +31,13 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, in) to (…, out)."""
-        if self.matmul == "onednn" and _pays(x, self.weight):
-            return _through_onednn(x, self.weight, self.bias)
-        return F.linear(x, self.weight, self.bias)
+        return self.product(x, self.weight, self.bias)
+
+    def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """`x` by another weight (out, in) and bias (out), in this layer's way."""
+        if self.matmul == "onednn" and _pays(x, weight):
+            return _through_onednn(x, weight, bias)
+        return F.linear(x, weight, bias)
 
 
 def _pays(x: Tensor, weight: Tensor) -> bool:

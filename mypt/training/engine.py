@@ -51,7 +51,8 @@ class Engine:
     def loss(self, batch: DeviceBatch) -> Tensor:
         """Mean loss (0-d) over the valid tokens of `batch`, in the precision of the run."""
         with self.numerics.autocast():
-            loss: Tensor = (self.forward or self.model)(batch.x, batch.y, batch.mask, batch.segments)[1]
+            forward = self.forward or self.model
+            loss: Tensor = forward(batch.x, batch.y, batch.mask, batch.segments, True)[1]
         return loss
 
     def update(
