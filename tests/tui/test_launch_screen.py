@@ -306,6 +306,9 @@ async def test_what_an_existing_model_decides_takes_no_typing_and_says_why(works
     (folder / "tokenizer.json").write_text(json.dumps({"token_kind": "char", "chars": ["a", "b"]}))
     (folder / "model.pt").write_bytes(b"x")
     async with bench(workspace, model_name="old") as b:
+        # How far it shall go on is what one comes for.
+        await b.until(lambda: b.screen.focused is b.screen.query_one("#row-max_iters Field"), "the focus")
+        assert "Go on with old" in shown(b.app)
         await b.pilot.press("ctrl+l")
         await b.pilot.pause()
         await b.type("n_layer", "3")

@@ -15,6 +15,7 @@ from textual.widgets import Static
 
 from mypt.errors import Problem
 from mypt.runs.record import RunRecord
+from mypt.text import printable
 from tui.actions import Action
 from tui.dashboard import Dashboard, shown_path
 from tui.screens.launch import choices, past
@@ -95,9 +96,10 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
     def on_mount(self) -> None:
         """Show the frame at once and read the workspace aside."""
         self.query_one("#settings").border_title = "3 Settings"
-        self.query_one(TopLine).left = f"New run  {shown_path(self._app.workspace)}"
         self._looking = Looking(self, self._app.workspace, self.draft)
         preset, base, name, *_ = self._wanted
+        title = f"Go on with {name}" if name else f"Fine-tune {base}" if base else "New run"
+        self.query_one(TopLine).left = f"{printable(title, newline=False)}  {shown_path(self._app.workspace)}"
         purpose = (
             f"model {name}" if name else f"base {base}" if base else f"preset {preset}" if preset else "new"
         )
@@ -141,6 +143,9 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
         if base and data.chosen is AUTOMATIC and not data.path:
             # All else has a value; what to fine-tune on, only a person knows.
             self.action_step(DATA)
+        elif self._wanted[2]:
+            # How far it is to go on is the first of the settings.
+            self.action_step(SETTINGS)
         elif self.focused is None:
             self.focus_step()
         self._looking.changed(at_once=True)
