@@ -20,9 +20,14 @@ def linear(n_in: int, n_out: int, *, bias: bool) -> Linear:
     return Linear(n_in, n_out, bias=bias)
 
 
+class _Embedding(nn.Embedding):
+    def reset_parameters(self) -> None:
+        """Leave the values to `init_weights`."""
+
+
 def embedding(rows: int, width: int) -> nn.Embedding:
     """An embedding with memory but without values: torch's own initialisation would draw global random numbers."""
-    return nn.Embedding.from_pretrained(torch.empty(rows, width), freeze=False)
+    return _Embedding(rows, width)
 
 
 @torch.no_grad()
