@@ -193,6 +193,16 @@ async def test_a_click_picks_a_section(place: Path) -> None:
         assert "max_iters" in text_of(screen)
 
 
+async def test_every_section_has_its_name_in_sight_at_a_hundred_columns(place: Path) -> None:
+    save(place, "base")
+    async with shown(place, size=(100, 30)) as (pilot, screen):
+        await settle(pilot, screen, ["base"])
+        tabs = screen.query_one(TabLine)
+        assert tabs.render().plain == "config│training state│tokenizer│files│curve"
+        await pilot.click(TabLine, offset=(tabs.render().cell_len - 1, 0))
+        await until(pilot, lambda: screen.tab == "curve")
+
+
 async def test_the_curve_of_its_run_is_shown_with_gold(place: Path) -> None:
     save(place, "base")
     log(place, "base")

@@ -445,6 +445,7 @@ async def test_all_settings_are_one_key_away_and_keep_what_was_typed(workspace: 
         await b.type("grad_clip", "3")
         review = await b.review()
         assert review.draft.given == {"weight_decay": "0.2", "seed": "5", "grad_clip": "3"}
+        assert text_of(b.screen, "#help").endswith("3.0, as you typed")
         row = form.row("neftune_alpha")
         assert row is not None and row.display and "0.0 · default" in str(row.editor.placeholder)
         await b.pilot.press("ctrl+l")

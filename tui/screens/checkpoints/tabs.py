@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 from textual import events
@@ -33,10 +34,11 @@ class TabLine(Widget):
         """The names, as many as fit."""
         text = Text(no_wrap=True, overflow="ellipsis", end="")
         colours = self.app.theme_variables
+        roomy = sum(map(cell_len, self._tabs)) + 3 * (len(self._tabs) - 1) <= self.size.width
         here = Style(bold=True, underline=True, color=colours.get("primary"))
         for number, tab in enumerate(self._tabs):
             if number:
-                text.append(" │ ", "dim")
+                text.append(" │ " if roomy else "│", "dim")
             meta = Style(meta={"tab": tab})
             text.append(tab, (here if tab == self.active else Style(dim=True)) + meta)
         return text

@@ -140,9 +140,7 @@ class SettingRow(Vertical):
         text = Text(fields.help_text(self.setting))
         if self._effective is not None:
             text.append(f"\n{shown_value(self._effective.value)}, ", "bold")
-            text.append(
-                self.held_because() if self._decided else f"from {shown_source(self._effective)}", "dim"
-            )
+            text.append(self.held_because() if self._decided else _origin(self._effective), "dim")
         return text
 
     def on_field_refused(self, message: Field.Refused) -> None:

@@ -215,7 +215,7 @@ class ReviewPane(Vertical):
         """Names are whole, a long value takes several lines, and a long source is cut."""
         names, values, sources = (max(cell_len(row[column]) for row in rows) for column in range(3))
         room = max(self._body.size.width - names - 2 * _GAP, 16)
-        source = min(sources, room - min(values, max(room // 3, 8)))
+        source = min(sources, room - min(values, max(room // 2, 8)))
         table = Table.grid(padding=(0, _GAP, 0, 0))
         for width in (names, min(values, room - source), source):
             table.add_column(width=width, overflow="fold")
