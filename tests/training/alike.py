@@ -40,8 +40,9 @@ def state_of(workspace: Path, bundle: str) -> dict[str, Any]:
     state: dict[str, Any] = json.loads(
         (workspace / "checkpoints" / bundle / "training_state.json").read_text()
     )
-    for name in ("start_step", "device"):
-        state["training_config"].pop(name)
+    state["training_config"].pop("start_step")
+    state["training_config"].pop("device")
+    state["sources"].pop("device", None)
     for name in _OF_THE_CLOCK:
         state["progress"].pop(name)
     return state
