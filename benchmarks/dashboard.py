@@ -214,7 +214,7 @@ def million(events_in_log: int = 1_000_000) -> None:
                 file.write(json.dumps(line) + "\n")
         told = workspace / "told.json"
         for touched in (False, True):
-            took = []
+            took: list[float] = []
             argv = [sys.executable, "-c", _LONG, str(time.time())]
             with Terminal(argv, workspace) as terminal:
                 terminal.until(b"Runs", 10.0)
