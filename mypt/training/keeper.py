@@ -9,12 +9,17 @@ from typing import Any
 import torch
 
 from mypt import bundle
+from mypt.bundle import BundleInfo
 from mypt.events import LogWriter
+from mypt.settings.fields import ACCEPTED_WITH_NOTE
 from mypt.settings.origins import origins
 from mypt.settings.resolve import DEFAULT, warmup_steps
 from mypt.training import checkpointing
 from mypt.training.build import Built
 from mypt.training.progress import Progress
+
+# What was true of the files that were saved with it, and may not be of those that are saved now.
+_OF_ITS_TIME = ("optimizer_file", "checkpoint_dtype", "grad_scaler")
 
 
 @dataclass
@@ -96,9 +101,19 @@ class BundleKeeper:
         if run.values["log_file"].source == DEFAULT:
             # The log goes by the model's name, also when a bundle is copied to go on under another one.
             state["training_config"]["log_file"] = None
-        before = run.checkpoint.training_state.get("base") if run.checkpoint else None
         if run.base is not None:
             state["base"] = {"name": run.base.name, "step": run.base.step}
-        elif before is not None:
-            state["base"] = before
+        if run.checkpoint is not None:
+            _keep_unknown(state, run.checkpoint)
         return state
+
+
+def _keep_unknown(state: dict[str, Any], before: BundleInfo) -> None:
+    """Add to `state` what the checkpoint that the run resumed has beyond our own fields, and its lineage."""
+    config = state["training_config"]
+    for name, value in before.training_config.items():
+        if name not in ACCEPTED_WITH_NOTE:
+            config.setdefault(name, value)
+    for name, value in before.training_state.items():
+        if name not in _OF_ITS_TIME:
+            state.setdefault(name, value)

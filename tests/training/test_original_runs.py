@@ -44,6 +44,8 @@ def config_of(workspace: Path, name: str) -> dict[str, Any]:
 
 def test_a_run_goes_on(old: Path) -> None:
     before = config_of(old, "a")
+    file = old / "checkpoints" / "a" / "training_state.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "stars": [1, 2]}))
     with pytest.raises(UserError, match="checkpoint a does not say what it was trained on"):
         api.train(model_name="a", max_iters=64, workspace=old)
     done = mypt(old, "train", "--model_name", "a", "--max_iters", "64", "--input_file", "story.txt", *FLAGS)
@@ -55,6 +57,9 @@ def test_a_run_goes_on(old: Path) -> None:
     assert {name: after[name] for name in before if name != "device"} == {
         name: before[name] for name in before if name != "device"
     }
+    state = api.get_model_info("a", old)["training_state"]
+    assert state["training_config"]["model_params"]["total_params"] == 63127 and state["stars"] == [1, 2]
+    assert "save_dtype" not in state["training_config"]
     bundle = api.load_bundle("a", old)
     assert bundle.step == 64 and bundle.model.lm_head.bias is not None
     assert bundle.optimizer_state is not None
