@@ -160,7 +160,7 @@ def test_frozen_blocks_stay_as_they_were(tuned: Path, capsys: pytest.CaptureFixt
     still = {name for name in base if torch.equal(base[name], chat[name])}
     assert still == {name for name in base if name.startswith(("blocks.0.", "token_emb", "position_emb"))}
     err = refused(tuned, capsys, "--model_name", "c2", "--input_file", "input.txt", "--freeze_layers", "2")
-    assert "freeze_layers: the model has only 1 layers (got 2)" in err
+    assert "freeze_layers: the model has only 1 layer (got 2)" in err
 
 
 def test_gold_begins_anew_on_other_data(trained: Path) -> None:
