@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("dashboard", "chart", "demo", "prepare")
+NAMES = ("dashboard", "chart", "demo", "prepare", "memory")
 
 
 def main() -> int:

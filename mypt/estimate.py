@@ -47,9 +47,20 @@ def utilisation(config: GPTConfig, tokens_per_second: float, peak: float | None)
     return None if not peak else tokens_per_second * flops_per_token(config) / peak
 
 
+#: What Python, torch and its libraries hold before a model is there, measured on Linux (benchmarks/memory.py).
+PROCESS_ON_CPU = 380_000_000
+# What glibc's allocator holds back, fitted to measured peaks (ratios in docs/benchmarks.md): blocks up to a size come
+# from a heap that has holes, larger ones from the system itself.
+_HEAP_LIMIT = 32 << 20
+_HOLES = 8
+_HOLES_PER_KEPT = 0.15
+# Gradients and products that one layer's backward pass holds at once, beside what the forward pass kept.
+_IN_WORK = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes that a training step needs on one device, by what they hold."""
+    """Bytes that a training needs on one device, by what they hold."""
 
     #: Parameters in float32, and their copies in the compute dtype.
     weights: int
@@ -59,8 +70,10 @@ class Memory:
     optimizer: int
     #: What the blocks keep for the backward pass.
     activations: int
-    #: Logits, their log-softmax and its gradient.
+    #: The log-softmax of the logits, and the two gradients that meet it.
     logits: int
+    #: Python, torch and its libraries, and what the allocator holds back; on CPUs only.
+    process: int
     #: The most that is held at one moment.
     total: int
 
@@ -75,14 +88,15 @@ def memory(
     kernel: str = "sdpa",
     device_type: str = "cuda",
 ) -> Memory:
-    """The memory of a training step with `batch_size` sequences (the config's where None) of `block_size` tokens.
+    """The memory of a training with `batch_size` sequences (the config's where None) of `block_size` tokens a step.
 
     A token and layer keep, with element size s of `dtype` (float32, bfloat16, float16) and width C: the inputs of two
     norms (4C bytes each, the stream is float32); norm outputs, q, k, v and the attention's output (6sC); in the MLP 2
     (GELU) or 4 (SwiGLU) hidden vectors; a mask for each dropout; and with the plain kernel a row of attention weights
     a head. With activation checkpointing only one input a layer stays, and one layer at a time is whole. The peak is
     either at the start of the backward pass (activations and logits, gradients only of earlier micro-batches) or at
-    its end (gradients). What the allocator and the libraries take for themselves is not included.
+    its end (gradients). On CPUs the process itself and the holes in its heap are added; on GPUs what driver, libraries
+    and allocator take for themselves is not included, nor anywhere a text that is read whole.
     """
     c = config
     size = _BYTES[dtype]
@@ -95,16 +109,24 @@ def memory(
     stream = 4 * tokens * c.n_embd
     last_norm = stream + size * tokens * c.n_embd
     activations = last_norm + (c.n_layer * stream + layer if c.use_checkpoint else c.n_layer * layer)
-    logits = tokens * c.vocab_size * (12 + (size if size < 4 else 0))
+    logits = 12 * tokens * c.vocab_size
+    widest = max(
+        4 * c.n_embd, size * c.mlp_hidden, size * c.n_head * c.block_size if kernel == "plain" else 0
+    )
+    process = 0
+    if device_type == "cpu":
+        holes = _HOLES * min(tokens * widest, _HEAP_LIMIT) + round(_HOLES_PER_KEPT * activations)
+        process = PROCESS_ON_CPU + holes
     held = weights + moments
-    forward_peak = held + activations + logits + (gradients if grad_accum_steps > 1 else 0)
+    backward_begins = held + activations + max(logits, _IN_WORK * tokens * widest)
     return Memory(
         weights=weights,
         gradients=gradients,
         optimizer=moments,
         activations=activations,
         logits=logits,
-        total=max(forward_peak, held + gradients),
+        process=process,
+        total=process + max(backward_begins + (gradients if grad_accum_steps > 1 else 0), held + gradients),
     )
 
 

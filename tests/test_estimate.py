@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mypt.estimate import flops_per_token, memory, parameters, peak_flops, utilisation
+from mypt.estimate import PROCESS_ON_CPU, flops_per_token, memory, parameters, peak_flops, utilisation
 from mypt.model import GPT, GPTConfig
 
 # Operations this small are slower on several threads, and far slower beside other programs.
@@ -121,12 +121,75 @@ def test_memory_adds_up() -> None:
     assert large.activations == 4 * small.activations
     assert large.logits == 4 * small.logits
     assert large.total == large.weights + large.optimizer + large.activations + large.logits
+    assert large.process == 0
     # Gradients of earlier micro-batches wait while the next one is computed.
     accumulated = memory(UNIFIED, batch_size=4, grad_accum_steps=2, dtype="bfloat16")
     assert accumulated.total == large.total + large.gradients
     tiny = GPTConfig(block_size=1, batch_size=1)
     assert memory(tiny).total == memory(tiny).weights + memory(tiny).optimizer + memory(tiny).gradients
     assert memory(tiny, optimizer="sgd").optimizer == 0
+
+
+def test_on_a_cpu_the_process_and_the_holes_of_its_heap_are_counted() -> None:
+    gpu, cpu = memory(UNIFIED, batch_size=1), memory(UNIFIED, batch_size=1, device_type="cpu")
+    assert cpu.process > PROCESS_ON_CPU and cpu.total > gpu.total + PROCESS_ON_CPU
+    nothing = GPTConfig(n_layer=1, n_head=1, n_embd=8, block_size=8, batch_size=1, vocab_size=50)
+    assert memory(nothing, device_type="cpu").total == pytest.approx(PROCESS_ON_CPU, rel=0.01)
+
+
+def live_bytes(config: GPTConfig, kernel: str, dtype: str) -> int:
+    """The most memory that tensors take during an update, weights and moments included, by the profiler's account."""
+    model = GPT(config, seed=0).train()
+    model.set_kernel(kernel)
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    idx = torch.zeros(config.batch_size, config.block_size, dtype=torch.int64)
+
+    def update() -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
+            loss = model(idx, idx)[1]
+        assert loss is not None
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    update()  # the first one has no moments yet
+    with torch.profiler.profile(
+        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
+    ) as profiler:
+        update()
+    profiled = profiler.profiler
+    assert profiled is not None and profiled.kineto_results is not None
+    found = [e for e in profiled.kineto_results.events() if e.name() == "[memory]"]
+    live = highest = 0
+    for event in sorted(found, key=lambda event: event.start_ns()):
+        live += event.nbytes()
+        highest = max(highest, live)
+    return highest + 12 * model.num_parameters()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("vocabulary", "fields"),
+    [
+        (5000, {}),
+        (64, {"mlp_type": "swiglu", "norm_type": "rmsnorm", "pos_encoding": "rope"}),
+        (64, {"dropout": 0.1}),
+        (64, {"use_checkpoint": True}),
+        (5000, {"tie_weights": True, "dropout": 0.1}),
+    ],
+)
+def test_the_peak_is_near_that_of_a_real_update(vocabulary: int, fields: dict[str, Any], dtype: str) -> None:
+    shape = {
+        "batch_size": 8,
+        "block_size": 128,
+        "vocab_size": vocabulary,
+        "n_embd": 128,
+        "n_head": 4,
+        "n_layer": 4,
+    }
+    config = GPTConfig.for_new_model(**({"dropout": 0.0} | shape | fields))
+    expected = memory(config, dtype=dtype, kernel="plain", device_type="cpu")
+    assert expected.total - expected.process == pytest.approx(live_bytes(config, "plain", dtype), rel=0.2)
 
 
 def test_activation_checkpointing_saves_most_of_the_activations() -> None:
