@@ -25,8 +25,7 @@ _SIGNS = {
     RunState.STALLED: "◍",
     RunState.LAST_SEEN: "○",
 }
-# Heads with the width of their columns; what is left of the line is the name's.
-_COLUMNS = {"state": 11, "step": 12, "%": 4, "val": 6, "best": 7, "tok/s": 5, "ETA": 7, "age": 4}
+_COLUMNS = ("state", "step", "%", "val", "best", "tok/s", "ETA", "age")
 _TEXTS = frozenset({"name", "state"})
 _NARROWEST = 80
 
@@ -47,8 +46,9 @@ def run(options: argparse.Namespace, workspace: Path) -> int:
         print(json.dumps(rows, indent=2))
         return 0
     if rows:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _NARROWEST
-        for line in table(rows, max(width, _NARROWEST)):
+        # Into a file or a pipe nothing is cut or broken: whoever reads it has room, or scrolls.
+        width = max(shutil.get_terminal_size().columns, _NARROWEST) if sys.stdout.isatty() else None
+        for line in table(rows, width):
             print(line)
     else:
         print(f"No runs in {printable(str(workspace))} yet. The first one, in a minute or two and offline:")
@@ -58,15 +58,33 @@ def run(options: argparse.Namespace, workspace: Path) -> int:
     return 0
 
 
-def table(rows: list[dict[str, Any]], width: int) -> list[str]:
-    """The lines of the table for `status_rows`, none wider than `width` characters."""
-    room = width - sum(_COLUMNS.values()) - len(_COLUMNS)
-    longest = max(_cells(printable(row["label"], newline=False)) for row in rows)
-    columns = {"name": max(min(longest, room), 4), **_COLUMNS}
+def table(rows: list[dict[str, Any]], width: int | None) -> list[str]:
+    """The lines of the table for `status_rows`, none wider than `width` (None: as wide as they come).
+
+    Columns are as wide as what is in them. A name that leaves no room for the rest has a line of its own.
+    """
+    texts = [_texts(row) for row in rows]
+    columns = {head: max(_cells(text[head]) for text in [*texts, {head: head}]) for head in _COLUMNS}
+    names = max(_cells(text["name"]) for text in texts)
+    room = names if width is None else width - sum(columns.values()) - len(columns)
+    columns = {"name": max(min(names, room), len("name")), **columns}
     lines = [_line({head: head for head in columns}, columns)]
-    for row in rows:
-        lines.append(_line(_texts(row), columns))
+    for row, text in zip(rows, texts, strict=True):
+        if _cells(text["name"]) > columns["name"]:
+            lines += _broken(text["name"], width or names)
+            text = {**text, "name": ""}
+        lines.append(_line(text, columns))
         lines += _why(row, width)
+    return lines
+
+
+def _broken(text: str, width: int) -> list[str]:
+    """A text over as many lines as it needs."""
+    lines = [""]
+    for char in text:
+        if _cells(lines[-1] + char) > width:
+            lines.append("")
+        lines[-1] += char
     return lines
 
 
@@ -94,26 +112,37 @@ def _loss(value: float | None) -> str:
 def _line(texts: dict[str, str], columns: dict[str, int]) -> str:
     cells = []
     for head, width in columns.items():
-        text = _fit(texts[head], width)
-        padding = " " * (width - _cells(text))
-        cells.append(text + padding if head in _TEXTS else padding + text)
+        padding = " " * (width - _cells(texts[head]))
+        cells.append(texts[head] + padding if head in _TEXTS else padding + texts[head])
     return " ".join(cells).rstrip()
 
 
-def _why(row: dict[str, Any], width: int) -> list[str]:
-    """What a person should know of a run that neither goes on nor has reached its end, below its line."""
-    if row["state"] in (RunState.RUNNING.value, RunState.FINISHED.value, RunState.STARTING.value):
-        return []
-    text = printable(row["why"], newline=False)
-    return textwrap.wrap(text, width, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
+def _why(row: dict[str, Any], width: int | None) -> list[str]:
+    """What a person should know of a run that is not plain from its line: below it, indented."""
+    said = []
+    if row["state"] not in (RunState.RUNNING.value, RunState.FINISHED.value, RunState.STARTING.value):
+        said.append(row["why"] + _place(row["queue_position"]))
+    if row["bad_lines"]:
+        lines = "line" if row["bad_lines"] == 1 else "lines"
+        said.append(f"{row['bad_lines']} {lines} of its log could not be read")
+    wide = width or sys.maxsize
+    return [
+        line
+        for text in said
+        for line in textwrap.wrap(
+            printable(text, newline=False),
+            wide,
+            initial_indent="    ",
+            subsequent_indent="    ",
+            break_on_hyphens=False,
+        )
+    ]
 
 
-def _fit(text: str, width: int) -> str:
-    if _cells(text) <= width:
-        return text
-    while _cells(text) > width - 1:
-        text = text[:-1]
-    return text + "…"
+def _place(position: int | None) -> str:
+    if position is None:
+        return ""
+    return "; next in the queue" if position == 1 else f"; number {position} in the queue"
 
 
 def _cells(text: str) -> int:

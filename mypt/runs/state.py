@@ -120,6 +120,9 @@ def _decide(evidence: Evidence) -> tuple[RunState, str]:
 def _foreign(evidence: Evidence) -> tuple[RunState, str]:
     if evidence.closing is not None:
         return _closed(evidence.closing)
+    if not evidence.wrote_event:
+        # An empty file, or one of another kind: that it is young does not make it a run.
+        return RunState.STOPPED, "its log holds no event, and no run is recorded that would write it"
     if evidence.silent_s is not None and evidence.silent_s < STALLED_AFTER_S:
         return RunState.RUNNING, "its log is growing"
     return RunState.STOPPED, "its log ends without a closing line"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mypt.bundle import BundleInfo
+from mypt.runs.directory import read_exit
 from mypt.runs.record import BrokenRecord, RunRecord
 from mypt.runs.state import RunState
 from mypt.text import printable
@@ -295,11 +296,17 @@ def status_rows(workspace: Workspace) -> list[dict[str, Any]]:
     """One row of plain JSON values a run, the youngest first. Numbers that are not finite are null.
 
     Keys: those of `RunSummary`, and key, name, label, state, why, log, console, run_id, origin, attempts, age_s,
-    reading, settings. `eta_s` counts from now, and is null unless the run is running.
+    reading, settings, queue_position (1 is next), pid and host (of the trainer, else of its supervisor), created_at,
+    command, exit_code, exit_signal and exit_reason. `eta_s` counts from now, and is null unless the run is running.
     """
+    runs = workspace.runs
+    waiting = [run for run in runs if run.state is RunState.QUEUED and run.record is not None]
+    waiting.sort(key=lambda run: run.record.order if run.record else ("", ""))
     rows = []
-    for run in workspace.runs:
+    for run in runs:
         record = run.record
+        process = (record.trainer or record.supervisor) if record else None
+        end = read_exit(run.directory) if run.directory else None
         row: dict[str, Any] = {
             "key": run.key,
             "name": run.name,
@@ -309,10 +316,18 @@ def status_rows(workspace: Workspace) -> list[dict[str, Any]]:
             **dataclasses.asdict(run.summary),
             "eta_s": run.eta_s,
             "age_s": run.age_s,
+            "queue_position": waiting.index(run) + 1 if run in waiting else None,
+            "pid": process.pid if process else None,
+            "host": process.host if process else None,
+            "exit_code": end.code if end else None,
+            "exit_signal": end.signal if end else None,
+            "exit_reason": end.reason if end else None,
             "log": str(run.log_path),
             "console": str(run.console_path) if run.console_path else None,
             "run_id": record.run_id if record else None,
             "origin": record.origin if record else None,
+            "created_at": record.created_at if record else None,
+            "command": list(record.command) if record else None,
             "attempts": len(run.attempts),
             "reading": run.reading,
             "settings": dict(record.settings) if record else {},

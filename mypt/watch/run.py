@@ -174,8 +174,9 @@ class Run:
         if not self.attempts:
             self.record = None
             ended = self._history.ended
-            silent = self._silent_s()
-            state, sentence = decide(Evidence(closing=ended.closing if ended else None, silent_s=silent))
+            closing = ended.closing if ended else None
+            wrote = bool(self.history.lines or self.history.curves or self.history.started_at)
+            state, sentence = decide(Evidence(closing=closing, silent_s=self._silent_s(), wrote_event=wrote))
             if self.reading and ended is None and state is RunState.STOPPED:
                 sentence = "its log is being read"
             return state, sentence

@@ -7,6 +7,8 @@ import pytest
 
 from mypt.cli import main
 from mypt.cli.status import table
+from mypt.runs.identity import ProcessIdentity
+from mypt.runs.record import create, update
 from mypt.watch.inventory import Workspace, status_rows
 from tests.workbench import log_of
 
@@ -99,6 +101,92 @@ def test_the_table_fits(tmp_path: Path, width: int) -> None:
     assert len(lines) >= 4
     wide = [sum(2 if ord(c) > 0x2E80 else 1 for c in line) for line in lines]
     assert max(wide) <= width
+
+
+def test_long_names_are_whole_however_wide_the_terminal_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"dante_200M_chat_sft_lr3e-5_dropout_{n}" for n in (1, 2)]
+    for name in names:
+        write_log(tmp_path, name, begin(75_000), eval_at(350, 75_000, 2.5))
+    picture = Workspace(tmp_path)
+    picture.load()
+    for width in (80, 200, None):
+        lines = table(status_rows(picture), width)
+        assert all(any(line.startswith(name) for line in lines) for name in names)
+        assert width is None or max(map(len, lines)) <= width
+    # Into a pipe each run is one line.
+    assert status(tmp_path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == picture_order(picture)
+    assert all("350/75k" in line for line in lines[1:])
+
+
+def picture_order(picture: Workspace) -> list[str]:
+    return [run.name for run in picture.runs]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"no JSON\n[1]\n"])
+def test_a_log_without_an_event_is_no_running_run(
+    tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = log_of(tmp_path, "empty")
+    log.parent.mkdir(parents=True)
+    log.write_bytes(content)
+    assert status(tmp_path) == 0
+    out = capsys.readouterr().out
+    assert "■ stopped" in out and "its log holds no event" in out and "running" not in out
+
+
+def test_lines_that_cannot_be_read_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_log(tmp_path, "dante", begin(9), eval_at(9, 9, 2.0), {"event": "training_complete"})
+    with log_of(tmp_path, "dante").open("ab") as log:
+        log.write(b"garbage\n{torn\n")
+    assert status(tmp_path) == 0
+    assert "    2 lines of its log could not be read" in capsys.readouterr().out
+
+
+def test_the_queue_says_whose_turn_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("first", "second"):
+        record = create(
+            tmp_path,
+            model_name=name,
+            log_file=log_of(tmp_path, name),
+            command=["x"],
+            origin="queue",
+            queued=True,
+        )
+        # This very process stands for the supervisor that waits.
+        update(record.directory(tmp_path), supervisor=ProcessIdentity.of_self())
+    assert status(tmp_path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    said = {line.split()[0]: lines[n + 1] for n, line in enumerate(lines) if "queued" in line}
+    assert said["first"].endswith("; next in the queue")
+    assert said["second"].endswith("; number 2 in the queue")
+    assert status(tmp_path, "--json") == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert (rows["first"]["queue_position"], rows["second"]["queue_position"]) == (1, 2)
+    assert rows["first"]["pid"] == ProcessIdentity.of_self().pid and rows["first"]["exit_code"] is None
+
+
+def test_json_says_how_a_run_ended_and_where_it_ran(
+    trained_once: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status(trained_once, "--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["exit_code"], row["exit_signal"], row["exit_reason"]) == (0, None, "")
+    assert row["host"] and row["pid"] > 0 and row["log"].endswith("dante_eval.jsonl")
+    assert {
+        "state",
+        "phase",
+        "step",
+        "max_iters",
+        "val_loss",
+        "best_val",
+        "tokens_per_sec",
+        "eta_s",
+    } <= row.keys()
+    assert {"age_s", "gold_val", "gold_step", "why", "queue_position", "bad_lines", "command"} <= row.keys()
 
 
 def test_a_broken_record_is_said(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,9 +41,15 @@ R = RunState
 CASES: list[tuple[str, Evidence, RunState, str]] = [
     # A log that nobody recorded
     ("foreign, complete", Evidence(closing="complete", silent_s=9e9), R.FINISHED, "trained to the end"),
-    ("foreign, growing", Evidence(silent_s=599), R.RUNNING, "its log is growing"),
-    ("foreign, silent", Evidence(silent_s=600), R.STOPPED, "its log ends without a closing line"),
-    ("foreign, unknown age", Evidence(), R.STOPPED, "its log ends without a closing line"),
+    ("foreign, growing", Evidence(silent_s=599, wrote_event=True), R.RUNNING, "its log is growing"),
+    ("foreign, empty", Evidence(silent_s=1), R.STOPPED, "its log holds no event"),
+    (
+        "foreign, silent",
+        Evidence(silent_s=600, wrote_event=True),
+        R.STOPPED,
+        "its log ends without a closing line",
+    ),
+    ("foreign, unknown age", Evidence(wrote_event=True), R.STOPPED, "its log ends without a closing line"),
     ("foreign, nan", Evidence(closing="stopped:nan:at step 7"), R.FAILED, "not a number: at step 7"),
     (
         "foreign, just stopped",
