@@ -107,3 +107,46 @@ def test_workers_end_when_their_parent_is_killed() -> None:
         return all(not w.is_running() or w.status() == psutil.STATUS_ZOMBIE for w in workers)
 
     assert wait_for(gone)
+
+
+STEADY = """
+import sys
+import psutil
+from pathlib import Path
+from mypt.data.prepare import steps
+from mypt.data.prepare.documents import whole_files
+from mypt.data.prepare.inputs import Source
+from mypt.data.prepare.plan import Cutter
+from mypt.data.prepare.worker import Pool
+from mypt.tokenizers.cuts import ANYWHERE
+stat = Path(sys.argv[1]).stat()
+file = Source(sys.argv[1], "text", stat.st_size, stat.st_mtime_ns, False)
+(document,) = whole_files([file]).spans()
+spans = [[span] for span in Cutter(ANYWHERE).spans(document)] * 12
+held = []
+with Pool(1) as pool:
+    for _ in pool.map(steps.characters, None, spans, list):
+        held.append(psutil.Process().memory_info().rss)
+print((max(held[-8:]) - max(held[:3])) / 1e6)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it is about the allocator of Linux")
+def test_memory_does_not_grow_with_the_number_of_pieces(tmp_path: Path) -> None:
+    # Pieces of one byte, two bytes and four bytes a character, in turn.
+    parts = [
+        "plain words " * 350_000,
+        "wörter " * 550_000,
+        "東京🦊 " * 380_000,
+        "more plain words " * 260_000,
+    ]
+    (tmp_path / "text").write_text("".join(parts))
+    done = subprocess.run(
+        [sys.executable, "-c", STEADY, str(tmp_path / "text")],
+        env=environment(),
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert float(done.stdout) < 10
