@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from mypt.data.split import Batch, Split
+from mypt.errors import RunError
 from mypt.settings.fields import Settings
 
 
@@ -39,9 +42,33 @@ def on_device(batch: Batch, device: str) -> DeviceBatch:
     return DeviceBatch(move(batch.x.copy()), move(batch.y.copy()), mask, segments, valid)
 
 
+def check_whole(split: Split) -> None:
+    """Raises `RunError` where a file of `split` has been cut short since it was opened.
+
+    Reading a mapped file behind its end is no error that Python could catch: the system ends the process. A look at
+    the sizes takes microseconds and leaves a gap of as many. A file that was moved away or replaced is still there
+    for whoever has it mapped, and no reason to stop.
+    """
+    for data in (*split.shards, *split.masks, *getattr(split, "segments", ())):
+        if not isinstance(data, np.memmap) or data.filename is None:
+            continue
+        try:
+            there = Path(data.filename).stat()
+        except OSError:
+            continue
+        # The first look is right after the file was opened; the array itself does not know which file it is.
+        mapped = data.__dict__.setdefault("_inode", there.st_ino)
+        if there.st_ino == mapped and there.st_size < data.offset + data.nbytes:
+            raise RunError(
+                f"{data.filename} has become shorter while it was trained on; put back what it was, then run the "
+                "same command again to go on"
+            )
+
+
 def of_update(split: Split, settings: Settings, number: int, device: str) -> list[DeviceBatch]:
     """The micro-batches of update `number`, a function of the seed, the number and the data alone."""
     s = settings
+    check_whole(split)
     masked = s.use_loss_mask and split.has_masks
     places = split.update_places(
         number, batches=s.grad_accum_steps, batch_size=s.batch_size, block_size=s.block_size, seed=s.seed

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 
 from mypt.data.split import Split, key_of
-from mypt.training.batches import on_device
+from mypt.training.batches import check_whole, on_device
 from mypt.training.engine import Engine
 
 
@@ -47,6 +47,7 @@ def split_loss(
     None when `stop` says, between two batches, that there is no time.
     """
     s, model = engine.settings, engine.model
+    check_whole(split)
     masked = s.use_loss_mask and split.has_masks
     places = split.places(sequences, s.block_size, key_of(s.eval_seed, "eval", name))
     was_training = model.training

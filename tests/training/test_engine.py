@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from mypt.data.shards import read_folder
 from mypt.data.split import Split
+from mypt.errors import RunError
 from mypt.model import GPT
 from mypt.settings.fields import Settings
 from mypt.settings.model_config import GPTConfig
 from mypt.training import optimizer as adamw
 from mypt.training.batches import DeviceBatch, of_update
 from mypt.training.engine import Engine, NotFiniteError
+from mypt.training.evaluation import split_loss
 from mypt.training.numerics import Numerics
-from tests.workbench import CHARS, ids_of, story
+from tests.workbench import CHARS, ids_of, story, write_dataset
 
 torch.set_num_threads(1)
 DATA = Split([np.array(ids_of(story(2000)), np.uint16)])
@@ -113,6 +119,45 @@ def test_what_is_no_number_is_refused_before_the_update(where: str) -> None:
     assert all(torch.equal(value, weights[name]) for name, value in made.model.state_dict().items())
     after = [s["exp_avg"] for s in made.optimizer.state.values()]
     assert all(torch.equal(a, b) for a, b in zip(after, moments, strict=True))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a mapped file cannot be cut there")
+@pytest.mark.parametrize("which", ["shard_00000", "shard_00000_mask"])
+def test_a_file_that_is_cut_short_is_said_and_not_read(tmp_path: Path, which: str) -> None:
+    ids = ids_of(story(2000))
+    write_dataset(tmp_path / "data", train=[ids], val=[ids[:300]], mask="u1")
+    split = read_folder(tmp_path / "data", "data", vocab_size=len(CHARS), block_size=16).train
+    assert split is not None
+    made = engine(use_loss_mask=True)
+    assert len(of_update(split, made.settings, 1, "cpu")) == 2
+    file = tmp_path / "data" / "train" / f"{which}.bin"
+    os.truncate(file, 100)
+    for look in (
+        lambda: of_update(split, made.settings, 2, "cpu"),
+        lambda: split_loss(made, split, name="train", sequences=4, stop=lambda: False),
+    ):
+        with pytest.raises(
+            RunError, match=rf"{which}\.bin has become shorter while it was trained on; put back"
+        ):
+            look()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a mapped file cannot be moved there")
+def test_a_file_that_is_moved_away_or_replaced_is_read_on(tmp_path: Path) -> None:
+    ids = ids_of(story(2000))
+    write_dataset(tmp_path / "data", train=[ids], val=[ids[:300]])
+    split = read_folder(tmp_path / "data", "data", vocab_size=len(CHARS), block_size=16).train
+    assert split is not None
+    made = engine()
+    before = of_update(split, made.settings, 1, "cpu")
+    file = tmp_path / "data" / "train" / "shard_00000.bin"
+    file.rename(tmp_path / "elsewhere.bin")
+    gone = of_update(split, made.settings, 1, "cpu")
+    file.write_bytes(b"1234")
+    replaced = of_update(split, made.settings, 1, "cpu")
+    assert all(
+        torch.equal(a.x, b.x) for other in (gone, replaced) for a, b in zip(before, other, strict=True)
+    )
 
 
 def test_batches_of_an_update_are_a_function_of_its_number() -> None:
