@@ -41,7 +41,7 @@ def check_same_tokens(path: Path, shown: str, tokenizer: Tokenizer) -> None:
                 f"was made with another tokenizer ({theirs.describe()}) than the training data "
                 f"({tokenizer.describe()})",
                 where=shown,
-                remedy="prepare it with that tokenizer",
+                remedy="prepare it with that tokenizer (mypt prepare --tokenizer_from)",
             )
         )
 

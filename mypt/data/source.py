@@ -170,7 +170,7 @@ def _from_folders(run: Resolved, inherited: Tokenizer | None) -> tuple[Tokenizer
                         f"was made with another tokenizer ({theirs.describe()}) than "
                         f"{'the model has' if inherited else 'the first phase'} ({tokenizer.describe()})",
                         where=phase.dataset_dir,
-                        remedy="prepare the data with that tokenizer",
+                        remedy="prepare the data with that tokenizer (mypt prepare --tokenizer_from)",
                     )
                 )
             else:

@@ -37,7 +37,7 @@ def read_text(name: str, workspace: Path) -> str:
         if length > _LARGEST:
             raise refuse(
                 f"has {size(length)}, too much to be read whole",
-                "make a dataset of it and name that with --dataset_dir",
+                "make a dataset of it with mypt prepare, and name that with --dataset_dir",
             )
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
