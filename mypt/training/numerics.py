@@ -16,6 +16,7 @@ import torch
 from mypt import estimate
 from mypt.errors import Problem, RunError, UserError
 from mypt.machine import cpu_has_fast_bf16, processor
+from mypt.memory import ran_out
 from mypt.model.kernels import default_kernel
 from mypt.settings.fields import Settings
 from mypt.text import size
@@ -198,10 +199,8 @@ def telling_memory(device: str, needed: str) -> Iterator[None]:
     """Turn running out of memory into a `RunError` that says what was needed and what to lower."""
     try:
         yield
-    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-        text = str(error).lower()
-        plain = isinstance(error, RuntimeError) and not isinstance(error, torch.OutOfMemoryError)
-        if plain and "alloc" not in text and "out of memory" not in text:
+    except (MemoryError, RuntimeError, OSError) as error:
+        if not ran_out(error):
             raise
         raise RunError(
             f"out of memory on {device} ({_free_memory(device)} in all): {needed}. Lower batch_size (and raise "
