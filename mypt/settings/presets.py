@@ -74,15 +74,19 @@ def find_preset(workspace: Path, name: str) -> Path:
     """The file that `--config_file` means: a path, or a preset's name. Raises `UserError` with those that exist."""
     given = Path(name)
     tries = [given if given.is_absolute() else workspace / given]
-    if not given.is_absolute():
-        in_configs = (
-            given if given.suffix == ".json" else given.with_name(f"{given.name}.json") if name else given
-        )
-        tries.append(workspace / "configs" / in_configs)
-        tries += [path for path in list_presets(workspace) if _is_called(path, in_configs, workspace)]
+    called: list[Path] = []
+    if given.name and not given.is_absolute():
+        wanted = given if given.suffix == ".json" else given.with_name(f"{given.name}.json")
+        tries.append(workspace / "configs" / wanted)
+        called = [path for path in list_presets(workspace) if _is_called(path, wanted)]
     for path in tries:
         if path.is_file():
             return path
+    if len(called) > 1:
+        remedy = f"name one of: {', '.join(shown_path(path, workspace) for path in called)}"
+        raise UserError(Problem("is the name of several", field="config_file", value=name, remedy=remedy))
+    if called:
+        return called[0]
     for path in tries[:1]:
         if (why := why_no_file(path)) and (path.exists() or path.is_symlink()):
             inside = [shown_path(p, workspace) for p in list_presets(workspace) if p.is_relative_to(path)]
@@ -198,7 +202,7 @@ def _name_of(path: Path, workspace: Path) -> str:
     return (path.relative_to(own) if path.is_relative_to(own) else Path(path.name)).with_suffix("").as_posix()
 
 
-def _is_called(path: Path, wanted: Path, workspace: Path) -> bool:
+def _is_called(path: Path, wanted: Path) -> bool:
     """Whether a listed preset is meant by a mere name, or by `configs/` and the name of a shipped one."""
     if wanted.parent == Path("configs"):
         return path.parent == shipped_directory() and path.name == wanted.name

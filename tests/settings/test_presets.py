@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,14 @@ from mypt.errors import UserError
 from mypt.estimate import parameters
 from mypt.model import GPT
 from mypt.settings.fields import REQUIRED_IN_PRESET
-from mypt.settings.presets import Preset, find_preset, list_presets, load_preset, shipped_directory
+from mypt.settings.presets import (
+    Preset,
+    find_preset,
+    list_presets,
+    load_preset,
+    save_preset,
+    shipped_directory,
+)
 
 BASE: dict[str, Any] = {
     "batch_size": 4,
@@ -226,3 +234,134 @@ def test_a_preset_that_is_not_there_names_those_that_are(tmp_path: Path) -> None
     assert "did you mean 150M?; there are: " in str(caught.value)
     for name in SHIPPED:
         assert name in str(caught.value)
+
+
+# ── names and places ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def deep(workspace: Path, place: str, **fields: Any) -> Path:
+    file = workspace / place
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({**BASE, **fields}))
+    return file
+
+
+@pytest.mark.parametrize(
+    "name", ["base/deep", "base/deep.json", "configs/base/deep.json", "deep", "deep.json"]
+)
+def test_a_preset_in_a_sub_folder_is_found(tmp_path: Path, name: str) -> None:
+    file = deep(tmp_path, "configs/base/deep.json")
+    assert find_preset(tmp_path, name) == file
+
+
+def test_a_name_that_means_several_is_asked_about(tmp_path: Path) -> None:
+    files = [deep(tmp_path, f"configs/{folder}/deep.json") for folder in ("a", "b")]
+    with pytest.raises(UserError) as caught:
+        find_preset(tmp_path, "deep")
+    assert "is the name of several (got 'deep'); name one of: configs/a/deep.json, configs/b/deep" in str(
+        caught.value
+    )
+    assert find_preset(tmp_path, "b/deep") == files[1]
+    for name in (".", "..", ""):
+        with pytest.raises(UserError, match="is a folder"):
+            find_preset(tmp_path, name)
+
+
+def test_a_workspaces_own_comes_first_in_a_sub_folder_as_well(tmp_path: Path) -> None:
+    own = deep(tmp_path, "configs/mine/150M.json")
+    assert find_preset(tmp_path, "150M") == own
+    assert [p for p in list_presets(tmp_path) if p.name == "150M.json"] == [own]
+
+
+@pytest.mark.parametrize("name", ["elsewhere/150M.json", "/nowhere/150M.json", "../150M"])
+def test_a_path_is_not_taken_for_a_shipped_preset_of_that_name(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match="no such preset"):
+        find_preset(tmp_path / "configs", name)
+
+
+@pytest.mark.parametrize(
+    ("place", "where"),
+    [
+        ("configs/base/deep.json", "configs/base/deep.json"),
+        ("configs/mine.json", "configs/mine.json"),
+        ("elsewhere/mine.json", "elsewhere/mine.json"),
+    ],
+)
+def test_what_is_wrong_names_the_whole_path_from_the_workspace(
+    tmp_path: Path, place: str, where: str
+) -> None:
+    file = deep(tmp_path, place, n_layer=0)
+    with pytest.raises(UserError) as caught:
+        load_preset(file, tmp_path)
+    assert str(caught.value) == f"{where}: n_layer: must be at least 1 (got 0)"
+    outside = tmp_path / "workspace"
+    with pytest.raises(UserError, match=f"^{file}: n_layer"):
+        load_preset(file, outside)
+
+
+def test_a_folder_is_called_a_folder(tmp_path: Path) -> None:
+    deep(tmp_path, "configs/base/deep.json")
+    with pytest.raises(UserError) as caught:
+        find_preset(tmp_path, "configs/base")
+    assert str(caught.value) == (
+        "config_file: is a folder (got 'configs/base'); it holds: configs/base/deep.json"
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "configs").mkdir()
+    os.mkfifo(tmp_path / "configs" / "pipe.json")
+    with pytest.raises(UserError, match="is a pipe"):
+        find_preset(tmp_path, "configs/pipe.json")
+    assert all(path.name != "pipe.json" for path in list_presets(tmp_path))
+
+
+def test_a_link_that_leads_nowhere_or_back_is_said(tmp_path: Path) -> None:
+    (tmp_path / "configs").mkdir()
+    for name, target in (("gone", "nothing"), ("loop", "loop.json")):
+        (tmp_path / "configs" / f"{name}.json").symlink_to(target)
+    with pytest.raises(UserError, match="is a link to nothing"):
+        find_preset(tmp_path, "configs/gone.json")
+    with pytest.raises(UserError, match="cannot be read: Too many levels of symbolic links"):
+        find_preset(tmp_path, "configs/loop.json")
+
+
+# ── saving ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", ["mine", "mine.json", "configs/mine.json", "chat/mine", "größer"])
+def test_a_saved_preset_reads_back_as_it_was(tmp_path: Path, name: str) -> None:
+    values = load_preset(find_preset(tmp_path, "750M_unified")).values
+    path = save_preset(tmp_path, name, {"description": "mine", **values})
+    assert path.is_relative_to(tmp_path / "configs") and path.suffix == ".json"
+    again = load_preset(find_preset(tmp_path, name), tmp_path)
+    assert (again.values, again.description) == (values, "mine")
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    "name", ["", "..", "../up", "/tmp/x", "a/../../b", "a\\b", "a\x1b", ".hidden", "x" * 300]
+)
+def test_a_preset_is_not_saved_outside_of_configs(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError) as caught:
+        save_preset(tmp_path, name, dict(BASE))
+    assert str(caught.value).startswith("save_preset: ") and "\x1b" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_preset_is_replaced_only_where_asked(tmp_path: Path) -> None:
+    path = save_preset(tmp_path, "mine", dict(BASE))
+    before = path.read_bytes()
+    with pytest.raises(UserError, match="exists already"):
+        save_preset(tmp_path, "mine", {**BASE, "n_layer": 2})
+    assert path.read_bytes() == before
+    save_preset(tmp_path, "mine", {**BASE, "n_layer": 2}, overwrite=True)
+    assert load_preset(path).values["n_layer"] == 2
+
+
+def test_a_preset_that_could_not_be_read_is_not_saved(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        save_preset(tmp_path, "mine", {**BASE, "n_head": 3, "learning_rte": 1, "dropout": 2})
+    assert len(caught.value.problems) == 3
+    assert list(tmp_path.iterdir()) == []
