@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import pickle
 import platform
 import sys
+import threading
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ import torch
 from mypt import bundle
 from mypt.bundle import BundleInfo
 from mypt.errors import Problem, RunError, UserError
-from mypt.fsio import write_json_atomic
+from mypt.fsio import fsync_file, write_json_atomic
 from mypt.memory import ran_out
 from mypt.model import GPT
 from mypt.model.weights import load_weights
@@ -56,7 +59,8 @@ def save(
             }
             _write(content, folder / bundle.MODEL)
             if optimizer is not None:
-                _write(optimizer, folder / bundle.OPTIMIZER)
+                with _synced_meanwhile(folder / bundle.MODEL):
+                    _write(optimizer, folder / bundle.OPTIMIZER)
                 state = {**state, "optimizer_file": bundle.OPTIMIZER}
             write_json_atomic(folder / bundle.CONFIG, {**model.config.to_dict(), "device": device})
             write_json_atomic(folder / bundle.TOKENIZER, tokenizer)
@@ -84,8 +88,27 @@ def check_target(folder: Path) -> None:
     raise UserError(Problem(reason, field="checkpoint_dir", value=str(folder), remedy=remedy))
 
 
+@contextlib.contextmanager
+def _synced_meanwhile(file: Path) -> Iterator[None]:
+    """Bring `file` to the disk while the block runs; `bundle.writing` syncs it again, and tells what fails."""
+
+    def sync() -> None:
+        with contextlib.suppress(OSError), file.open("rb+") as handle:
+            fsync_file(handle.fileno())
+
+    thread = threading.Thread(target=sync, name="mypt-sync")
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
 def _write(content: object, file: Path) -> None:
     """`torch.save`. Raises OSError where the disk will not take it."""
+    # Nothing that loads a checkpoint looks at the sums of its zip archive, and they take longer than the writing.
+    sums = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(False)
     try:
         with file.open("wb") as handle:
             torch.save(content, handle)
@@ -97,6 +120,8 @@ def _write(content: object, file: Path) -> None:
         if cause is None:
             raise
         raise cause from None
+    finally:
+        torch.serialization.set_crc32_options(sums)
 
 
 def read_weights(info: BundleInfo) -> dict[str, Any]:
