@@ -22,6 +22,7 @@ _EXPECTED = {
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
     "string_type": "must be a text",
+    "string_unicode": "is not UTF-8",
     "dict_type": "must be an object",
     "list_type": "must be a list",
     "missing": "is missing",

@@ -113,7 +113,10 @@ def survey(request: Request, workspace: Path) -> Survey:
     except UserError as error:
         problems += error.problems
         unsure |= set(fields.names()) - set(given)
-    resolved, more = _decided(request, workspace, model_name, given, known, unsure)
+    # No file may be named after a name that is refused.
+    resolved, more = _decided(
+        request, workspace, "my_model" if bad_name else model_name, given, known, unsure
+    )
     unique = {str(problem): problem for problem in (*problems, *more)}
     return Survey(resolved, tuple(unique.values()), frozenset(unsure))
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 import torch
 
 from mypt.cli import main
-from tests.workbench import TINY, ids_of, listing, mypt, story, write_dataset
+from tests.workbench import TINY, command, environment, ids_of, listing, mypt, story, write_dataset
 
 PRESET = {
     "batch_size": 4,
@@ -48,6 +50,10 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torn = write_dataset(root / "data" / "torn", train=[ids], val=[ids]) / "train" / "shard_00000.bin"
     torn.write_bytes(torn.read_bytes()[:-1])
     write_dataset(root / "data" / "ids", train=[[*ids, 99]], val=[ids])
+    (root / "loop.txt").symlink_to("loop.txt")
+    (root / "gone.txt").symlink_to("nothing.txt")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(root / "pipe")
     mask = write_dataset(root / "data" / "mask", train=[ids], val=[ids], mask="u1") / "train"
     (mask / "shard_00000_mask.bin").write_bytes(b"\x01" * 5)
     return root
@@ -86,6 +92,23 @@ BAD: dict[str, tuple[list[str], str]] = {
     "log below a file": ([*TEXT, "--log_file", "input.txt/log.jsonl"], "log_file: lies below input.txt, which is no folder"),
     "two kinds of data": ([*TEXT, "--dataset_dir", "data/good"], "input_file: was given together with dataset_dir"),
     "separator": ([*TEXT, "--model_name", "../up"], "model_name: the name would leave checkpoints/"),
+    "a pipe as text": (["--input_file", "pipe"], "input_file: is a pipe, and must be a file"),
+    "a device as text": (["--input_file", "/dev/zero"], "input_file: is a device, and must be a file"),
+    "a folder as text": (["--input_file", "data"], "input_file: is a folder (got 'data'); name a text file"),
+    "a link to itself": (["--input_file", "loop.txt"], "input_file: cannot be read: Too many levels of symbolic links"),
+    "a link to nothing": (["--input_file", "gone.txt"], "input_file: is a link to nothing"),
+    "a file as dataset": (["--dataset_dir", "input.txt"], "dataset_dir: "),
+    "a pipe as preset": (["--config_file", "pipe"], "config_file: is a pipe, and must be a file"),
+    "a folder as preset": (["--config_file", "configs"], "config_file: is a folder (got 'configs'); it holds: configs/heads.json"),
+    "a pipe as log": ([*TEXT, "--log_file", "pipe"], "log_file: is a pipe, and must be a file"),
+    "a device as log": ([*TEXT, "--log_file", "/dev/full"], "log_file: is a device, and must be a file"),
+    "a looping log": ([*TEXT, "--log_file", "loop.txt"], "log_file: cannot be read: Too many levels of symbolic links"),
+    "empty preset name": (["--config_file", ""], "config_file: is a folder"),
+    "empty base name": ([*TEXT, "--init_from_model", ""], "init_from_model: names no model"),
+    "no UTF-8 in a path": (["--input_file", "a\udcff"], "input_file: is not UTF-8"),
+    "empty path": (["--input_file", ""], "input_file: must not be empty"),
+    "preset name outside": ([*TEXT, "--save_preset", "../x"], "save_preset: the name would leave configs/"),
+    "save and dry": ([*TEXT, "--save_preset", "x", "--dry_run"], "save_preset: was given together with dry_run"),
     "reserved": ([*TEXT, "--model_name", "x_gold"], "model_name: names ending in _gold are kept"),
     "control": ([*TEXT, "--model_name", "a\x1b]0;x\x07"], "model_name: the name holds control characters"),
 }  # fmt: skip
@@ -111,6 +134,38 @@ def test_all_problems_of_a_command_line_are_said_at_once(
     flags = ["--max_iters", "x", "--dropout", "2", "--model_name", "a/b", "--config_file", "none"]
     assert main(["--workspace", str(ground), "train", *flags]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 4
+
+
+def test_settings_names_data_and_log_are_judged_together(
+    ground: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = [
+        "--max_iters",
+        "x",
+        "--model_name",
+        "a/b",
+        "--input_file",
+        "none.txt",
+        "--eval_dataset_dir",
+        "data/none",
+    ]
+    assert main(["--workspace", str(ground), "train", *flags]) == 2
+    said = capsys.readouterr().err
+    for part in (
+        "max_iters: must be",
+        "model_name: the name",
+        "input_file: no such file",
+        "eval_dataset_dir: no such",
+    ):
+        assert part in said
+    flags = ["--n_embd", "64", "--freeze_layers", "7", "--input_file", "gone.txt"]
+    assert main(["--workspace", str(ground), "train", *flags]) == 2
+    said = capsys.readouterr().err
+    for part in ("n_embd: must be divisible", "freeze_layers: the model has"):
+        assert part in said
+    assert main(["--workspace", str(ground), "train", "--input_file", "none.txt", "--log_file", "data"]) == 2
+    said = capsys.readouterr().err
+    assert "log_file: is a folder" in said and "input_file: no such file" in said
 
 
 def test_every_unknown_flag_is_named_and_no_value_is_taken_for_one(
@@ -257,8 +312,8 @@ def test_broken_files_are_named(
 def test_shapes_that_do_not_fit_are_named(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = trained / "checkpoints" / "dante" / "config.json"
     rewrite(trained, config.read_bytes().replace(b'"n_embd": 16', b'"n_embd": 32'), "config.json")
-    for command in ("resume", "generate"):
-        err = refusal(trained, command, capsys)
+    for way in ("resume", "generate"):
+        err = refusal(trained, way, capsys)
         assert "dante/model.pt: " in err and "has shape (29, 16), the config asks for (29, 32)" in err
 
 
@@ -274,6 +329,142 @@ def test_an_optimizer_of_another_model_is_refused_with_the_way_out(
     assert "--reset_optimizer starts AdamW anew" in refusal(trained, "resume", capsys)
     command = [*COMMANDS["resume"], "--reset_optimizer"]
     assert main(["--workspace", str(trained), *command]) == 0
+
+
+# ── names ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+LEAVING = [
+    *(
+        "..",
+        ".",
+        "../up",
+        "a/b",
+        "/tmp/x",
+        "a\\b",
+        "..\\up",
+        "C:x",
+        "a..b",
+        "./a",
+        "a/.",
+        "~/x/",
+        "x/../../y",
+    ),
+    *(
+        "x_gold",
+        "x_fp16",
+        "x_GOLD",
+        "X_Fp16",
+        "con",
+        "NUL",
+        "com1.txt",
+        "a.",
+        " a",
+        "a ",
+        "-rf",
+        ".hidden",
+        "",
+    ),
+    *(
+        "a\x00b",
+        "a\nb",
+        "a\x1b[2J",
+        "\u202egnp",
+        "a\u200bb",
+        "\ud800",
+        "x" * 201,
+        "é" * 101,
+        "a*",
+        'a"',
+        "a|b",
+    ),
+]
+
+
+@pytest.mark.parametrize("name", LEAVING)
+def test_no_spelling_of_a_name_leaves_checkpoints(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "input.txt").write_text(story())
+    assert main(["--workspace", str(tmp_path), "train", *TEXT, "--model_name", name]) == 2
+    said = capsys.readouterr().err
+    assert "model_name: " in said and "\x1b" not in said and "\u202e" not in said
+    assert [path.name for path in tmp_path.iterdir()] == ["input.txt"]
+
+
+@pytest.mark.parametrize("name", ["größe", "日本語", "a b", "a.b", "x_gold_2", "gold", "a" * 200])
+def test_plain_names_are_taken(name: str, tmp_path: Path) -> None:
+    (tmp_path / "input.txt").write_text(story())
+    flags = [*TINY, "--max_iters", "1", "--eval_interval", "1"]
+    assert main(["--workspace", str(tmp_path), "train", "--model_name", name, *flags]) == 0
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == sorted(
+        [name, f"{name}_fp16", f"{name}_gold"]
+    )
+
+
+def test_a_base_may_be_a_path_and_is_only_read(trained: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (trained / "checkpoints" / "dante").rename(elsewhere)
+    before = listing(elsewhere)
+    flags = [*TINY, "--max_iters", "1", "--init_from_model", "../elsewhere", "--model_name", "new"]
+    assert main(["--workspace", str(trained), "train", *flags]) == 0
+    assert listing(elsewhere) == before and (trained / "checkpoints" / "new").is_dir()
+
+
+# ── the table, by real processes ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.slow
+def test_the_real_command_says_every_line_of_the_table(ground: Path, trained: Path, tmp_path: Path) -> None:
+    """One case of each line that refuses, started two at a time."""
+    broken = trained / "checkpoints" / "dante" / "config.json"
+    broken.write_bytes(b'{"n_layer": 1,')
+    (trained / "checkpoints" / "dante" / "manifest.json").unlink(missing_ok=True)
+    cases: list[tuple[Path, list[str], str]] = [
+        (ground, BAD[name][0], BAD[name][1])
+        for name in (
+            *(
+                "unknown preset field",
+                "heads",
+                "missing fields",
+                "wrong type",
+                "out of range",
+                "preset not found",
+            ),
+            *(
+                "no such text",
+                "empty text",
+                "short text",
+                "small val",
+                "torn shard",
+                "foreign ids",
+                "mask length",
+            ),
+            *("separator", "reserved", "control", "a pipe as text", "a device as text", "a pipe as preset"),
+        )
+    ]
+    cases.append((trained, ["--model_name", "dante"], "config.json: cut short at line 1"))
+    before = {root: listing(root) for root in (ground, trained)}
+    for first in range(0, len(cases), 2):
+        started = [
+            (
+                message,
+                subprocess.Popen(
+                    command(root, "train", *flags),
+                    cwd=root,
+                    env=environment(),
+                    text=True,
+                    encoding="utf-8",
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                ),
+            )
+            for root, flags, message in cases[first : first + 2]
+        ]
+        for message, process in started:
+            out, err = process.communicate(timeout=100)
+            assert (process.returncode, out) == (2, ""), err
+            assert message in err and "Traceback" not in err
+    assert {root: listing(root) for root in (ground, trained)} == before
 
 
 @pytest.mark.slow
