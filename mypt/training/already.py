@@ -38,10 +38,12 @@ def is_done(progress: Progress, settings: Settings) -> bool:
 
 def say_so(built: Built, console: Console) -> None:
     """That the run is done, and the command that goes on from there."""
-    name, step = built.run.model_name, built.progress.iter
-    console.line(
-        f"{name} is already trained: {step} of {built.run.settings.max_iters} updates are done.", "strong"
-    )
+    name, step, asked = built.run.model_name, built.progress.iter, built.run.values["max_iters"]
+    if step > asked.value:
+        said = f"{step} updates are done, and max_iters is {asked.value} ({asked.source})"
+    else:
+        said = f"{step} of {asked.value} updates are done"
+    console.line(f"{name} is already trained: {said}.", "strong")
     console.line(f"  To go on: mypt train --model_name {shlex.quote(name)} --max_iters {2 * step}")
 
 
