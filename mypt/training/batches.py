@@ -67,6 +67,11 @@ def check_whole(split: Split) -> None:
 
 def of_update(split: Split, settings: Settings, number: int, device: str) -> list[DeviceBatch]:
     """The micro-batches of update `number`, a function of the seed, the number and the data alone."""
+    return [on_device(batch, device) for batch in draw(split, settings, number)]
+
+
+def draw(split: Split, settings: Settings, number: int) -> list[Batch]:
+    """`of_update` before the batches are on a device."""
     s = settings
     check_whole(split)
     masked = s.use_loss_mask and split.has_masks
@@ -74,6 +79,6 @@ def of_update(split: Split, settings: Settings, number: int, device: str) -> lis
         number, batches=s.grad_accum_steps, batch_size=s.batch_size, block_size=s.block_size, seed=s.seed
     )
     return [
-        on_device(split.gather(places[i : i + s.batch_size], s.block_size, masked=masked), device)
+        split.gather(places[i : i + s.batch_size], s.block_size, masked=masked)
         for i in range(0, len(places), s.batch_size)
     ]

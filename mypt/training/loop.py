@@ -15,10 +15,10 @@ from mypt.estimate import utilisation
 from mypt.settings.fields import Guards
 from mypt.settings.resolve import warmup_steps
 from mypt.training import gold
-from mypt.training.batches import of_update
 from mypt.training.engine import Engine, NotFiniteError
 from mypt.training.evaluation import evaluate
 from mypt.training.gold import Decision
+from mypt.training.prefetch import Prefetcher
 from mypt.training.progress import Progress
 from mypt.training.schedule import learning_rate
 from mypt.training.stopping import StopFlag
@@ -104,6 +104,11 @@ class Trainer:
         p.eval_sequences = p.eval_sequences or s.eval_iters * s.batch_size
         p.phase = p.phase or self.data.phase_at(p.iter).name
         self.engine.model.train()
+        with Prefetcher(self.data, s, self.engine.numerics.device) as self._batches:
+            return self._run()
+
+    def _run(self) -> End:
+        s, p = self.settings, self.progress
         if not self._take_stock(updated=False):
             return self._stopped()
         while p.iter < s.max_iters:
@@ -134,10 +139,7 @@ class Trainer:
         """One update; False where a stop came between two micro-batches, and nothing was done."""
         p, began = self.progress, time.perf_counter()
         number = p.iter + 1
-        batches = of_update(
-            self.data.phase_at(p.iter).train, self.settings, number, self.engine.numerics.device
-        )
-        done = self.engine.update(number, batches, self.rate(number), self._is_to_stop)
+        done = self.engine.update(number, self._batches.take(number), self.rate(number), self._is_to_stop)
         if done is None:
             return False
         p.iter, p.tokens, p.train_loss = number, p.tokens + self.tokens_per_step, done.loss
