@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("dashboard", "chart", "demo", "prepare", "memory")
+NAMES = ("dashboard", "chart", "demo", "prepare", "memory", "training")
 
 
 def main() -> int:
