@@ -32,16 +32,26 @@ class Event(msgspec.Struct, kw_only=True, tag_field="event"):
 
 
 class TrainingStart(Event, tag="training_start"):
-    """A process begins to train: at step 0, or, where `config["resumed"]`, at `config["start_step"]`."""
+    """A process begins to train: at step 0, or, where `config["resumed"]`, at `config["start_step"]`.
+
+    `settings` are all effective settings, of which `config` has the promised ones; `sources` says where those come from
+    that are no defaults.
+    """
 
     config: dict[str, Any] = {}
     model: dict[str, Any] = {}
     run_id: str | UnsetType | None = UNSET
     runtime: dict[str, Any] | UnsetType = UNSET
+    settings: dict[str, Any] | UnsetType = UNSET
+    sources: dict[str, Any] | UnsetType = UNSET
 
 
 class Train(Event, tag="train"):
-    """One optimizer step, every `log_interval` steps. `train_loss` is that step's own, over all its tokens."""
+    """One optimizer step, every `log_interval` steps. `train_loss` is that step's own, over all its tokens.
+
+    `memory` is what training holds at that moment: on a GPU the most that was allocated on it since the last such event,
+    on a CPU the memory of the process; in bytes.
+    """
 
     iter: int
     elapsed_s: Number = None
@@ -51,6 +61,7 @@ class Train(Event, tag="train"):
     grad_norm: Number = None
     tokens_per_sec: Number = None
     mfu: float | UnsetType | None = UNSET
+    memory: int | UnsetType | None = UNSET
 
 
 class Eval(Event, tag="eval"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mypt.events import TrainingComplete, TrainingStart
+from mypt.settings.origins import origins
 from mypt.settings.resolve import Mode, warmup_steps
 from mypt.training import numerics as machine
 from mypt.training.build import Built
@@ -50,6 +51,8 @@ def start_event(built: Built, run_id: str | None) -> TrainingStart:
             **engine.numerics.to_json(),
             "device_name": machine.device_name(engine.numerics.device),
         },
+        settings=s.model_dump(mode="json", exclude_none=True),
+        sources=origins(run),
     )
 
 

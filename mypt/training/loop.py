@@ -14,7 +14,7 @@ from mypt.data.source import PhaseData, RunData
 from mypt.estimate import utilisation
 from mypt.settings.fields import Guards
 from mypt.settings.resolve import warmup_steps
-from mypt.training import gold
+from mypt.training import gold, usage
 from mypt.training.engine import Engine, NotFiniteError
 from mypt.training.evaluation import evaluate
 from mypt.training.gold import Decision
@@ -156,6 +156,7 @@ class Trainer:
         self.tokens_per_sec = self._busy_tokens / self._busy_s if self._busy_s else None
         self._busy_s, self._busy_tokens = 0.0, 0
         mfu = utilisation(self.engine.model.config, self.tokens_per_sec or 0.0, self.peak_flops)
+        held = usage.memory(self.engine.numerics.device)
         self.reporter.train(
             events.Train(
                 iter=p.iter,
@@ -166,6 +167,7 @@ class Trainer:
                 grad_norm=self._last_norm,
                 tokens_per_sec=self.tokens_per_sec,
                 mfu=UNSET if mfu is None else mfu,
+                memory=UNSET if held is None else held,
             )
         )
 

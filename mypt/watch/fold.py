@@ -85,6 +85,8 @@ class Fold:
         self.config: dict[str, Any] = {}
         self.model: dict[str, Any] = {}
         self.runtime: dict[str, Any] = {}
+        self.settings: dict[str, Any] = {}
+        self.sources: dict[str, Any] = {}
         self.run_id: str | None = None
         """The run record that the last start named."""
         self.started_at = ""
@@ -175,6 +177,7 @@ class Fold:
             "grad_norm": [event.grad_norm for event in events],
             "tokens_per_sec": [event.tokens_per_sec for event in events],
             "mfu": [event.mfu if isinstance(event.mfu, float) else None for event in events],
+            "memory": [event.memory if isinstance(event.memory, int) else None for event in events],
         }
         self._trains.extend(steps, tokens, times, values)
         self._watch_nan("train", events[-1], losses[-1], steps[-1])
@@ -249,7 +252,9 @@ class Fold:
             self._start_anew()
             self.config = config
         self.model = event.model
-        self.runtime = event.runtime if isinstance(event.runtime, dict) else {}
+        self.runtime, self.settings, self.sources = (
+            told if isinstance(told, dict) else {} for told in (event.runtime, event.settings, event.sources)
+        )
         self.run_id = event.run_id if isinstance(event.run_id, str) else None
         if self.run_id is not None:
             self.run_ids |= {self.run_id}

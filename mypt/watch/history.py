@@ -60,7 +60,7 @@ class RunHistory(Fold):
     """Everything that the log of one run has said so far: `feed` it events, read the rest.
 
     One thread feeds; any other may read at the same time: curves lock themselves, lists are handed out as copies.
-    Text for people (phase, marks, samples, `ended`) is printable; `config`, `model` and `runtime` are as logged.
+    Text for people (phase, marks, samples, `ended`) is printable; `config`, `model`, `runtime`, `settings` and `sources` are as logged.
     """
 
     @property
@@ -71,7 +71,7 @@ class RunHistory(Fold):
     @property
     def curves(self) -> Mapping[str, Column]:
         """By name: "val", "train" (a step's own loss), "train_eval" (at evaluations), "eval:<name>", "lr",
-        "grad_norm", "tokens_per_sec", "mfu". Only those that have a point.
+        "grad_norm", "tokens_per_sec", "mfu", "memory" (bytes). Only those that have a point.
         """
         return self._columns
 

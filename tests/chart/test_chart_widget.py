@@ -18,7 +18,7 @@ from tui.chart.widget import Chart
 class ChartApp(App[None]):
     def __init__(self) -> None:
         super().__init__()
-        self.said: list[Chart.CursorMoved | Chart.ViewChanged | Chart.LegendClicked] = []
+        self.said: list[Chart.CursorMoved | Chart.ViewChanged | Chart.CurvesChosen] = []
         self.escaped = 0
 
     BINDINGS = [("escape", "escaped")]  # noqa: RUF012
@@ -32,7 +32,7 @@ class ChartApp(App[None]):
     def on_chart_view_changed(self, message: Chart.ViewChanged) -> None:
         self.said.append(message)
 
-    def on_chart_legend_clicked(self, message: Chart.LegendClicked) -> None:
+    def on_chart_curves_chosen(self, message: Chart.CurvesChosen) -> None:
         self.said.append(message)
 
     def action_escaped(self) -> None:
@@ -148,11 +148,14 @@ async def test_a_click_places_the_cursor_and_a_drag_takes_it_along() -> None:
         assert abs(column - 70) <= 3
 
 
-async def test_a_click_on_the_legend_names_the_curve() -> None:
+async def test_a_click_on_the_legend_hides_the_curve_and_shows_it_again() -> None:
     async with running() as (app, chart, pilot):
         at = lines(chart)[0].index("train")
         await pilot.click(chart, offset=(at, 0))
-        assert [m.key for m in app.said if isinstance(m, Chart.LegendClicked)] == ["train"]
+        assert [m.hidden for m in app.said if isinstance(m, Chart.CurvesChosen)] == [frozenset({"train"})]
+        assert [curve.visible for curve in chart.data.curves if curve.key == "train"] == [False]
+        await pilot.click(chart, offset=(at, 0))
+        assert chart.hidden == frozenset()
         assert cursor(chart) is None
 
 

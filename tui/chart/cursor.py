@@ -23,7 +23,7 @@ class Cursor(NamedTuple):
 
 def columns_of(data: ChartData) -> list[Column]:
     """The columns that are seen and have points, the most important first."""
-    return [curve.column for curve in data.curves if curve.visible and len(curve.column)]
+    return [curve.column for curve in data.curves if curve.visible and not curve.quiet and len(curve.column)]
 
 
 def snap(data: ChartData, axis: Axis, x: float, reach: float) -> Cursor | None:
@@ -95,7 +95,7 @@ def translated(data: ChartData, x: float, before: Axis, after: Axis) -> float | 
 
 def mark_at(data: ChartData, axis: Axis, x: float, reach: float) -> Mark | None:
     """The mark to speak of at `x`: the nearest within `reach`; where several are, blocked and gold before the rest."""
-    order = ("blocked", "gold", "phase", "resume", "best")
+    order = ("blocked", "gold", "forecast", "phase", "resume", "best")
     near = [m for m in data.marks if m.kind != "best" and abs(m.x(axis) - x) <= reach]
     return min(near, key=lambda m: (abs(m.x(axis) - x), order.index(m.kind)), default=None)
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import textwrap
+from functools import partial
 from typing import NamedTuple
 
 from tui.chart import ink
 from tui.chart.cursor import Cursor
-from tui.chart.model import ChartData
+from tui.chart.model import Axis, ChartData, Curve
 from tui.chart.picture import Picture, axis_runs, gutter_runs, label_runs
 from tui.chart.raster import Canvas, Run
-from tui.chart.readout import legend, readout
+from tui.chart.readout import legend, readout, value_of
 
 # Text wider than this is tiring to read, however wide the terminal.
 _TEXT_WIDTH = 60
@@ -23,42 +24,62 @@ class Frame(NamedTuple):
     spots: list[tuple[int, int, str]]
 
 
-def full_frame(
-    picture: Picture, data: ChartData, cursor: Cursor | None, state: str, ascii_only: bool
-) -> Frame:
-    """A picture with its words around it; `state` is said at the right end of the legend."""
+class Words(NamedTuple):
+    """How a chart speaks: what its legend says at the right end, whether it numbers its curves, and in which signs."""
+
+    state: str = ""
+    numbered: bool = False
+    ascii_only: bool = False
+
+
+def full_frame(picture: Picture, data: ChartData, cursor: Cursor | None, words: Words) -> Frame:
+    """A picture with its words around it. Where its layout has no readout, the legend has the values."""
     layout = picture.layout
     canvas = _with_cursor(picture, data, cursor) if cursor else picture.canvas
-    glyphs = {ink.of_curve(n): ink.ascii_of_curve(n) for n in range(len(data.curves))} if ascii_only else None
+    glyphs = (
+        {ink.of_curve(n): ink.ascii_of_curve(n) for n in range(len(data.curves))} if words.ascii_only else None
+    )
     lines: list[list[Run]] = []
     spots: list[tuple[int, int, str]] = []
+    reach = (picture.x.hi - picture.x.lo) / max(picture.canvas.width, 1) / 2
     if layout.legend >= 0:
-        words, spots = legend(data, layout.width, picture.gutter, state, ascii_only)
-        lines.append(words)
+        said, spots = legend(
+            data,
+            layout.width,
+            picture.gutter,
+            words.state,
+            words.ascii_only,
+            numbered=words.numbered,
+            value=None if layout.readout >= 0 else partial(_value_there, picture.axis, cursor, reach),
+        )
+        lines.append(said)
     lines.extend([*gutter_runs(picture, row), *runs] for row, runs in enumerate(canvas.rows(glyphs)))
     if layout.axis >= 0:
         lines.append(axis_runs(picture))
     if layout.labels >= 0:
         lines.append(label_runs(picture))
     if layout.readout >= 0:
-        reach = (picture.x.hi - picture.x.lo) / max(picture.canvas.width, 1) / 2
         lines.append(readout(data, picture.axis, cursor, reach, layout.width))
     return Frame(lines, spots)
 
 
-def empty_frame(data: ChartData, text: str, width: int, height: int, ascii_only: bool) -> Frame:
+def _value_there(axis: Axis, cursor: Cursor | None, reach: float, curve: Curve) -> str | None:
+    return value_of(curve, axis, cursor, reach)
+
+
+def empty_frame(data: ChartData, text: str, width: int, height: int, words: Words) -> Frame:
     """`text` in the middle; where curves only are hidden, that and the legend instead."""
     hidden = any(not curve.visible and len(curve.column) for curve in data.curves)
-    words = "Every curve is hidden" if hidden else text
+    said = "Every curve is hidden" if hidden else text
     room = max(min(width - 2, _TEXT_WIDTH), 1)
-    wrapped = [line for part in words.splitlines() for line in textwrap.wrap(part, room) or [""]][:height]
+    wrapped = [line for part in said.splitlines() for line in textwrap.wrap(part, room) or [""]][:height]
     top = (height - len(wrapped)) // 2
     lines: list[list[Run]] = [[] for _ in range(height)]
     for number, line in enumerate(wrapped):
         lines[top + number] = [(line.center(width), ink.LABEL)]
     spots: list[tuple[int, int, str]] = []
     if hidden and top > 0:
-        lines[0], spots = legend(data, width, 5, "", ascii_only)
+        lines[0], spots = legend(data, width, 5, "", words.ascii_only, numbered=words.numbered)
     return Frame(lines, spots)
 
 
@@ -72,7 +93,8 @@ def _with_cursor(picture: Picture, data: ChartData, cursor: Cursor) -> Canvas:
     # The most important last, so that its point is the one seen where several share a cell.
     for number in range(len(data.curves) - 1, -1, -1):
         curve = data.curves[number]
-        point = curve.column.nearest(picture.axis, cursor.x) if curve.visible else None
+        seen = curve.visible and not curve.quiet
+        point = curve.column.nearest(picture.axis, cursor.x) if seen else None
         row = picture.row(point.y) if point and picture.column(point.x(picture.axis)) == column else None
         if row is not None and not picture.canvas.has_sign(column, row):
             canvas.over(column, row, "●", ink.of_curve(number))

@@ -16,8 +16,9 @@ OF_MARK: dict[MarkKind, int] = {
     "phase": LABEL,
     "resume": LABEL,
     "best": FAINT,
+    "forecast": LABEL,
 }
-SIGNS: dict[MarkKind, str] = {"gold": "★", "blocked": "✕", "phase": "┊", "resume": "↻", "best": "▁"}
+SIGNS: dict[MarkKind, str] = {"gold": "★", "blocked": "✕", "phase": "┊", "resume": "↻", "best": "▁", "forecast": "◇"}
 
 _ASCII_CURVES = ".:~=%&"
 _TO_ASCII = str.maketrans(
@@ -27,6 +28,8 @@ _TO_ASCII = str.maketrans(
         "┊": ":",
         "↻": "r",
         "▁": "_",
+        "◇": "?",
+        "┆": ":",
         "│": "|",
         "┃": "|",
         "┤": "+",

@@ -6,6 +6,7 @@ from textual.binding import Binding
 
 JUMP = 10
 """So many cells the cursor jumps with shift."""
+CURVES = "Hide or show a curve, by its number in the legend"
 
 
 def _key(id: str, keys: str, action: str, name: str, tooltip: str, display: str | None = None) -> Binding:
@@ -24,5 +25,9 @@ KEYS = (
     _key("pan-right", "greater_than_sign,full_stop", "pan_right", "Pan right", "See what came after", ">"),
     _key("reset", "0", "reset_view", "Whole run", "See the whole run and follow it"),
     _key("log", "y", "log_y", "Log", "Logarithmic values, or linear"),
+    *(
+        _key(f"curve-{n}", str(n), f"toggle_curve({n})", f"Curve {n}", CURVES, "1-9" if n == 1 else None)
+        for n in range(1, 10)
+    ),
 )
 """Each with an id, so that it can be remapped, and a tooltip for the help."""

@@ -65,9 +65,9 @@ def style_of(widget: Widget, number: int, curves: tuple[Curve, ...]) -> Style:
     if index >= len(curves):
         return base
     color = _color(widget, curves[index].color)
-    if curves[index].dim:
+    if curves[index].dim or curves[index].quiet:
         _, background = widget.background_colors
-        color = background.blend(color, 0.78)
+        color = background.blend(color, 0.42 if curves[index].quiet else 0.78)
     return base + Style(color=color.rich_color)
 
 

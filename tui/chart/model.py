@@ -8,12 +8,13 @@ from typing import Literal
 
 from mypt.watch.column import Column
 from mypt.watch.places import Axis
+from tui.chart.view import Window
 
 __all__ = ["AXES", "Axis", "ChartData", "Column", "Curve", "Mark", "MarkKind", "series_color"]
 
 AXES: tuple[Axis, ...] = ("step", "tokens", "time")
 
-MarkKind = Literal["gold", "blocked", "phase", "resume", "best"]
+MarkKind = Literal["gold", "blocked", "phase", "resume", "best", "forecast"]
 
 PALETTE_SIZE = 8
 
@@ -29,7 +30,8 @@ class Curve:
 
     `color` is a name of the palette (`series-1` to `series-8`: they follow the theme and suit the colour-blind) or any
     colour Textual understands. `dim` draws it closer to the background, `dashed` with gaps; an invisible curve
-    stays in the legend. `format` writes its values in the readout.
+    stays in the legend. A `quiet` one only backs another: it is in neither legend nor readout. `format` writes its
+    values in the readout.
     """
 
     key: str
@@ -39,6 +41,7 @@ class Curve:
     dim: bool = False
     dashed: bool = False
     visible: bool = True
+    quiet: bool = False
     format: Callable[[float], str] | None = None
 
 
@@ -47,7 +50,8 @@ class Mark:
     """An event on the chart, at its place on each axis (updates, tokens, seconds).
 
     gold ★ and blocked ✕ stand at `y`; phase is a vertical line with `text` on top, resume a small sign at the bottom;
-    best is a faint horizontal line at `y`. `text` is what the readout says there.
+    best is a faint horizontal line at `y`; forecast an expected value `y` between `low` and `high`. `text` is what the
+    readout says there.
     """
 
     step: float
@@ -56,6 +60,8 @@ class Mark:
     y: float | None
     kind: MarkKind
     text: str = ""
+    low: float | None = None
+    high: float | None = None
 
     def x(self, axis: Axis) -> float:
         """The position on `axis`."""
@@ -68,9 +74,11 @@ class Mark:
 class ChartData:
     """All that is shown. The first curve is the most important: it is drawn last, on top, and the cursor prefers it.
 
-    `axis` None leaves the axis as the reader has set it.
+    `axis` None leaves the axis as the reader has set it. `stretch` is a part of the present axis that the whole view
+    covers at least, beyond what the curves do.
     """
 
     curves: tuple[Curve, ...] = ()
     marks: tuple[Mark, ...] = ()
     axis: Axis | None = None
+    stretch: Window | None = None

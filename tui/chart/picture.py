@@ -14,7 +14,7 @@ from mypt.text import printable
 from mypt.watch.column import Bucket
 from mypt.watch.places import Axis
 from tui.chart import ink
-from tui.chart.model import ChartData, Curve
+from tui.chart.model import ChartData, Curve, Mark
 from tui.chart.raster import Canvas, Run, Shape
 from tui.chart.scale import Scale, Tick, x_scale, x_ticks, y_scale, y_ticks
 from tui.chart.view import Window
@@ -38,9 +38,14 @@ class Layout:
     readout: int
 
 
-def arrange(width: int, height: int) -> Layout:
-    """The layout for a size in cells. The plot comes first, then labels, readout, legend and the axis line."""
+def arrange(width: int, height: int, compact: bool = False) -> Layout:
+    """The layout for a size in cells. The plot comes first, then labels, readout, legend and the axis line.
+
+    A `compact` one has only a legend beside its plot, since another chart above it has the rest.
+    """
     labels, readout, legend, axis = height >= 3, height >= 4, height >= 5, height >= 6
+    if compact:
+        labels, readout, legend, axis = False, False, height >= 3, False
     rows = max(height - labels - readout - legend - axis, 0)
     top = int(legend)
     bottom = top + rows
@@ -86,15 +91,20 @@ def full_window(data: ChartData, axis: Axis) -> Window | None:
     if not firsts:
         return None
     lo, hi = min(firsts), max(lasts)
+    if data.stretch is not None:
+        lo, hi = min(lo, data.stretch.lo), max(hi, data.stretch.hi)
     return Window(0.0 if 0 < lo < 0.1 * hi else lo, hi)
 
 
-def paint(data: ChartData, axis: Axis, log: bool, window: Window, layout: Layout) -> Picture:
-    """Paint all but legend, readout and cursor."""
+def paint(
+    data: ChartData, axis: Axis, log: bool, window: Window, layout: Layout, least_gutter: int = 4
+) -> Picture:
+    """Paint all but legend, readout and cursor. `least_gutter` cells at least are kept for the labels of y."""
     x = x_scale(*window)
-    y = y_scale(_extremes(data, axis, window, log), log)
+    expected = [v for m in data.marks if m.kind == "forecast" and window.lo <= m.x(axis) <= window.hi for v in _span(m)]
+    y = y_scale(_extremes(data, axis, window, log) + expected, log)
     ticks = y_ticks(y, layout.rows, max(2, layout.rows // 9 + 1)) if layout.rows else []
-    gutter = _gutter(layout.width, ticks)
+    gutter = _gutter(layout.width, ticks, least_gutter)
     canvas = Canvas(layout.width - gutter, layout.rows)
     # Labels crowd a wide axis long before they overlap.
     along = x_ticks(x, canvas.width, axis == "time", calm=8 + canvas.width // 40) if canvas.width else []
@@ -103,6 +113,7 @@ def paint(data: ChartData, axis: Axis, log: bool, window: Window, layout: Layout
     for number in range(len(data.curves) - 1, -1, -1):
         if data.curves[number].visible:
             _curve(picture, data.curves[number], number, window)
+    _forecasts(picture, data)
     _signs(picture, data)
     return picture
 
@@ -151,11 +162,11 @@ def label_runs(picture: Picture) -> list[Run]:
     return runs
 
 
-def _gutter(width: int, ticks: list[Tick]) -> int:
+def _gutter(width: int, ticks: list[Tick], least: int) -> int:
     if width < 12:
         return 0
-    # At least four, so that the plot does not shift when 9 becomes 10.
-    return min(max([4, *(len(t.label) for t in ticks)]) + 1, width // 3)
+    # Some at least, so that the plot does not shift when 9 becomes 10.
+    return min(max([least, *(len(t.label) for t in ticks)]) + 1, width // 3)
 
 
 def _extremes(data: ChartData, axis: Axis, window: Window, log: bool) -> list[float]:
@@ -227,6 +238,25 @@ def _lines_below(picture: Picture, data: ChartData) -> None:
         at = picture.column(mark.x(axis)) if mark.kind == "resume" else None
         if at is not None:
             canvas.under(at, canvas.height - 1, ink.SIGNS["resume"], ink.LABEL)
+
+
+def _span(mark: Mark) -> list[float]:
+    return [value for value in (mark.low, mark.y, mark.high) if value is not None and math.isfinite(value)]
+
+
+def _forecasts(picture: Picture, data: ChartData) -> None:
+    canvas = picture.canvas
+    for mark in data.marks:
+        span = _span(mark) if mark.kind == "forecast" else []
+        column = picture.column(mark.x(picture.axis))
+        if not span or column is None:
+            continue
+        rows = [row for row in (picture.row(min(span)), picture.row(max(span))) if row is not None]
+        for row in range(min(rows), max(rows) + 1) if len(rows) == 2 else ():
+            canvas.over(column, row, "┆", ink.LABEL)
+        at = None if mark.y is None else picture.row(mark.y)
+        if at is not None:
+            canvas.over(column, at, ink.SIGNS["forecast"], ink.STRONG)
 
 
 def _signs(picture: Picture, data: ChartData) -> None:

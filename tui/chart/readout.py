@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from rich.cells import cell_len
@@ -22,24 +23,42 @@ class Legend(NamedTuple):
     spots: list[tuple[int, int, str]]
 
 
-def legend(data: ChartData, width: int, indent: int, state: str, ascii_only: bool) -> Legend:
-    """One line: each curve's sample and label, as many as fit, and at the right end `state`."""
+def legend(
+    data: ChartData,
+    width: int,
+    indent: int,
+    state: str,
+    ascii_only: bool,
+    *,
+    numbered: bool = False,
+    value: Callable[[Curve], str | None] | None = None,
+) -> Legend:
+    """One line: each curve's sample and label, as many as fit, and at the right end `state`.
+
+    `numbered` puts the digit before it that hides or shows it; `value` says what its value is, where there is no
+    readout for that.
+    """
     runs: list[Run] = [(" " * indent, ink.BLANK)]
     spots: list[tuple[int, int, str]] = []
     used = indent
     room = width - (cell_len(state) + 2 if state and width >= 60 else 0)
-    for number, curve in enumerate(data.curves):
+    told = [(number, curve) for number, curve in enumerate(data.curves) if not curve.quiet]
+    for place, (number, curve) in enumerate(told):
         own = ink.of_curve(number) if curve.visible else ink.FAINT
+        digit = str(place + 1) if numbered and place < 9 and len(told) > 1 else ""
         sample = _sample(curve, number, ascii_only)
         label = clipped(text.printable(curve.label, newline=False), 24)
-        size = cell_len(sample) + 1 + cell_len(label)
-        left = len(data.curves) - number - 1
+        said = (value(curve) if value and curve.visible else None) or ""
+        size = cell_len(digit) + cell_len(sample) + 1 + cell_len(label) + (1 + cell_len(said) if said else 0)
+        left = len(told) - place - 1
         more = len(f"+{left}") + 2 if left else 0
         if used + size + more > room:
             runs.append((f"+{left + 1}", ink.LABEL))
             used += len(f"+{left + 1}")
             break
-        runs += [(sample, own), (" " + label, own if curve.visible else ink.FAINT), ("  ", ink.BLANK)]
+        runs += [(digit, ink.FAINT), (sample, own), (" " + label, own if curve.visible else ink.FAINT)]
+        runs += [(" " + said, ink.STRONG)] if said else []
+        runs.append(("  ", ink.BLANK))
         spots.append((used, used + size, curve.key))
         used += size + 2
     if state and room < width:
@@ -63,7 +82,7 @@ def readout(data: ChartData, axis: Axis, cursor: Cursor | None, reach: float, wi
         tail = [(" │ ", ink.AXIS), (_said(mark, at=cursor is None), ink.OF_MARK[mark.kind])]
     values: list[list[Run]] = []
     for number, curve in enumerate(data.curves):
-        said = _value(curve, axis, cursor, reach) if curve.visible else None
+        said = value_of(curve, axis, cursor, reach) if curve.visible and not curve.quiet else None
         if said is not None:
             label = clipped(text.printable(curve.label, newline=False), 24)
             values.append(
@@ -98,7 +117,7 @@ def _width(*parts: list[Run]) -> int:
 
 
 def _latest(data: ChartData) -> str:
-    steps = [p.step for c in data.curves if c.visible and (p := c.column.last())]
+    steps = [p.step for c in data.curves if c.visible and not c.quiet and (p := c.column.last())]
     return f"step {text.whole(max(steps))}" if steps else ""
 
 
@@ -122,7 +141,7 @@ def _said(mark: Mark, at: bool) -> str:
     return f"{said} at {text.whole(int(mark.step))}" if at else said
 
 
-def _value(curve: Curve, axis: Axis, cursor: Cursor | None, reach: float) -> str | None:
+def value_of(curve: Curve, axis: Axis, cursor: Cursor | None, reach: float) -> str | None:
     """The curve's value there; a dash where it does not reach so far; None where it has no point at all."""
     point = curve.column.last() if cursor is None else curve.column.nearest(axis, cursor.x)
     if point is None:

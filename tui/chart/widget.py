@@ -6,37 +6,36 @@ The picture is painted once for its data, size and view; a moved cursor is drawn
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
-from textual import events
 from textual.actions import SkipAction
 from textual.binding import BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
-from textual.widget import Widget
 
 from tui.chart import ink
 from tui.chart.cursor import Cursor, moved, snap, translated
-from tui.chart.frame import empty_frame, full_frame
+from tui.chart.frame import Words, empty_frame, full_frame
 from tui.chart.keys import KEYS
 from tui.chart.look import COMPONENTS, CSS, style_of
-from tui.chart.model import AXES, Axis, ChartData
+from tui.chart.model import AXES, Axis, ChartData, Curve
 from tui.chart.picture import Picture, arrange, full_window, paint
+from tui.chart.pointing import Pointing
 from tui.chart.raster import Run
 from tui.chart.scale import number_label, time_label
 from tui.chart.view import Window, panned, zoomed
 
 _ZOOM = 2.0
-_WHEEL_ZOOM = 1.25
 _PAN = 0.25
 
 
-class Chart(Widget, can_focus=True):
+class Chart(Pointing, can_focus=True):
     """Curves over one x axis. Give it data with `show`, as often as they change: it draws only what is new."""
 
     HELP_NAME = "the chart"
@@ -84,11 +83,11 @@ class Chart(Widget, can_focus=True):
             return self.chart
 
     @dataclass
-    class LegendClicked(Message):
-        """A label of the legend was clicked: the owner may hide or show that curve."""
+    class CurvesChosen(Message):
+        """The reader hid or showed a curve; `hidden` are the keys of those that are not to be seen."""
 
         chart: Chart
-        key: str
+        hidden: frozenset[str]
 
         @property
         def control(self) -> Chart:
@@ -100,6 +99,7 @@ class Chart(Widget, can_focus=True):
         *,
         empty_text: str = "No points yet",
         ascii_only: bool = False,
+        compact: bool = False,
         name: str | None = None,
         id: str | None = None,
         classes: str | None = None,
@@ -107,6 +107,12 @@ class Chart(Widget, can_focus=True):
         super().__init__(name=name, id=id, classes=classes)
         self.set_reactive(Chart.empty_text, empty_text)
         self.set_reactive(Chart.ascii_only, ascii_only)
+        self.compact = compact
+        """Whether there is only a legend beside the plot: for a chart below another one that has the rest."""
+        self.least_gutter = 4
+        """Cells left of the plot; charts below each other want the same."""
+        self._given = ChartData()
+        self._hidden: frozenset[str] = frozenset()
         self._data = ChartData()
         self._seen: object = None
         self._window: Window | None = None
@@ -115,8 +121,8 @@ class Chart(Widget, can_focus=True):
         self._strips: list[Strip] | None = None
         self._styles_of: dict[int, Style] = {}
         self._drawn_size = Size(0, 0)
-        self._spots: list[tuple[int, int, str]] = []
-        self._dragging = False
+        self.spots: list[tuple[int, int, str]] = []
+        """Where in the legend the curves' labels are: (first cell, cell after the last, key)."""
 
     # Data
 
@@ -135,29 +141,69 @@ class Chart(Widget, can_focus=True):
         """Where the cursor stands; None while it is hidden."""
         return self._cursor
 
+    @property
+    def hidden(self) -> frozenset[str]:
+        """The keys of the curves that are not to be seen, whether there are such curves or not."""
+        return self._hidden
+
     def show(self, data: ChartData) -> None:
         """Show `data` from now on. Call it again when the columns have grown: nothing is drawn if nothing changed."""
+        self._given = data
+        if self._hidden:
+            # What backs a curve comes and goes with it.
+            hides = [_owner(curve.key) in self._hidden for curve in data.curves]
+            pairs = zip(data.curves, hides, strict=True)
+            curves = tuple(replace(curve, visible=False) if hide else curve for curve, hide in pairs)
+            data = replace(data, curves=curves)
         if not all(math.isfinite(mark.step) for mark in data.marks):
             data = replace(data, marks=tuple(mark for mark in data.marks if math.isfinite(mark.step)))
         seen = (data, tuple(curve.column.revision for curve in data.curves))
         if seen == self._seen:
             return
-        if [(c.color, c.dim) for c in data.curves] != [(c.color, c.dim) for c in self._data.curves]:
+        if [_look(c) for c in data.curves] != [_look(c) for c in self._data.curves]:
             self._styles_of.clear()
         self._data, self._seen = data, seen
         if data.axis is not None and data.axis != self.axis:
             self.axis = data.axis
         self._repaint_lines()
 
+    def hide(self, keys: Iterable[str]) -> None:
+        """Hide the curves with these keys, and show the others."""
+        if (hidden := frozenset(keys)) != self._hidden:
+            self._hidden = hidden
+            self.show(self._given)
+
+    def toggle(self, key: str) -> None:
+        """Hide a curve, or show it again."""
+        self.hide(self._hidden ^ {_owner(key)})
+        self.post_message(self.CurvesChosen(self, self._hidden))
+
+    def action_toggle_curve(self, number: int) -> None:
+        """Hide or show the curve of this number (from 1, as the legend counts them)."""
+        told = [curve for curve in self._data.curves if not curve.quiet]
+        if 1 <= number <= len(told):
+            self.toggle(told[number - 1].key)
+
+    def follow(self, other: Chart) -> None:
+        """Stand where `other` stands: its axis, window and cursor. Tells nobody."""
+        moved = self._cursor != other.cursor
+        if (self.axis, self._window) != (other.axis, other.window):
+            self.set_reactive(Chart.axis, other.axis)
+            self._window, self._cursor = other.window, other.cursor
+            self._repaint()
+        elif moved:
+            self._cursor, self._strips = other.cursor, None
+            self.refresh()
+
     # View
 
     def action_zoom_in(self) -> None:
         """See half as much, around the cursor; without one around the end."""
-        self._zoom(_ZOOM)
+        self.zoom(_ZOOM)
 
     def action_zoom_out(self) -> None:
         """See twice as much."""
-        self._zoom(1 / _ZOOM)
+        self.zoom(1 / _ZOOM)
 
     def action_pan_left(self) -> None:
         """See earlier points."""
@@ -173,7 +219,7 @@ class Chart(Widget, can_focus=True):
 
     def forget_view(self) -> None:
         """No cursor and the whole run: what was looked at in one run means nothing in another."""
-        self._place(None)
+        self.place(None)
         self._look_at(None)
 
     def action_log_y(self) -> None:
@@ -193,7 +239,8 @@ class Chart(Widget, can_focus=True):
             window = Window(max(lo, full.lo), min(hi, full.hi))
             self._look_at(window if window.lo < window.hi and window != full else None)
 
-    def _zoom(self, factor: float, anchor: float | None = None) -> None:
+    def zoom(self, factor: float, anchor: float | None = None) -> None:
+        """See `factor` times less around `anchor`; without one around the cursor, or the end."""
         full = full_window(self._data, self.axis)
         if full is None or full.width <= 0:
             return
@@ -251,24 +298,25 @@ class Chart(Widget, can_focus=True):
 
     def action_cursor(self, by: int) -> None:
         """Move the cursor by so many cells, or to the next point where there is none so near."""
-        picture = self._current_picture()
+        picture = self.picture
         if picture is None:
             return
         if self._cursor is None:
-            self._place(snap(self._data, self.axis, picture.x.hi, 0.0))
+            self.place(snap(self._data, self.axis, picture.x.hi, 0.0))
             return
-        self._place(moved(self._data, self.axis, self._cursor.x, picture.x, picture.canvas.width, by))
+        self.place(moved(self._data, self.axis, self._cursor.x, picture.x, picture.canvas.width, by))
 
     def action_escape(self) -> None:
         """Hide the cursor; if there is none, see the whole run; if it is seen, leave the key to others."""
         if self._cursor is not None:
-            self._place(None)
+            self.place(None)
         elif self._window is not None:
             self._look_at(None)
         else:
             raise SkipAction
 
-    def _place(self, cursor: Cursor | None) -> None:
+    def place(self, cursor: Cursor | None) -> None:
+        """Put the cursor there, and see the part of the axis where it is; None hides it."""
         if cursor == self._cursor:
             return
         self._cursor = cursor
@@ -281,58 +329,6 @@ class Chart(Widget, can_focus=True):
         self.post_message(
             self.CursorMoved(self, cursor.step if cursor else None, cursor.x if cursor else None)
         )
-
-    def _x_at(self, event: events.MouseEvent) -> float | None:
-        """The position on the axis under the pointer; beyond the plot's sides that of its edge."""
-        picture = self._current_picture()
-        if picture is None or picture.canvas.width <= 0:
-            return None
-        column = event.x - self.gutter.left - picture.gutter
-        return picture.x.value(min(max(column, 0), picture.canvas.width - 1), picture.canvas.width)
-
-    def _point_at(self, event: events.MouseEvent) -> None:
-        x, picture = self._x_at(event), self._picture
-        if x is not None and picture is not None:
-            cell = (picture.x.hi - picture.x.lo) / picture.canvas.width
-            # A hand aims less well than a key steps: three cells count as one place.
-            self._place(snap(self._data, self.axis, x, cell * 1.5))
-
-    def on_mouse_down(self, event: events.MouseDown) -> None:
-        """Place the cursor, or tell of a label clicked."""
-        if event.button != 1:
-            return
-        row, column = event.y - self.gutter.top, event.x - self.gutter.left
-        if row == arrange(*self.content_size).legend:
-            key = next((key for start, end, key in self._spots if start <= column < end), None)
-            if key is not None:
-                self.post_message(self.LegendClicked(self, key))
-            return
-        self._dragging = True
-        self.capture_mouse()
-        self._point_at(event)
-
-    def on_mouse_move(self, event: events.MouseMove) -> None:
-        """Draw the cursor along while the button is held."""
-        if self._dragging:
-            self._point_at(event)
-
-    def on_mouse_up(self, event: events.MouseUp) -> None:
-        """Let go of the cursor."""
-        if self._dragging:
-            self._dragging = False
-            self.release_mouse()
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """Zoom in around the pointer."""
-        event.stop()
-        event.prevent_default()
-        self._zoom(_WHEEL_ZOOM, self._x_at(event))
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """Zoom out around the pointer."""
-        event.stop()
-        event.prevent_default()
-        self._zoom(1 / _WHEEL_ZOOM, self._x_at(event))
 
     # Drawing
 
@@ -375,24 +371,27 @@ class Chart(Widget, can_focus=True):
         if changed:
             self.refresh(*(Region(left, top + y, width, 1) for y in changed))
 
-    def _current_picture(self) -> Picture | None:
+    @property
+    def picture(self) -> Picture | None:
         """The picture for the present size and view; None where there is nothing to draw."""
         width, height = self.content_size
-        layout = arrange(width, height)
+        layout = arrange(width, height, self.compact)
         if self._picture is None or self._picture.layout != layout:
             full = full_window(self._data, self.axis)
             self._picture = None
             if full is not None and layout.rows > 0 and width > 0:
-                self._picture = paint(self._data, self.axis, self.log_y, self._window or full, layout)
+                window = self._window or full
+                self._picture = paint(self._data, self.axis, self.log_y, window, layout, self.least_gutter)
         return self._picture
 
     def _draw(self) -> list[Strip]:
-        picture = self._current_picture()
+        picture = self.picture
+        words = Words(self._state(), not self.compact, self.ascii_only)
         if picture is None:
-            frame = empty_frame(self._data, self.empty_text, *self.content_size, self.ascii_only)
+            frame = empty_frame(self._data, self.empty_text, *self.content_size, words)
         else:
-            frame = full_frame(picture, self._data, self._cursor, self._state(), self.ascii_only)
-        self._spots = frame.spots
+            frame = full_frame(picture, self._data, self._cursor, words)
+        self.spots = frame.spots
         width = self.content_size.width
         return [self._strip(line, width) for line in frame.lines]
 
@@ -417,3 +416,12 @@ class Chart(Widget, can_focus=True):
         if style is None:
             style = self._styles_of[number] = style_of(self, number, self._data.curves)
         return style
+
+
+def _owner(key: str) -> str:
+    """The key of the curve that one with this key backs, or itself."""
+    return key.partition("~")[0]
+
+
+def _look(curve: Curve) -> tuple[str, bool, bool]:
+    return curve.color, curve.dim, curve.quiet

@@ -64,11 +64,13 @@ class HelpScreen(ModalScreen[None]):
             areas.setdefault(action.area, []).append((action.all_keys, action.help))
         focused = self._behind.focused
         if focused is not None:
-            rows = [
-                (self.app.get_key_display(binding), binding.tooltip or binding.description)
-                for _, binding in focused._bindings
-                if (binding.tooltip or binding.description) and _does_something(focused, binding.action)
-            ]
+            # Keys that do the same with another number have one line, that of the first.
+            by_words: dict[str, str] = {}
+            for _, binding in focused._bindings:
+                words = binding.tooltip or binding.description
+                if words and _does_something(focused, binding.action):
+                    by_words.setdefault(words, self.app.get_key_display(binding))
+            rows = [(key, words) for words, key in by_words.items()]
             if rows:
                 areas[f"In focus: {_name_of(focused)}"] = rows
         return areas
