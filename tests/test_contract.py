@@ -42,7 +42,20 @@ def importing(names: list[str]) -> str:
 
 
 TORCH_FREE = (
-    *("settings", "events", "bundle", "runs", "watch", "launch", "estimate", "text", "errors", "fsio", "api"),
+    *(
+        "settings",
+        "events",
+        "bundle",
+        "runs",
+        "watch",
+        "launch",
+        "estimate",
+        "text",
+        "errors",
+        "fsio",
+        "api",
+        "plotting",
+    ),
     "tokenizers.char",
 )
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.chart.scale import (
+from mypt.plotting.scale import (
     Scale,
     Tick,
     number_label,
