@@ -11,6 +11,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+from weakref import WeakSet
 
 from mypt.watch.places import Axis, Places
 
@@ -70,6 +71,7 @@ class Column:
         self._lows: list[array[float]] = []
         self._highs: list[array[float]] = []
         self._revision = 0
+        self._derived: WeakSet[Column] | None = None
 
     def __len__(self) -> int:
         return len(self._ys)
@@ -160,22 +162,44 @@ class Column:
         """Drop all but the first `keep` points."""
         del self._ys[keep:]
         del self._gaps[bisect_left(self._gaps, keep) :]
+        blocks = keep
         for lows, highs in zip(self._lows, self._highs, strict=True):
-            keep //= _BLOCK
-            del lows[keep:], highs[keep:]
+            blocks //= _BLOCK
+            del lows[blocks:], highs[blocks:]
         self._revision += 1
+        for column in self._derived or ():
+            column.cut(keep)
 
     def move(self, base: int) -> None:
         """Let a column without points begin at another place."""
-        self._base = base
+        self._stand(self._places, base)
 
     def part(self) -> None:
         """Take places of its own from now on: it is measured no longer together with the others of its table."""
-        self._places, self._base = self._places.copy(self._base, self.end), 0
+        self._stand(self._places.copy(self._base, self.end), 0)
 
     def join(self, places: Places) -> None:
         """Share these places from now on: a column without points, which begins with them."""
-        self._places, self._base = places, 0
+        self._stand(places, 0)
+
+    def _stand(self, places: Places, base: int) -> None:
+        self._places, self._base = places, base
+        for column in self._derived or ():
+            column._stand(places, base)
+
+    # ── for columns that are computed from this one, point by point ─────────────────────────────────────────────
+
+    def derive(self, column: Column) -> None:
+        """Let `column`, which has no points yet, stand at the places of this one, and be cut whenever this one is.
+
+        It has as many points as this one or fewer, until whoever computes it has caught up, and never a point more.
+        It is held weakly: nobody needs to take leave.
+        """
+        with self._places.lock:
+            column._stand(self._places, self._base)
+            if self._derived is None:
+                self._derived = WeakSet()
+            self._derived.add(column)
 
     # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────
 

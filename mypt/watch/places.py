@@ -1,4 +1,10 @@
-"""The x axes of a curve: where its points stand, counted in updates, in tokens and in seconds."""
+"""The x axes of a curve: where its points stand, counted in updates, in tokens and in seconds.
+
+"time" is relative: seconds of training since the run's first update, the time that it lay stopped between two resumes
+left out. So two runs can be compared by it, whenever each was started; it is what other tools call relative time. A
+fourth axis of clock times would need a number and a time stamp to parse for every point, and would show little else
+than the nights in which nothing ran.
+"""
 
 from __future__ import annotations
 
