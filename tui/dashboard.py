@@ -37,6 +37,7 @@ class Dashboard(App[None]):
         self.prefs = prefs or Preferences()
         self.live = Live(self.workspace, self.post_message)
         self.changed: Signal[Live.Changed] = Signal(self, "workspace-changed")
+        self.sampled: Signal[Live.SystemSampled] = Signal(self, "machine-sampled")
         self.started_at = time.monotonic()
 
     class Settled(Message):
@@ -72,6 +73,10 @@ class Dashboard(App[None]):
                 self.notify(run.sentence, title=f"{name} finished")
             elif change.after in (RunState.FAILED, RunState.STALLED):
                 self.notify(run.sentence, title=f"{name} {change.after.value}", severity="error", timeout=10)
+
+    def on_live_system_sampled(self, message: Live.SystemSampled) -> None:
+        """Tell the screens."""
+        self.sampled.publish(message)
 
     def on_live_failed(self, message: Live.Failed) -> None:
         """Say, and go on saying, that what is on the screen is not the present any more."""

@@ -17,9 +17,12 @@ from pathlib import Path
 from textual.message import Message
 
 from mypt.bundle import BundleInfo
-from mypt.text import printable
+from mypt.runs.identity import Alive
+from mypt.runs.state import RunState
 from mypt.watch.checkpoints import Model, lineage
+from mypt.watch.console import Console
 from mypt.watch.inventory import Changes, StateChange, Workspace
+from mypt.watch.system import SystemProbe
 
 # An event must be on the screen within half a second also where no hints come (network disks).
 _HEARTBEAT_S = 0.4
@@ -29,7 +32,9 @@ _PAUSE_S = 0.0005
 _WAY_S = 0.03
 _PICTURE_S = 0.5
 _BUNDLES_EVERY_S = 2.0
-_CONSOLE_TAIL = 64 * 1024
+_SYSTEM_EVERY_S = 2.0
+# Looking for GPUs loads a library; the first picture does not wait for that.
+_SYSTEM_AFTER_S = 2.0
 
 
 class Live:
@@ -42,6 +47,9 @@ class Live:
             super().__init__()
             self.changes, self.console, self.bundles, self.first = changes, console, bundles, first
 
+    class SystemSampled(Message):
+        """The machine was looked at: `system.history` has what was found."""
+
     class Failed(Message):
         """Nothing is looked at any more, for a reason that nobody expected: what is shown grows old."""
 
@@ -53,7 +61,12 @@ class Live:
         self.workspace = Workspace(path)
         self.bundles: list[BundleInfo] = []
         self.models: tuple[Model, ...] = ()
-        self.console = ConsoleTail()
+        self.console = Console(None)
+        """The console output of the run that is looked at."""
+        self.system = SystemProbe(path)
+        self.system_wanted = False
+        """Whether somebody looks at the machine; GPUs are looked at always, since the first line tells of them."""
+        self._focused: str | None = None
         self._way_until = 0.0
         self._post = post
         self._wake = threading.Event()
@@ -77,7 +90,7 @@ class Live:
     def focus(self, key: str | None) -> None:
         """A person looks at this run: its log and its console come first."""
         self.workspace.focus(*([key] if key else []))
-        self.console.follow(key)
+        self._focused = key
         self._wake.set()
 
     def give_way(self) -> None:
@@ -101,6 +114,7 @@ class Live:
         sys.setswitchinterval(0.001)
         pending = _Pending()
         first, bundles_at, posted_at = True, 0.0, 0.0
+        system_at = time.monotonic() + _SYSTEM_AFTER_S
         while not self._stop.is_set():
             pending.add(self.workspace.poll(_SLICE_S))
             moment = time.monotonic()
@@ -109,7 +123,10 @@ class Live:
                 found = self.workspace.bundles()
                 if found != self.bundles:
                     self.bundles, self.models, pending.bundles = found, lineage(found), True
-            pending.console |= self.console.read(self.workspace)
+            pending.console |= self._read_console()
+            if moment >= system_at:
+                system_at = moment + _SYSTEM_EVERY_S
+                self._look_at_system()
             # A long log comes in hundreds of slices, and a person sees a few pictures a second.
             due = not pending.more or first or moment - posted_at >= _PICTURE_S
             if due and (pending.any or first):
@@ -120,6 +137,28 @@ class Live:
             else:
                 self._wake.wait(_HEARTBEAT_S)
             self._wake.clear()
+
+    def _read_console(self) -> bool:
+        """Take in what the run in view has printed; True where something is new, or it is another run's."""
+        run = self.workspace.get(self._focused) if self._focused else None
+        path = run.console_path if run else None
+        if path == self.console.path:
+            return self.console.read()
+        console = Console(path)
+        console.read()
+        self.console = console
+        return True
+
+    def _look_at_system(self) -> None:
+        history = self.system.history
+        if history and not (self.system_wanted or history[-1].gpus):
+            return
+        run = self.workspace.get(self._focused) if self._focused else None
+        trainer = run.record.trainer if run and run.record and run.state is RunState.RUNNING else None
+        # On another machine, or after its end, that number may be somebody else's process.
+        here = trainer is not None and trainer.is_alive() is Alive.ALIVE
+        self.system.sample(trainer.pid if trainer is not None and here else None)
+        self._post(self.SystemSampled())
 
     def _listen(self) -> None:
         """Hints from the operating system; where there are none, the heartbeat does."""
@@ -178,51 +217,3 @@ class _Pending:
     def message(self, *, first: bool) -> Live.Changed:
         changes = Changes(list(self.added), list(self.removed), list(self.updated), self.states, self.more)
         return Live.Changed(changes, console=self.console, bundles=self.bundles, first=first)
-
-
-class ConsoleTail:
-    """The last lines of the console output of the run that is looked at."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.path: Path | None = None
-        self._key: str | None = None
-        self._seen: tuple[Path | None, int, int] | None = None
-
-    def follow(self, key: str | None) -> None:
-        """Follow the console of this run from now on."""
-        self._key, self._seen = key, None
-
-    def read(self, workspace: Workspace) -> bool:
-        """Take in what is new; True where the lines are others than before."""
-        run = workspace.get(self._key) if self._key else None
-        path = run.console_path if run else None
-        size = modified = 0
-        with contextlib.suppress(OSError):
-            if path is not None:
-                stat = path.stat()
-                size, modified = stat.st_size, stat.st_mtime_ns
-        seen = (path, size, modified)
-        if seen == self._seen:
-            return False
-        self._seen, self.path = seen, path
-        before, self.lines = self.lines, _tail(path, size)
-        return before != self.lines
-
-
-def _tail(path: Path | None, size: int) -> list[str]:
-    if path is None:
-        return []
-    try:
-        with path.open("rb") as file:
-            file.seek(max(size - _CONSOLE_TAIL, 0))
-            raw = file.read(_CONSOLE_TAIL)
-    except OSError:
-        return []
-    text = raw.decode("utf-8", "replace")
-    if size > _CONSOLE_TAIL:
-        text = text.partition("\n")[2]
-    # Of a line that was written over by carriage returns only the last version counts.
-    return [
-        printable(line.rpartition("\r")[2] or line, newline=False) for line in text.rstrip("\n").split("\n")
-    ]

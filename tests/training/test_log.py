@@ -13,7 +13,14 @@ from tests.workbench import TINY, clean, events, ids_of, log_of, story, write_da
 
 NUMBER = (int, float)
 FIELDS: dict[str, dict[str, Any]] = {
-    "training_start": {"config": dict, "model": dict, "run_id": str, "runtime": dict},
+    "training_start": {
+        "config": dict,
+        "model": dict,
+        "run_id": str,
+        "runtime": dict,
+        "settings": dict,
+        "sources": dict,
+    },
     "eval": {
         "iter": int,
         "elapsed_s": NUMBER,
@@ -34,6 +41,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "train_loss": float,
         "grad_norm": float,
         "tokens_per_sec": NUMBER,
+        "memory": int,
     },
     "phase_switch": {"iter": int, "elapsed_s": NUMBER, "tokens_processed": int, "new_phase": str},
     "gold_checkpoint": {"iter": int, "val_loss": float, "prev_best": (float, type(None))},

@@ -210,8 +210,8 @@ async def test_the_curve_of_its_run_is_shown_with_gold(place: Path) -> None:
         await settle(pilot, screen, ["base"])
         chart = screen.query_one(Chart)
         await until(pilot, lambda: chart.data.curves)
-        assert [curve.key for curve in chart.data.curves] == ["val", "train_eval"]
-        assert [(mark.kind, mark.step) for mark in chart.data.marks] == [("gold", 5)]
+        assert [curve.key for curve in chart.data.curves] == ["val", "train"]
+        assert [(mark.kind, mark.step) for mark in chart.data.marks] == [("gold", 5), ("best", 5)]
 
 
 async def test_without_a_log_the_chart_says_so(place: Path) -> None:

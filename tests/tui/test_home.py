@@ -76,7 +76,7 @@ async def test_runs_are_listed_and_the_youngest_is_in_view(tmp_path: Path) -> No
         assert "gold" in event_lines(app)
         chart = home(app).query_one(Chart)
         await until(pilot, lambda: {curve.key for curve in chart.data.curves} >= {"val", "train"})
-        assert {mark.kind for mark in chart.data.marks} == {"gold"}
+        assert {mark.kind for mark in chart.data.marks} == {"gold", "best"}
 
 
 async def test_an_appended_event_and_a_new_run_appear_by_themselves(tmp_path: Path) -> None:
@@ -128,11 +128,11 @@ async def test_a_narrow_terminal_has_a_strip_and_one_panel(tmp_path: Path) -> No
         assert strip.display
         await until(pilot, lambda: "[1/2]" in strip.render().plain)
         shown = []
-        for _ in range(3):
-            panels = ("#events", "#sample-scroll", "#console")
+        panels = ("#events", "#sample-scroll", "#console-panel", "#config", "#machine")
+        for _ in range(5):
             shown.append(tuple(home(app).query_one(p).has_class("gone") for p in panels))
             await pilot.press("l")
-        assert len(set(shown)) == 3
+        assert len(set(shown)) == 5
         assert home(app).query_one(Chart).size.height >= 8
 
 

@@ -13,7 +13,7 @@ from mypt import events
 from mypt.events import LogWriter
 from mypt.runs.record import create
 from tests.tui.logs import log_path, write_run
-from tui.live import ConsoleTail, Live
+from tui.live import Live
 from tui.prefs import DEFAULTS, Preferences
 
 
@@ -85,20 +85,42 @@ def test_stopping_ends_the_threads(tmp_path: Path) -> None:
     until(lambda: not any(t.name == "mypt-live" for t in threading.enumerate()))
 
 
-def test_the_console_shows_the_end_escaped_and_without_what_was_written_over(tmp_path: Path) -> None:
+def test_the_console_of_the_run_that_is_looked_at_is_read_as_it_grows(tmp_path: Path) -> None:
     write_run(tmp_path, "a", complete=False)
     record = create(
         tmp_path, model_name="a", log_file="logs/train/a_eval.jsonl", command=["mypt"], origin="shell"
     )
     console = record.directory(tmp_path).console
-    console.write_bytes(b"x" * 200_000 + b"\nfirst\n 10%\r 50%\r100%\n\x1b[31mred\x07\n\xff broken\n")
-    live = Live(tmp_path, lambda message: None)
-    live.workspace.load()
-    tail = ConsoleTail()
-    tail.follow(live.workspace.runs[0].key)
-    assert tail.read(live.workspace)
-    assert tail.lines == ["first", "100%", "\\x1b[31mred\\x07", "\ufffd broken"]
-    assert not tail.read(live.workspace), "nothing new, nothing told"
+    console.write_bytes(b"first\n")
+    posted: list[Message] = []
+    live = Live(tmp_path, posted.append)
+    live.start()
+    try:
+        until(lambda: bool(live.workspace.runs))
+        live.focus(live.workspace.runs[0].key)
+        until(lambda: live.console.lines == ("first",))
+        with console.open("ab") as file:
+            file.write(b"second\n")
+        until(lambda: live.console.lines == ("first", "second"))
+        until(lambda: any(isinstance(m, Live.Changed) and m.console for m in posted))
+        live.focus(None)
+        until(lambda: live.console.lines == ())
+    finally:
+        live.stop()
+
+
+def test_the_machine_is_looked_at_while_somebody_wants_to_see_it(tmp_path: Path) -> None:
+    posted: list[Message] = []
+    live = Live(tmp_path, posted.append)
+    live.system_wanted = True
+    live.start()
+    try:
+        until(lambda: any(isinstance(m, Live.SystemSampled) for m in posted))
+        look = live.system.history[-1]
+        assert look.memory_total > look.memory_used > 0
+        assert look.disk_total and look.disk_free
+    finally:
+        live.stop()
 
 
 def test_preferences_survive_and_a_broken_file_means_the_defaults(tmp_path: Path) -> None:

@@ -37,7 +37,9 @@ def full_frame(picture: Picture, data: ChartData, cursor: Cursor | None, words: 
     layout = picture.layout
     canvas = _with_cursor(picture, data, cursor) if cursor else picture.canvas
     glyphs = (
-        {ink.of_curve(n): ink.ascii_of_curve(n) for n in range(len(data.curves))} if words.ascii_only else None
+        {ink.of_curve(n): ink.ascii_of_curve(n) for n in range(len(data.curves))}
+        if words.ascii_only
+        else None
     )
     lines: list[list[Run]] = []
     spots: list[tuple[int, int, str]] = []

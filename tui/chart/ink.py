@@ -18,7 +18,14 @@ OF_MARK: dict[MarkKind, int] = {
     "best": FAINT,
     "forecast": LABEL,
 }
-SIGNS: dict[MarkKind, str] = {"gold": "★", "blocked": "✕", "phase": "┊", "resume": "↻", "best": "▁", "forecast": "◇"}
+SIGNS: dict[MarkKind, str] = {
+    "gold": "★",
+    "blocked": "✕",
+    "phase": "┊",
+    "resume": "↻",
+    "best": "▁",
+    "forecast": "◇",
+}
 
 _ASCII_CURVES = ".:~=%&"
 _TO_ASCII = str.maketrans(

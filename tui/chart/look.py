@@ -17,40 +17,36 @@ COMPONENTS = frozenset(
 )
 
 # The series are told apart by the colour-blind as well, and none is close to gold or to the red of trouble.
-CSS = """
-    Chart {
+DARK = ("#58b6f5", "#d98cc3", "#35c2a1", "#ee9148", "#9f94f5", "#c6d06b", "#93a9b8", "#d8b59b")
+LIGHT = ("#0067b0", "#a93f8d", "#00806a", "#bd5400", "#5a49c8", "#6c7400", "#546b7a", "#8a6143")
+
+
+def _series(colors: tuple[str, ...], indent: str) -> str:
+    return "\n".join(
+        f"{indent}& .chart--series-{n + 1} {{ color: {color}; }}" for n, color in enumerate(colors)
+    )
+
+
+CSS = f"""
+    Chart {{
         width: 1fr;
         height: 1fr;
-        & .chart--axis { color: $foreground 35%; }
-        & .chart--label { color: $foreground 70%; }
-        & .chart--faint { color: $foreground 35%; }
-        & .chart--strong { color: $foreground; text-style: bold; }
-        & .chart--gold { color: #ffc83d; text-style: bold; }
-        & .chart--gold-past { color: #b8923a; }
-        & .chart--trouble { color: #ff5d5d; text-style: bold; }
-        & .chart--cursor { color: $foreground 60%; }
-        & .chart--series-1 { color: #58b6f5; }
-        & .chart--series-2 { color: #d98cc3; }
-        & .chart--series-3 { color: #35c2a1; }
-        & .chart--series-4 { color: #ee9148; }
-        & .chart--series-5 { color: #9f94f5; }
-        & .chart--series-6 { color: #c6d06b; }
-        & .chart--series-7 { color: #93a9b8; }
-        & .chart--series-8 { color: #d8b59b; }
-        &:light {
-            & .chart--gold { color: #b07800; }
-            & .chart--gold-past { color: #cfa850; }
-            & .chart--trouble { color: #c81e1e; }
-            & .chart--series-1 { color: #0067b0; }
-            & .chart--series-2 { color: #a93f8d; }
-            & .chart--series-3 { color: #00806a; }
-            & .chart--series-4 { color: #bd5400; }
-            & .chart--series-5 { color: #5a49c8; }
-            & .chart--series-6 { color: #6c7400; }
-            & .chart--series-7 { color: #546b7a; }
-            & .chart--series-8 { color: #8a6143; }
-        }
-    }
+        & .chart--axis {{ color: $foreground 35%; }}
+        & .chart--label {{ color: $foreground 70%; }}
+        & .chart--faint {{ color: $foreground 35%; }}
+        & .chart--strong {{ color: $foreground; text-style: bold; }}
+        & .chart--gold {{ color: #ffc83d; text-style: bold; }}
+        & .chart--gold-past {{ color: #b8923a; }}
+        & .chart--trouble {{ color: #ff5d5d; text-style: bold; }}
+        & .chart--cursor {{ color: $foreground 60%; }}
+{_series(DARK, " " * 8)}
+        &:light {{
+            & .chart--gold {{ color: #b07800; }}
+            & .chart--gold-past {{ color: #cfa850; }}
+            & .chart--trouble {{ color: #c81e1e; }}
+{_series(LIGHT, " " * 12)}
+        }}
+    }}
     """
 
 
@@ -69,6 +65,13 @@ def style_of(widget: Widget, number: int, curves: tuple[Curve, ...]) -> Style:
         _, background = widget.background_colors
         color = background.blend(color, 0.42 if curves[index].quiet else 0.78)
     return base + Style(color=color.rich_color)
+
+
+def palette_style(widget: Widget, name: str) -> Style:
+    """The style of a palette colour under the theme, for what stands outside of a chart and means one of its curves."""
+    light = not widget.app.current_theme.dark
+    number = int(name.rpartition("-")[2]) - 1
+    return Style(color=(LIGHT if light else DARK)[number])
 
 
 def _color(widget: Widget, name: str) -> Color:

@@ -31,7 +31,7 @@ class Curve:
     `color` is a name of the palette (`series-1` to `series-8`: they follow the theme and suit the colour-blind) or any
     colour Textual understands. `dim` draws it closer to the background, `dashed` with gaps; an invisible curve
     stays in the legend. A `quiet` one only backs another: it is in neither legend nor readout. `format` writes its
-    values in the readout.
+    values in the readout, which are those of `raw` where the curve is a smoothed one.
     """
 
     key: str
@@ -43,6 +43,7 @@ class Curve:
     visible: bool = True
     quiet: bool = False
     format: Callable[[float], str] | None = None
+    raw: Column | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,11 @@ class ChartData:
     """All that is shown. The first curve is the most important: it is drawn last, on top, and the cursor prefers it.
 
     `axis` None leaves the axis as the reader has set it. `stretch` is a part of the present axis that the whole view
-    covers at least, beyond what the curves do.
+    covers at least, beyond what the curves do; `note` is said at the end of the legend.
     """
 
     curves: tuple[Curve, ...] = ()
     marks: tuple[Mark, ...] = ()
     axis: Axis | None = None
     stretch: Window | None = None
+    note: str = ""

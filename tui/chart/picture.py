@@ -101,7 +101,12 @@ def paint(
 ) -> Picture:
     """Paint all but legend, readout and cursor. `least_gutter` cells at least are kept for the labels of y."""
     x = x_scale(*window)
-    expected = [v for m in data.marks if m.kind == "forecast" and window.lo <= m.x(axis) <= window.hi for v in _span(m)]
+    expected = [
+        v
+        for m in data.marks
+        if m.kind == "forecast" and window.lo <= m.x(axis) <= window.hi
+        for v in _span(m)
+    ]
     y = y_scale(_extremes(data, axis, window, log) + expected, log)
     ticks = y_ticks(y, layout.rows, max(2, layout.rows // 9 + 1)) if layout.rows else []
     gutter = _gutter(layout.width, ticks, least_gutter)

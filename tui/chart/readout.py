@@ -143,11 +143,12 @@ def _said(mark: Mark, at: bool) -> str:
 
 def value_of(curve: Curve, axis: Axis, cursor: Cursor | None, reach: float) -> str | None:
     """The curve's value there; a dash where it does not reach so far; None where it has no point at all."""
-    point = curve.column.last() if cursor is None else curve.column.nearest(axis, cursor.x)
+    column = curve.raw or curve.column
+    point = column.last() if cursor is None else column.nearest(axis, cursor.x)
     if point is None:
         return None
     if cursor is not None:
-        first, last = curve.column.first(), curve.column.last()
+        first, last = column.first(), column.last()
         margin = 2 * reach
         if first and last and not first.x(axis) - margin <= cursor.x <= last.x(axis) + margin:
             return "–"

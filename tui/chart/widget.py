@@ -20,7 +20,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 
 from tui.chart import ink
-from tui.chart.cursor import Cursor, moved, snap, translated
+from tui.chart.cursor import Cursor, columns_of, moved, snap, translated
 from tui.chart.frame import Words, empty_frame, full_frame
 from tui.chart.keys import KEYS
 from tui.chart.look import COMPONENTS, CSS, style_of
@@ -264,6 +264,14 @@ class Chart(Pointing, can_focus=True):
             self._repaint()
             self._say_view()
 
+    def place_at_step(self, step: int) -> None:
+        """Put the cursor on the point that is nearest to this step."""
+        for column in columns_of(self._data):
+            point = column.nearest("step", step)
+            if point:
+                self.place(Cursor(point.x(self.axis), point.step))
+                return
+
     def _say_view(self) -> None:
         self.post_message(self.ViewChanged(self, self.axis, self.log_y, self._window))
 
@@ -397,7 +405,8 @@ class Chart(Pointing, can_focus=True):
 
     def _state(self) -> str:
         """What differs from the plain view, in a few words."""
-        said = ["log"] if self.log_y else []
+        said = [self._data.note] if self._data.note else []
+        said += ["log"] if self.log_y else []
         if self._window:
             lo, hi = self._window
             label = time_label if self.axis == "time" else number_label

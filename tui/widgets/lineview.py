@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.segment import Segment
 from rich.text import Text
 from textual.geometry import Size
+from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -25,6 +26,9 @@ class LineView(ScrollView, can_focus=True):
     """
 
     empty: reactive[str] = reactive("")
+
+    class Scrolled(Message):
+        """Other lines are in view, or the end is followed again, or no more."""
 
     def __init__(self, *, follow: bool = False, empty: str = "", id: str | None = None) -> None:
         super().__init__(id=id)
@@ -61,6 +65,15 @@ class LineView(ScrollView, can_focus=True):
         super().watch_scroll_y(before, after)
         if self._follow and not self._moving:
             self.following = after >= self.max_scroll_y
+            self.post_message(self.Scrolled())
+
+    def look_at(self, row: int) -> None:
+        """Bring a line into view, and leave the end unless it is there."""
+        top, height = self.scroll_offset.y, max(self.size.height, 1)
+        if not top <= row < top + height:
+            self.scroll_to(y=max(row - height // 2, 0), animate=False, immediate=True)
+        if self._follow:
+            self.following = self.scroll_offset.y >= self.max_scroll_y and row >= len(self._lines) - height
 
     def _to_end(self) -> None:
         self._moving = True
@@ -69,7 +82,7 @@ class LineView(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """One line in view, cut at the edge."""
-        width = self.size.width
+        width = self.scrollable_content_region.width
         base = self.rich_style
         row = y + self.scroll_offset.y
         if row < len(self._lines):

@@ -1,111 +1,158 @@
-"""Below the chart: the events of the run in view, and beside them a sample of its text or its console output."""
+"""Below the charts: the events, and beside them one of the panels; a narrow terminal has room for one of all."""
 
 from __future__ import annotations
 
-from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Static
+from textual.widget import Widget
 
-from mypt.text import printable, whole
 from mypt.watch.run import Run
 from tui.dashboard import Dashboard
-from tui.screens.home import words
-from tui.widgets.lineview import LineView
+from tui.screens.home.panels.config import ConfigPanel
+from tui.screens.home.panels.console import ConsolePanel
+from tui.screens.home.panels.events import EventList
+from tui.screens.home.panels.machine import MachinePanel
+from tui.screens.home.panels.panel import Panel
+from tui.screens.home.panels.samples import SamplePanel
 
-_MOST_EVENTS = 300
-_PANELS = ("sample", "console", "events")
+PANELS = ("sample", "console", "config", "machine", "events")
 
 
 class Below(Horizontal):
-    """Events at the left, sample or console at the right; a narrow terminal has room for one of the three."""
+    """Shows the panel that the preferences name; `next_panel` goes through them."""
 
     app: Dashboard
 
     def __init__(self) -> None:
         super().__init__(id="below")
         self._run: Run | None = None
-        self._listed: tuple[object, ...] = ()
-        self._sample: tuple[object, ...] = ()
+        self._large = False
+        self._titles: dict[str, tuple[str, str]] = {}
 
     def compose(self) -> ComposeResult:
         """Two panes."""
-        with Vertical(id="events", classes="pane") as events:
-            events.border_title = "Events"
-            yield LineView(id="event-lines", empty="nothing has happened yet")
+        with Vertical(id="events", classes="pane"):
+            yield EventList()
         with Vertical(id="said", classes="pane"):
-            with VerticalScroll(id="sample-scroll"):
-                yield Static(id="sample", markup=False)
-            yield LineView(id="console", follow=True, empty="no output is kept of this run")
+            yield SamplePanel()
+            yield ConsolePanel()
+            yield ConfigPanel()
+            yield MachinePanel()
+
+    # ── showing ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def show(self, run: Run) -> None:
-        """Show what happened in this run; does nothing where nothing did."""
+        """Show this run; what is out of sight waits until it is seen."""
         self._run = run
-        marks = run.history.latest_lines(_MOST_EVENTS)
-        listed = (run.key, len(marks), marks[-1] if marks else None, self.app.theme)
-        if listed == self._listed:
-            return
-        self._listed = listed
-        width = max((len(whole(mark.step)) for mark in marks), default=1)
-        colours = self.app.theme_variables
-        lines = [words.event_line(mark, colours, width) for mark in reversed(marks)]
-        self.query_one("#event-lines", LineView).show(lines)
-        self._show_sample(run)
-
-    def _show_sample(self, run: Run) -> None:
-        samples = run.history.samples
-        if not samples:
-            text = Text("no sample yet: one is drawn at each evaluation", "dim")
-        else:
-            text = Text.assemble((samples[-1].prompt, "dim"), samples[-1].text)
-        if (look := (run.key, len(samples), text)) != self._sample:
-            # A new text lays the whole screen out anew, since it may be of another height.
-            self._sample = look
-            self.query_one("#sample", Static).update(text)
-            self._title()
+        self.query_one(EventList).show_run(run)
+        self._panel(self.panel).show_run(run)
+        self.title()
 
     def show_console(self) -> None:
         """Show what the run in view has printed."""
-        if self.is_mounted:
-            lines = [Text(line, end="") for line in self.app.live.console.lines]
-            self.query_one("#console", LineView).show(lines)
-            self._title()
+        if self.is_mounted and self.panel == "console":
+            self.query_one(ConsolePanel).show_console()
+            self.title()
 
-    def next_panel(self) -> None:
-        """Sample and console in turn, and where there is room for only one pane, events."""
-        panels = _PANELS if self._is_narrow else _PANELS[:2]
-        now = self.app.prefs["panel"]
-        self.app.prefs["panel"] = (
-            panels[(panels.index(now) + 1) % len(panels)] if now in panels else panels[0]
-        )
+    def show_system(self) -> None:
+        """Show what the machine is busy with."""
+        if self.panel == "machine":
+            self.query_one(MachinePanel).show_system()
+            self.title()
+
+    def look_at_step(self, step: int | None) -> None:
+        """The chart's cursor stands at this step; None where there is no cursor."""
+        self.query_one(SamplePanel).look_at_step(step)
+        self.title()
+
+    # ── choosing ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def panel(self) -> str:
+        """The panel that is seen beside the events, or instead of them."""
+        wanted = self.app.prefs["panel"]
+        if wanted not in PANELS or (wanted == "events" and not self._alone):
+            return "sample"
+        return str(wanted)
+
+    def next_panel(self, by: int = 1) -> None:
+        """The next panel, or the one before."""
+        panels = PANELS if self._alone else PANELS[:-1]
+        self.app.prefs["panel"] = panels[(panels.index(self.panel) + by) % len(panels)]
+        self.show_panel()
+
+    def choose(self, panel: str) -> None:
+        """See this one."""
+        self.app.prefs["panel"] = panel
         self.show_panel()
 
     def show_panel(self) -> None:
         """Show the panel that was chosen, as far as there is room."""
-        panel, narrow = self.app.prefs["panel"], self._is_narrow
-        if panel not in _PANELS or (panel == "events" and not narrow):
-            panel = "sample"
-        self.query_one("#events").set_class(narrow and panel != "events", "gone")
-        self.query_one("#said").set_class(narrow and panel == "events", "gone")
-        self.query_one("#sample-scroll").set_class(panel == "console", "gone")
-        self.query_one("#console").set_class(panel != "console", "gone")
-        self._title()
+        panel = self.panel
+        self.query_one("#events").set_class(self._alone and panel != "events", "gone")
+        self.query_one("#said").set_class(self._alone and panel == "events", "gone")
+        for name in PANELS:
+            if name != "events":
+                self._widget(name).set_class(name != panel, "gone")
+        self.app.live.system_wanted = panel == "machine"
+        if self._run is not None:
+            self._panel(panel).show_run(self._run)
+        self.show_console()
+        self.show_system()
+        self.title()
+
+    def set_large(self, large: bool) -> None:
+        """All the room there is, for one panel; or little for two."""
+        self._large = large
+        for name in PANELS:
+            self._panel(name).set_large(large)
+        self.show_panel()
+        if large:
+            widget = self._widget(self.panel)
+            (widget.view if isinstance(widget, ConsolePanel) else widget).focus()
+
+    def search_console(self) -> None:
+        """See the console, and ask what to search for."""
+        self.choose("console")
+        self.query_one(ConsolePanel).action_search()
+
+    def on_line_view_scrolled(self) -> None:
+        """What is out of sight is told in the frame."""
+        self.title()
+
+    # ── titles ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def title(self) -> None:
+        """Write heading and note of what is seen into the frames; only where they are others."""
+        self._title("events", self.query_one(EventList))
+        if self.panel != "events":
+            self._title("said", self._panel(self.panel))
+
+    def _title(self, pane: str, panel: Panel) -> None:
+        look = (panel.heading(), panel.note())
+        if self._titles.get(pane) != look:
+            # Setting a title draws the whole pane.
+            self._titles[pane] = look
+            frame = self.query_one(f"#{pane}")
+            heading, note = look
+            frame.border_title, frame.border_subtitle = Content(heading), Content(note)
 
     @property
-    def _is_narrow(self) -> bool:
-        return self.app.size.width < 100
+    def _alone(self) -> bool:
+        return self._large or self.app.size.width < 100
 
-    def _title(self) -> None:
-        said = self.query_one("#said")
-        if self.app.prefs["panel"] == "console":
-            path = self.app.live.console.path
-            said.border_title = "Console"
-            said.border_subtitle = ""
-            if path is not None and path.is_relative_to(self.app.workspace):
-                shown = printable(str(path.relative_to(self.app.workspace)), newline=False)
-                said.border_subtitle = Content(shown)
-            return
-        samples = self._run.history.samples if self._run else ()
-        said.border_title = f"Sample at step {whole(samples[-1].step)}" if samples else "Sample"
-        said.border_subtitle = ""
+    def _widget(self, name: str) -> Widget:
+        kinds: dict[str, type[Widget]] = {
+            "sample": SamplePanel,
+            "console": ConsolePanel,
+            "config": ConfigPanel,
+            "machine": MachinePanel,
+            "events": EventList,
+        }
+        return self.query_one(kinds[name])
+
+    def _panel(self, name: str) -> Panel:
+        widget = self._widget(name)
+        assert isinstance(widget, SamplePanel | ConsolePanel | ConfigPanel | MachinePanel | EventList)
+        return widget

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import ClassVar
 
-from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
-from textual.content import Content
+from textual.containers import Horizontal
 from textual.screen import Screen
 
 from mypt.runs.record import RunRecord
@@ -18,21 +15,16 @@ from mypt.runs.state import RunState
 from mypt.watch.run import Run
 from tui import starting
 from tui.actions import Action, bindings
-from tui.chart.curves import chart_data
-from tui.chart.widget import Chart
+from tui.chart.keys import CURVES
 from tui.dashboard import Dashboard, shown_path
 from tui.live import Live
-from tui.screens.home.below import Below
-from tui.screens.home.widgets import Facts, RunList, RunStrip, Welcome
+from tui.overlay import Overlay
+from tui.screens.home.monitor import Monitor
+from tui.screens.home.panels.machine import gpu_summary
+from tui.screens.home.widgets import RunList, RunStrip, Welcome
 from tui.widgets.confirm import Confirm
 from tui.widgets.lines import KeyLine, TopLine
-from tui.widgets.states import SIGNS, state_style
 
-# Redrawing is for a person to see, to whom a curve that is a second old is news; the numbers beside it never wait.
-_REDRAW_S = 1.5
-# A picture that is nearly due comes together with the numbers that change now, in one frame instead of two.
-_NEARLY_S = 0.1
-_GRACE_S = 0.35
 _DEMO = ["--config_file", "tiny_char"]
 
 
@@ -45,24 +37,47 @@ class HomeScreen(Screen[None]):
         Action(
             "resume", "r", "Resume", "Go on with a stopped run from its last checkpoint", "Runs", changes=True
         ),
-        Action("panel", "l", "Log", "Sample, console output or events", "View"),
+        Action(
+            "overlay", "space", "Overlay", "Lay this run's curve over the others, or take it away", "Chart"
+        ),
+        Action("panel(1)", "l", "Panel", "Sample, console, config, machine", "View"),
         Action("checkpoints", "c", "Checkpoints", "The tree of checkpoints", "Go to"),
-        Action("axis", "x", "Axis", "The chart over steps, tokens or time", "View"),
+        Action("axis", "x", "Axis", "The chart over steps, tokens or time", "Chart"),
         Action(
             "cursor(-1)",
             "left",
             "Cursor",
             "Read the chart's values off, point by point",
-            "View",
+            "Chart",
             key_display="←→",
         ),
+        Action("smooth", "e", "Smooth", "Smooth the curves: not, a little, more, much", "Chart"),
+        Action("metric", "m", "Metric", "A second chart: learning rate, grad norm, speed, memory", "Chart"),
         Action("next_run(1)", "right_square_bracket", "Next run", "Look at the run below", "Runs"),
+        Action("enlarge", "z", "Enlarge", "All the room for what is below the chart, or back", "View"),
+        Action("forecast", "f", "Forecast", "Where the validation loss will end, on the chart", "Chart"),
+        Action("log_y", "y", "Log y", "Logarithmic losses, or linear", "Chart"),
         Action("next_run(-1)", "left_square_bracket", "Run before", "Look at the run above", "Runs", False),
+        Action(
+            "only_this",
+            "u",
+            "Only this run",
+            "Take all runs off the chart but the one in view",
+            "Chart",
+            False,
+        ),
+        Action("panel(-1)", "L", "Panel before", "The panel before", "View", False),
+        Action("find", "ctrl+f", "Search output", "Search what the run has printed", "View", False),
         Action("demo", "d", "Demo", "Watch a small model learn to tell stories", "Runs", False, changes=True),
-        Action("log_y", "y", "Log y", "Logarithmic losses, or linear", "View", False),
-        Action("cursor(1)", "right", "Cursor right", "Read the chart's values to the right", "View", False),
-        Action("zoom(1)", "plus,equals_sign", "Zoom in", "Show less of the run, larger", "View", False),
-        Action("zoom(-1)", "minus", "Zoom out", "Show more of the run", "View", False),
+        Action("cursor(1)", "right", "Cursor right", "Read the chart's values to the right", "Chart", False),
+        Action("zoom(1)", "plus,equals_sign", "Zoom in", "Show less of the run, larger", "Chart", False),
+        Action("zoom(-1)", "minus", "Zoom out", "Show more of the run", "Chart", False),
+        *(
+            Action(
+                f"curve({n})", str(n), "Curve", CURVES, "Chart", False, key_display="1-9" if n == 1 else None
+            )
+            for n in range(1, 10)
+        ),
         Action("back", "escape", "Back", "Put the chart's cursor away, show the whole run", "View", False),
     )
     EMPTY_ACTIONS: ClassVar[tuple[Action, ...]] = (
@@ -77,11 +92,8 @@ class HomeScreen(Screen[None]):
         super().__init__()
         self.selected: str | None = None
         self._awaited: str | None = None
-        self._drawn: tuple[object, ...] = ()
-        self._drawn_at = 0.0
-        self._redraw_pending = False
-        self._title: tuple[str, ...] = ()
         self._settled = False
+        self._gpus = ""
 
     def compose(self) -> ComposeResult:
         """Lines at the top and the bottom, the list, and the run in view."""
@@ -93,26 +105,17 @@ class HomeScreen(Screen[None]):
             runs.add_class("pane")
             runs.border_title = "Runs"
             yield runs
-            with Vertical(id="run"):
-                with Vertical(id="view", classes="pane"):
-                    yield Facts()
-                    yield Chart(id="chart")
-                yield Below()
+            yield Monitor(Overlay(self.app.prefs, self.app.workspace))
         yield KeyLine(self.ACTIONS)
 
     def on_mount(self) -> None:
         """Look at the picture from now on."""
-        chart = self.query_one(Chart)
-        chart.axis = (
-            self.app.prefs["axis"] if self.app.prefs["axis"] in ("step", "tokens", "time") else "step"
-        )
-        chart.log_y = self.app.prefs["log_y"]
         self.query_one(TopLine).left = f"MyPT  {shown_path(self.app.workspace)}"
         self.app.changed.subscribe(self, self._on_changed)
+        self.app.sampled.subscribe(self, self._on_sampled)
         self.app.theme_changed_signal.subscribe(self, lambda theme: self._refresh_all())
         # Times left count down between events too.
         self.set_interval(5.0, self._tick)
-        self.query_one(Below).show_panel()
         # Not before somebody listens: the first message is the one with everything.
         self.app.live.start()
 
@@ -122,10 +125,15 @@ class HomeScreen(Screen[None]):
 
     def on_resize(self) -> None:
         """A narrow terminal has no list to move in."""
-        self.query_one(Below).show_panel()
+        self.monitor.below.show_panel()
         self.call_after_refresh(self._refresh_all)
 
     # ── the picture ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def monitor(self) -> Monitor:
+        """Everything about the run in view."""
+        return self.query_one(Monitor)
 
     @property
     def run_in_view(self) -> Run | None:
@@ -146,12 +154,9 @@ class HomeScreen(Screen[None]):
         if message.first and not runs:
             self._set_empty(True)
         if message.console:
-            self.query_one(Below).show_console()
-        if (
-            self.selected in message.changes.updated
-            or message.first
-            or self.selected in message.changes.added
-        ):
+            self.monitor.below.show_console()
+        news = {*message.changes.updated, *message.changes.added}
+        if message.first or news.intersection((self.selected or "", *self.monitor.overlay.keys)):
             self._show_run()
         if not message.changes.more and not self._settled:
             self._settled = True
@@ -163,24 +168,19 @@ class HomeScreen(Screen[None]):
             return
         self.selected = key
         self.app.live.focus(key)
-        self._drawn, self._drawn_at = (), 0.0
-        chart = self.query_one(Chart)
-        chart.forget_view()
         self._show_runs(self.app.live.workspace.runs)
-        self._show_run()
-        self.query_one(Below).show_console()
+        self._show_run(at_once=True)
+        self.monitor.below.show_console()
 
     def _refresh_all(self) -> None:
-        self._drawn, self._drawn_at = (), 0.0
-        runs = self.app.live.workspace.runs
-        self._show_runs(runs)
-        self._show_run()
+        self._show_runs(self.app.live.workspace.runs)
+        self._show_run(at_once=True)
 
     def _tick(self) -> None:
         run = self.run_in_view
         if run is not None and run.state is RunState.RUNNING and self.is_current:
-            self.query_one(Facts).show(run)
-            self.query_one(RunList).show(self.app.live.workspace.runs, self.selected)
+            self.monitor.tick()
+            self.query_one(RunList).show(self.app.live.workspace.runs, self.selected, self.monitor.overlay)
 
     def _show_runs(self, runs: list[Run]) -> None:
         if runs:
@@ -188,7 +188,7 @@ class HomeScreen(Screen[None]):
         if not self.is_current:
             return
         if self.size.width >= 100:
-            self.query_one(RunList).show(runs, self.selected)
+            self.query_one(RunList).show(runs, self.selected, self.monitor.overlay)
         else:
             self.query_one(RunStrip).show(runs, self.selected)
         counts = [
@@ -198,6 +198,8 @@ class HomeScreen(Screen[None]):
         ]
         said = [f"{number} {word}" for number, word in counts if number]
         said.append(f"{len(runs)} run{'s' * (len(runs) != 1)}")
+        if self._gpus:
+            said.append(self._gpus)
         if self.app.readonly:
             said.append("read-only")
         self.query_one(TopLine).right = " · ".join(said)
@@ -208,62 +210,22 @@ class HomeScreen(Screen[None]):
             self.query_one(KeyLine).show(self.EMPTY_ACTIONS if empty else self.ACTIONS)
         focused = self.focused
         if focused is None or not focused.display:
-            runs, chart = self.query_one(RunList), self.query_one(Chart)
+            runs, chart = self.query_one(RunList), self.monitor.chart
             self.set_focus(None if empty else runs if self.size.width >= 100 else chart)
 
-    def _show_run(self) -> None:
-        run = self.run_in_view
-        if not self.is_current:
-            return
-        view = self.query_one("#view")
-        if run is None:
-            self._title, view.border_title = (), ""
-            self.query_one(Facts).show(None)
-            return
-        history = run.history
-        colours = self.app.theme_variables
-        phase = f" ─ {history.phase}" if history.phase != "default" else ""
-        title = Content.assemble(
-            f"{run.label}{phase} ─ ",
-            Content.from_rich_text(
-                Text(f"{SIGNS[run.state]} {run.state.value}", state_style(run.state, colours))
-            ),
-        )
-        if (look := (title.plain, self.app.theme)) != self._title:
-            # The widget does not compare, and setting a title draws the whole pane.
-            self._title = look
-            view.border_title = title
-        self.query_one(Facts).show(run)
-        self.query_one(Below).show(run)
-        self._show_chart(run)
+    def _show_run(self, *, at_once: bool = False) -> None:
+        if self.is_current:
+            known = map(self.app.live.workspace.get, self.monitor.overlay.keys)
+            others = [run for run in known if run is not None]
+            self.monitor.show(self.run_in_view, others, at_once=at_once)
 
-    def _show_chart(self, run: Run) -> None:
-        """Redraw now, or when the last picture is a second old; never for nothing."""
-        wanted = (run.key, run.history.revision, run.state)
-        if wanted == self._drawn:
-            return
-        wait = self._drawn_at + _REDRAW_S - time.monotonic()
-        if wait > _NEARLY_S:
-            if not self._redraw_pending:
-                self._redraw_pending = True
-                self.set_timer(wait + _GRACE_S, self._redraw)
-            return
-        self._drawn, self._drawn_at = wanted, time.monotonic()
-        chart = self.query_one(Chart)
-        chart.empty_text = (
-            "the first values appear here" if not run.state.is_over else "no losses in this log"
-        )
-        chart.show(chart_data(run.history))
-
-    def _redraw(self) -> None:
-        self._redraw_pending = False
-        run = self.run_in_view
-        if run is not None and self.is_current:
-            self._show_chart(run)
-
-    def action_panel(self) -> None:
-        """The next panel below the chart."""
-        self.query_one(Below).next_panel()
+    def _on_sampled(self, message: Live.SystemSampled) -> None:
+        gpus = gpu_summary(self.app.live.system.history[-1])
+        if gpus != self._gpus:
+            self._gpus = gpus
+            self._show_runs(self.app.live.workspace.runs)
+        if self.is_current:
+            self.monitor.below.show_system()
 
     # ── looking ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -284,32 +246,65 @@ class HomeScreen(Screen[None]):
             at = keys.index(self.selected) if self.selected in keys else 0
             self.select(keys[(at + by) % len(keys)])
 
+    def action_overlay(self) -> None:
+        """Lay the run in view over the others, or take it away."""
+        run = self.run_in_view
+        if run is not None and self.monitor.toggle_overlay(run):
+            self._refresh_all()
+
+    def action_only_this(self) -> None:
+        """Only the run in view."""
+        self.monitor.overlay.clear()
+        self._refresh_all()
+
     def action_axis(self) -> None:
         """Steps, tokens, time."""
-        chart = self.query_one(Chart)
-        chart.action_next_axis()
-        self.app.prefs["axis"] = chart.axis
+        self.monitor.next_axis()
 
     def action_log_y(self) -> None:
         """Logarithmic or linear."""
-        chart = self.query_one(Chart)
-        chart.action_log_y()
-        self.app.prefs["log_y"] = chart.log_y
+        self.monitor.toggle_log()
+
+    def action_smooth(self) -> None:
+        """The next weight of the average."""
+        self.monitor.next_smoothing()
+
+    def action_metric(self) -> None:
+        """The next metric in the second chart."""
+        self.monitor.next_metric()
+
+    def action_forecast(self) -> None:
+        """The expected end, on the chart or not."""
+        self.monitor.toggle_forecast()
+
+    def action_curve(self, number: int) -> None:
+        """Hide or show a curve."""
+        self.monitor.chart.action_toggle_curve(number)
 
     def action_cursor(self, by: int) -> None:
         """Move the chart's cursor."""
-        self.query_one(Chart).action_cursor(by)
+        self.monitor.in_sight.action_cursor(by)
 
     def action_zoom(self, way: int) -> None:
         """Zoom the chart."""
-        chart = self.query_one(Chart)
+        chart = self.monitor.in_sight
         chart.action_zoom_in() if way > 0 else chart.action_zoom_out()
 
+    def action_panel(self, by: int) -> None:
+        """The next panel below the chart."""
+        self.monitor.below.next_panel(by)
+
+    def action_enlarge(self) -> None:
+        """All the room for the panel, or back."""
+        self.monitor.enlarge_below()
+
+    def action_find(self) -> None:
+        """Search the console output."""
+        self.monitor.below.search_console()
+
     def action_back(self) -> None:
-        """Peel one layer off: the cursor, then the zoom."""
-        chart = self.query_one(Chart)
-        if chart.cursor is not None or chart.window is not None:
-            chart.action_escape()
+        """Peel one layer off: large panels, the cursor, the zoom."""
+        self.monitor.back()
 
     def action_checkpoints(self) -> None:
         """Go to the tree of checkpoints."""

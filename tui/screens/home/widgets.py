@@ -17,7 +17,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from mypt.runs.state import RunState
+from mypt.watch.forecast import Forecast, NoForecast
 from mypt.watch.run import Run
+from tui.chart.look import palette_style
+from tui.overlay import Overlay
 from tui.screens.home import words
 
 
@@ -51,9 +54,11 @@ class RunList(ScrollView, can_focus=True):
         self._keys: list[str] = []
         self._looks: list[object] = []
         self._chosen: int | None = None
+        self._colours: dict[str, str | None] = {}
 
-    def show(self, runs: Sequence[Run], selected: str | None) -> None:
-        """Show these runs; the selection stays in view when it moves."""
+    def show(self, runs: Sequence[Run], selected: str | None, overlay: Overlay) -> None:
+        """Show these runs; the selection stays in view when it moves. Those on the chart wear its colour."""
+        self._colours = {key: overlay.colour(key) for key in overlay.keys}
         keys = [run.key for run in runs]
         looks = [self._look(run) for run in runs]
         chosen = keys.index(selected) if selected in keys else None
@@ -89,6 +94,7 @@ class RunList(ScrollView, can_focus=True):
             repr(shown),
             history.gold,
             _countdown(run),
+            self._colours.get(run.key),
         )
 
     def _refresh_row(self, index: int) -> None:
@@ -106,7 +112,9 @@ class RunList(ScrollView, can_focus=True):
             return Strip.blank(width, style)
         text = words.run_row(self._runs[index], width - 2, self.app.theme_variables).split("\n")[line]
         segments = [s for s in text.render(self.app.console) if s.text != "\n"]
-        strip = Strip([Segment(" "), *segments]).adjust_cell_length(width)
+        colour = self._colours.get(self._runs[index].key)
+        edge = Segment("▌", palette_style(self, colour)) if colour else Segment(" ")
+        strip = Strip([edge, *segments]).adjust_cell_length(width)
         return strip.apply_style(style) if chosen else Strip(Segment.apply_style(strip, style))
 
     def on_click(self, event: events.Click) -> None:
@@ -167,10 +175,11 @@ class Facts(Widget):
     def __init__(self) -> None:
         super().__init__()
         self._run: Run | None = None
+        self._expected: Forecast | NoForecast | None = None
 
-    def show(self, run: Run | None) -> None:
-        """Show this run as it is now."""
-        self._run = run
+    def show(self, run: Run | None, expected: Forecast | NoForecast | None = None) -> None:
+        """Show this run as it is now, and what its end is expected to be."""
+        self._run, self._expected = run, expected
         self.set_class(run is not None and run.state is not RunState.RUNNING, "over")
         self.refresh()
 
@@ -181,7 +190,7 @@ class Facts(Widget):
             return Text()
         colours, width, room = self.app.theme_variables, self.size.width, self.size.height
         if run.state is RunState.RUNNING:
-            return words.flow(words.facts(run), width, max(room, 1), colours)
+            return words.flow(words.facts(run, self._expected), width, max(room, 1), colours)
         note = words.next_step(run, colours).wrap(self.app.console, max(width, 1))
         # Why a run ended comes before its numbers, but one line of these stays.
         shown = note[: max(room - 1, 1)]

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from mypt.runs.state import RunState
 from mypt.text import count, duration, loss, rate, whole
+from mypt.watch.forecast import Forecast, NoForecast
 from mypt.watch.marks import Mark
 from mypt.watch.run import Run
 from tui.widgets.lines import fit
@@ -102,7 +103,12 @@ def run_chip(run: Run, colours: Colours) -> Text:
     return text
 
 
-def facts(run: Run) -> list[tuple[str, str]]:
+def expected_loss(expected: Forecast) -> str:
+    """`2.31 (2.27 to 2.38)`: the value, and between what it lies four times of five."""
+    return f"{loss(expected.value)} ({loss(expected.low)} to {loss(expected.high)})"
+
+
+def facts(run: Run, expected: Forecast | NoForecast | None = None) -> list[tuple[str, str]]:
     """The present of a run as (label, value), most important first."""
     s, history = run.summary, run.history
     found: list[tuple[str, str]] = []
@@ -131,6 +137,8 @@ def facts(run: Run) -> list[tuple[str, str]]:
         add("gold ★", f"{loss(s.gold_val)} at {whole(s.gold_step or 0)}")
     elif s.best_val is not None:
         add("best", f"{loss(s.best_val)} at {whole(s.best_step or 0)}")
+    if isinstance(expected, Forecast):
+        add("at the end ≈", expected_loss(expected))
     for name in history.curves:
         if name.startswith("eval:"):
             add(name.removeprefix("eval:"), loss(history.latest(name)))

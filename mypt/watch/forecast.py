@@ -1,0 +1,374 @@
+"""Where the validation loss will end, with its uncertainty; or in words why nobody can know yet.
+
+A loss falls with the training that was done, and once more as the learning rate is annealed (Tissue, Wang and Wang
+2024, "Scaling law with learning rate annealing"). So the curve is fitted by
+
+    y = E + A · f(x) - C · (1 - lr / peak),     f(x) = x^-b,  or -log x for b = 0,
+
+where x is the integral of lr / peak over the updates. The exponents reach from b = 1.2, a curve that is nearly
+through, over power laws to b = -1, one that falls as steadily as ever. Each exponent is fitted to the last 90 %, 70 %
+and 50 % of the training done, by linear regression with priors for E and C (Bayesian: the data cannot tell C before
+the annealing begins), and all fits are averaged by how well they explain their points. The spread of the fits, their
+own uncertainty, the noise of one evaluation and a share of the change that is expected make the interval.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from operator import mul
+from statistics import median
+from typing import Any, NamedTuple
+
+from mypt.training.schedule import FLOOR, learning_rate
+from mypt.watch.column import Column, Point
+from mypt.watch.history import RunHistory
+from mypt.watch.marks import is_number
+
+_FEWEST = 8
+_EARLIEST = 0.25
+# More points than this tell nothing more, and a forecast is made while somebody waits.
+_MOST = 40
+_BLOCK = 9
+_EXPONENTS = (-1.0, -0.5, 0.0, 0.35, 0.7, 1.2)
+_STARTS = (0.1, 0.3, 0.5)
+_ABSURD = 1e9
+# 80 % of a normal distribution lie within so many standard deviations.
+_HALF = 1.2816
+# How the uncertainty is put together: found by what makes the intervals of real runs true (see tests and docs).
+_SPREAD = 1.2
+_SHARE = 0.25
+_WIDEST = 0.35
+# Priors, as shares of the present loss: the mean and deviation of C, and those of what E lies below the present loss.
+_ANNEALING = (0.07, 0.07)
+_ASYMPTOTE = (-0.5, 0.5)
+
+
+class Forecast(NamedTuple):
+    """The expected validation loss after `at_step` updates; four times in five it ends within `low` to `high`."""
+
+    value: float
+    low: float
+    high: float
+    at_step: int
+
+
+class NoForecast(NamedTuple):
+    """That nothing can be said, and why, in words for people."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is known of a run's schedule: `max_iters` updates, the first `warmup` of them warming up, then a cosine.
+
+    `switches` are the steps at which the validation data changed, `ahead` those at which it still will; `rescheduled`
+    is the step of the last resume before which the learning rate followed another one.
+    """
+
+    max_iters: int | None = None
+    warmup: int = 0
+    switches: tuple[int, ...] = ()
+    ahead: tuple[int, ...] = ()
+    rescheduled: int = 0
+    known: bool = True
+    """Whether the learning rate is where this schedule has it."""
+
+
+def plan_of(history: RunHistory) -> Plan:
+    """What a run's log says of its schedule."""
+    total = history.max_iters
+    warmup = history.config.get("warmup_iters")
+    steps = float(warmup) if is_number(warmup) and warmup > 0 else 0.0
+    if 0 < steps < 1:
+        steps *= total or 0
+    switches = tuple(mark.step for mark in history.phases)
+    ahead = tuple(step for step in _boundaries(history.settings) if step not in switches)
+    plan = Plan(total, int(min(steps, total or 0)), switches, ahead)
+    peak, lr = history.config.get("learning_rate"), history.curves.get("lr")
+    if lr is None or total is None or not is_number(peak) or peak <= 0:
+        return plan
+    rescheduled = 0
+    for mark in reversed(history.resumes):
+        before = lr.at_or_before("step", mark.step)
+        if before is not None and not _agrees(before, plan, peak):
+            rescheduled = mark.step
+            break
+    last = lr.last()
+    return replace(plan, rescheduled=rescheduled, known=last is None or _agrees(last, plan, peak))
+
+
+def forecast(history: RunHistory) -> Forecast | NoForecast:
+    """Where a run's validation loss will end, as its log tells; quick enough to be asked at every evaluation."""
+    curves = history.curves
+    val = curves.get("val")
+    if val is None:
+        return NoForecast("no evaluation yet")
+    return expected_end(val, plan_of(history), curves.get("train_eval"))
+
+
+def _boundaries(settings: Mapping[str, Any]) -> list[int]:
+    curriculum = settings.get("curriculum")
+    phases = curriculum.get("phases") if isinstance(curriculum, dict) else None
+    found = [phase.get("until_iter") for phase in phases or () if isinstance(phase, dict)]
+    return [int(step) for step in found if is_number(step)]
+
+
+def _agrees(point: Point, plan: Plan, peak: float) -> bool:
+    """Whether a learning rate from the log (of which evaluations tell six decimals) is the schedule's."""
+    due = learning_rate(point.step, peak=peak, warmup=plan.warmup, total=plan.max_iters or 0)
+    return not math.isfinite(point.y) or abs(point.y - due) <= 0.03 * due + 1e-6
+
+
+def expected_end(val: Column, plan: Plan, train: Column | None = None) -> Forecast | NoForecast:
+    """The end of the curve `val` at `plan.max_iters`. `train`, measured at the same evaluations, tells of overfitting.
+
+    Looks at a few hundred points however long the column is.
+    """
+    last, total = val.last(), plan.max_iters
+    if last is None:
+        return NoForecast("no evaluation yet")
+    if total is None:
+        return NoForecast("the run does not say where it ends")
+    if last.step >= total:
+        return NoForecast("the run is at its end")
+    if not math.isfinite(last.y):
+        return NoForecast("the loss is not a number")
+    ahead = [step for step in plan.ahead if last.step <= step < total]
+    if ahead:
+        return NoForecast(f"at step {ahead[0]} the data changes")
+    if not plan.known:
+        return NoForecast("the learning rate follows a schedule that is not known here")
+    if last.step < plan.warmup:
+        return NoForecast("the learning rate is still warming up")
+    since = max([plan.warmup, *(step + 1 for step in (*plan.switches, plan.rescheduled - 1) if step > 0)])
+    start = val.at_or_after("step", max(since, 1))
+    points = _thinned(val, start.place if start else len(val))
+    count = len(val) - start.place if start else 0
+    if len(points) < _FEWEST:
+        evaluations = "1 evaluation" if count == 1 else f"{count} evaluations"
+        if since > plan.warmup:
+            what = "a phase switch" if since - 1 in plan.switches else "a change of the schedule"
+            return NoForecast(f"too early after {what}: {evaluations} since")
+        return NoForecast(f"too early: {evaluations}" + (" since the warm-up" if plan.warmup else ""))
+    end, annealed = training_done(total, plan)
+    now, _ = training_done(last.step, plan)
+    if now < _EARLIEST * end:
+        return NoForecast(f"too early: {100 * now / end:.0f} % of the training is done")
+    noise = _noise(val, start.place if start else 0)
+    points = _without_spikes(points)
+    if max(abs(y) for _, y in points) > _ABSURD:
+        return NoForecast("the loss is beyond all measure")
+    gap = _gap(train, points, noise)
+    wrong = _rising(points, noise) or gap.why
+    if wrong:
+        return NoForecast(wrong)
+    return _from_fits(points, plan, (end, annealed), noise, gap.rate * (total - last.step))
+
+
+def training_done(step: float, plan: Plan) -> tuple[float, float]:
+    """The integral of lr / peak from 0 to `step`, in updates, and 1 - lr / peak at `step` (0 while warming up).
+
+    The schedule is that of `mypt.training.schedule`.
+    """
+    total, warmup = float(plan.max_iters or 0), float(plan.warmup)
+    if step < warmup:
+        return step * step / (2 * warmup), 0.0
+    part = min((step - warmup) / max(total - warmup, 1.0), 1.0)
+    middle, swing = (1 + FLOOR) / 2, (1 - FLOOR) / 2
+    done = warmup / 2 + (total - warmup) * (middle * part + swing * math.sin(math.pi * part) / math.pi)
+    return done, 1 - (middle + swing * math.cos(math.pi * part))
+
+
+def _thinned(val: Column, start: int) -> list[tuple[float, float]]:
+    """At most `_MOST` (step, loss) evenly over the points from `start` on: medians of neighbours where there are more."""
+    count = len(val) - start
+    if count <= 3 * _MOST:
+        whole = [(float(p.step), p.y) for p in val.points(start) if math.isfinite(p.y)]
+        size = max(1, math.ceil(len(whole) / _MOST))
+        # Whole groups, the last one ending at the present.
+        groups = [whole[max(end - size, 0) : end] for end in range(len(whole), 0, -size)]
+    else:
+        ends = [start + count * number // _MOST for number in range(1, _MOST + 1)]
+        pieces = [val.points(max(end - _BLOCK, 0), end) for end in reversed(ends)]
+        groups = [[(float(p.step), p.y) for p in piece if math.isfinite(p.y)] for piece in pieces]
+    return [
+        (sum(step for step, _ in group) / len(group), median(y for _, y in group))
+        for group in reversed(groups)
+        if group
+    ]
+
+
+def _without_spikes(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Each loss but the outermost replaced by the median of itself and its neighbours: a falling curve stays as it is."""
+    calm = [
+        (here[0], median((before[1], here[1], after[1])))
+        for before, here, after in zip(points, points[1:], points[2:], strict=False)
+    ]
+    return [points[0], *calm, points[-1]]
+
+
+def _noise(val: Column, start: int) -> float:
+    """The standard deviation of one evaluation about the curve, from second differences of the last ones."""
+    ys = [p.y for p in val.points(max(start, len(val) - _MOST)) if math.isfinite(p.y)]
+    bends = [abs(a - 2 * b + c) for a, b, c in zip(ys, ys[1:], ys[2:], strict=False)]
+    return 1.4826 * median(bends) / math.sqrt(6) if bends else 0.0
+
+
+def _rising(points: Sequence[tuple[float, float]], noise: float) -> str | None:
+    ys = [y for _, y in points]
+    calm = [median(ys[max(n - 1, 0) : n + 2]) for n in range(len(ys))]
+    best = min(range(len(calm)), key=calm.__getitem__)
+    since = len(ys) - 1 - best
+    if since >= 3 and median(ys[-3:]) - calm[best] > max(2 * noise, 0.004 * abs(calm[best])):
+        return f"rising since step {points[best][0]:.0f}"
+    return None
+
+
+class _Gap(NamedTuple):
+    """How the training loss parts from the validation loss: that it says overfitting, and by how much in one update."""
+
+    why: str | None = None
+    rate: float = 0.0
+
+
+def _gap(train: Column | None, points: Sequence[tuple[float, float]], noise: float) -> _Gap:
+    """What the second half of the points tells; nothing without a training loss that was measured beside them."""
+    late = points[len(points) // 2 :]
+    third = max(len(late) // 3, 2)
+    ends = []
+    for part in (late[:third], late[-third:]):
+        trains = [train.at_or_before("step", step) for step, _ in part] if train else []
+        known = [p.y for p in trains if p and math.isfinite(p.y)]
+        if not known:
+            return _Gap()
+        step = sum(step for step, _ in part) / len(part)
+        ends.append((step, median(y for _, y in part), median(known)))
+    (before, val_before, train_before), (now, val_now, train_now) = ends
+    fell, learnt = val_before - val_now, train_before - train_now
+    widened = learnt - fell
+    if widened <= max(2 * noise, 0.002 * abs(val_now)) or now <= before:
+        return _Gap()
+    if fell < 0.4 * learnt and widened > max(3 * noise, 0.01 * abs(val_now)):
+        return _Gap("the training loss falls, the validation loss hardly does: overfitting may have begun")
+    return _Gap(None, widened / (now - before))
+
+
+def _from_fits(
+    points: Sequence[tuple[float, float]], plan: Plan, end: tuple[float, float], noise: float, widening: float
+) -> Forecast | NoForecast:
+    done = [training_done(step, plan) for step, _ in points]
+    xs, annealed = [x for x, _ in done], [a for _, a in done]
+    level = points[-1][1]
+    scale = abs(level) or 1.0
+    ys = [y - level for _, y in points]
+    found = _fits(xs, annealed, ys, end, scale, max(noise / 3, 1e-3 * scale))
+    total = sum(fit.weight for fit in found)
+    mean = sum(fit.weight * fit.mean for fit in found) / total
+    spread = sum(fit.weight * (fit.variance + (fit.mean - mean) ** 2) for fit in found) / total
+    half = _HALF * math.sqrt(_SPREAD**2 * spread + (_SHARE * mean) ** 2 + noise**2)
+    value, low, high = level + mean, level + mean - half, level + mean + half + widening
+    if level > 0:
+        # No loss of ours is negative.
+        low, value, high = max(low, 0.0), max(value, 0.0), max(high, 0.0)
+    if not math.isfinite(half) or high - low > 2 * _WIDEST * scale:
+        return NoForecast(f"still too uncertain: anywhere from {low:.2f} to {high:.2f}")
+    return Forecast(value, low, high, plan.max_iters or 0)
+
+
+class _Fit(NamedTuple):
+    weight: float
+    mean: float
+    variance: float
+
+
+def _fits(
+    xs: list[float],
+    annealed: list[float],
+    ys: list[float],
+    end: tuple[float, float],
+    scale: float,
+    least: float,
+) -> list[_Fit]:
+    """What each exponent and each stretch of the curve says of the end; `least` is the smallest deviation believed."""
+    now = xs[-1]
+    starts = [next(n for n, x in enumerate(xs) if x >= share * now) for share in _STARTS]
+    starts = sorted({min(start, len(xs) - 6) for start in starts})
+    fits: list[_Fit] = []
+    curves = [([_shape(x / now, b) for x in xs], _shape(end[0] / now, b), b) for b in _EXPONENTS]
+    for start in starts:
+        a, y = annealed[start:], ys[start:]
+        same = []
+        for shape, last, b in curves:
+            deviation, mean, variance = _regression(
+                shape[start:], a, y, (1.0, last, -end[1]), scale, least, b
+            )
+            same.append((deviation, mean, variance))
+        # By their likelihood, of which neighbours that err together make half of what it seems.
+        closest = min(deviation for deviation, _, _ in same)
+        weights = [(closest / deviation) ** (len(y) / 2) for deviation, _, _ in same]
+        whole = sum(weights)
+        fits += [
+            _Fit(weight / whole, mean, variance)
+            for weight, (_, mean, variance) in zip(weights, same, strict=True)
+        ]
+    return fits
+
+
+def _shape(x: float, exponent: float) -> float:
+    return x**-exponent if exponent else -math.log(x)
+
+
+def _regression(
+    shape: list[float],
+    annealed: list[float],
+    ys: list[float],
+    at: tuple[float, float, float],
+    scale: float,
+    least: float,
+    exponent: float,
+) -> tuple[float, float, float]:
+    """The deviation of the points from E + A·shape - C·annealed, and the mean and variance of that sum at `at`."""
+    count = float(len(ys))
+    s_u, s_a, s_y = sum(shape), sum(annealed), sum(ys)
+    s_uu, s_ua, s_aa = (
+        sum(map(mul, shape, shape)),
+        sum(map(mul, shape, annealed)),
+        sum(map(mul, annealed, annealed)),
+    )
+    s_uy, s_ay, s_yy = sum(map(mul, shape, ys)), sum(map(mul, annealed, ys)), sum(map(mul, ys, ys))
+    # Without an asymptote E is no limit, and nothing is known of it.
+    e_mean, e_dev = _ASYMPTOTE if exponent > 0 else (0.0, 3.0)
+    c_mean, c_dev = _ANNEALING
+    square = least * least
+    mean = variance = 0.0
+    for _ in range(2):
+        e_prior, a_prior, c_prior = (square / (dev * scale) ** 2 for dev in (e_dev, 2.0, c_dev))
+        inverse = _inverse((count + e_prior, s_u, -s_a), (s_uu + a_prior, -s_ua), (s_aa + c_prior,))
+        right = (s_y + e_prior * e_mean * scale, s_uy, -s_ay + c_prior * c_mean * scale)
+        e, amount, c = (sum(map(mul, row, right)) for row in inverse)
+        rest = s_yy - 2 * (e * s_y + amount * s_uy - c * s_ay)
+        rest += e * (e * count + 2 * (amount * s_u - c * s_a)) + amount * (amount * s_uu - 2 * c * s_ua)
+        rest += c * c * s_aa
+        square = max(rest / max(count - 2.5, 1.0), least * least)
+        mean = e * at[0] + amount * at[1] + c * at[2]
+        variance = square * sum(at[i] * sum(map(mul, inverse[i], at)) for i in range(3))
+    return math.sqrt(square), mean, max(variance, 0.0)
+
+
+_Row = tuple[float, float, float]
+
+
+def _inverse(first: _Row, second: tuple[float, float], third: tuple[float]) -> tuple[_Row, _Row, _Row]:
+    """Of a symmetric matrix of which the upper triangle is given; the priors keep it from being singular."""
+    (p, q, r), (s, t), (u,) = first, second, third
+    c_pp, c_pq, c_pr = s * u - t * t, r * t - q * u, q * t - r * s
+    c_qq, c_qr, c_rr = p * u - r * r, q * r - p * t, p * s - q * q
+    whole = p * c_pp + q * c_pq + r * c_pr or 1e-300
+    return (
+        (c_pp / whole, c_pq / whole, c_pr / whole),
+        (c_pq / whole, c_qq / whole, c_qr / whole),
+        (c_pr / whole, c_qr / whole, c_rr / whole),
+    )

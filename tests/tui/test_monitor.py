@@ -1,0 +1,289 @@
+"""The run in view: charts, overlays, panels; over real files and the real thread that reads them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from mypt import events
+from mypt.events import LogWriter
+from mypt.runs.record import create
+from tests.tui.logs import log_path, write_run
+from tests.tui.test_home import event_lines, facts, home, until
+from tui.app import MyptApp
+from tui.chart.curves import FEWEST_SMOOTHED
+from tui.chart.look import DARK
+from tui.overlay import MOST, Overlay
+from tui.prefs import Preferences
+from tui.screens.home.monitor import Monitor
+from tui.screens.home.panels.console import ConsolePanel
+from tui.screens.home.panels.samples import SamplePanel
+from tui.screens.home.widgets import RunList
+
+
+@pytest.fixture(autouse=True)
+def preferences(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MYPT_CONFIG_DIR", str(tmp_path_factory.mktemp("prefs")))
+
+
+@asynccontextmanager
+async def looking(
+    workspace: Path, *, size: tuple[int, int] = (140, 40)
+) -> AsyncIterator[tuple[MyptApp, Monitor, Pilot[Any]]]:
+    app = MyptApp(workspace)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: home(app).run_in_view is not None)
+        monitor = home(app).monitor
+        await until(pilot, lambda: bool(monitor.chart.data.curves))
+        yield app, monitor, pilot
+
+
+def keys(monitor: Monitor) -> list[str]:
+    return [curve.key for curve in monitor.chart.data.curves if not curve.quiet]
+
+
+def write_learning(
+    workspace: Path, name: str, updates: int, *, samples: Sequence[int] = (), **config: Any
+) -> Path:
+    """A run with a train event for each update and an evaluation every tenth."""
+    path = log_path(workspace, name)
+    with LogWriter(path) as log:
+        log.write(
+            events.TrainingStart(
+                config={
+                    "max_iters": 2 * updates,
+                    "start_step": 0,
+                    "eval_interval": 10,
+                    "tokens_per_step": 64,
+                    **config,
+                },
+                settings={"learning_rate": 1e-3, "dropout": 0.1, "seed": 7},
+                sources={"learning_rate": "command line", "dropout": "preset tiny"},
+            )
+        )
+        for step in range(updates + 1):
+            common: dict[str, Any] = {
+                "iter": step,
+                "elapsed_s": step / 10,
+                "tokens_processed": 64 * step,
+                "lr": 1e-3,
+            }
+            loss = 1 + 3 / (1 + step / 10)
+            if step:
+                log.write(
+                    events.Train(**common, train_loss=loss, grad_norm=1.0, tokens_per_sec=640.0, memory=10**9)
+                )
+            if step % 10 == 0:
+                log.write(events.Eval(**common, val_loss=loss, train_loss=loss))
+            if step in samples:
+                log.write(events.Sample(iter=step, prompt="Once", text=f" text of step {step}"))
+    return path
+
+
+async def test_other_runs_lie_over_the_one_in_view_in_colours_that_they_keep(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        write_run(tmp_path, name)
+    async with looking(tmp_path) as (app, monitor, pilot):
+        first = home(app).run_in_view
+        assert first is not None
+        await pilot.press("space", "down")
+        await until(pilot, lambda: home(app).run_in_view is not first)
+        await until(pilot, lambda: f"run:{first.key}" in keys(monitor))
+        colour = next(c.color for c in monitor.chart.data.curves if c.key == f"run:{first.key}")
+        assert colour == monitor.overlay.colour(first.key) == "series-3"
+        assert any(DARK[2] in str(segment.style) for segment in home(app).query_one(RunList).render_line(0))
+        await pilot.press("down")
+        await until(pilot, lambda: f"run:{first.key}" in keys(monitor))
+        assert [c.color for c in monitor.chart.data.curves if c.key.startswith("run:")] == [colour]
+        home(app).select(first.key)
+        await until(
+            pilot, lambda: keys(monitor)[0] == "val" and not any(k.startswith("run:") for k in keys(monitor))
+        )
+        assert monitor.chart.data.curves[0].color == colour, "the same colour when it is looked at"
+        await pilot.press("u")
+        await until(pilot, lambda: monitor.overlay.keys == ())
+        await until(pilot, lambda: monitor.chart.data.curves[0].color == "series-1")
+
+
+def test_overlays_are_kept_and_every_run_has_its_own_colour(tmp_path: Path) -> None:
+    prefs = Preferences(tmp_path / "prefs.json")
+    overlay = Overlay(prefs, tmp_path)
+    runs = [f"logs/{n}.jsonl" for n in range(MOST + 1)]
+    assert all(overlay.toggle(key) for key in runs[:-1])
+    assert not overlay.toggle(runs[-1])
+    colours = [overlay.colour(key) for key in runs[:-1]]
+    assert len(set(colours)) == MOST and "series-1" not in colours and "series-2" not in colours
+    again = Overlay(Preferences(tmp_path / "prefs.json"), tmp_path)
+    assert [again.colour(key) for key in runs[:-1]] == colours
+    assert again.toggle(runs[2]) and again.toggle(runs[-1])
+    assert again.colour(runs[-1]) == colours[2]
+    again.forget_all_but([runs[0]])
+    assert again.keys == (runs[0],)
+    assert Overlay(prefs, tmp_path / "elsewhere").keys == ()
+
+
+async def test_a_curve_is_hidden_by_its_number_and_stays_so(tmp_path: Path) -> None:
+    write_run(tmp_path, "a")
+    async with looking(tmp_path) as (app, monitor, pilot):
+        await pilot.press("2")
+        assert monitor.chart.hidden == {"train"}
+        assert [c.visible for c in monitor.chart.data.curves] == [True, False]
+    async with looking(tmp_path) as (app, monitor, pilot):
+        assert app.prefs["hidden_curves"] == ["train"]
+        assert [c.visible for c in monitor.chart.data.curves] == [True, False]
+        await pilot.press("2")
+        assert monitor.chart.hidden == frozenset()
+
+
+async def test_smoothing_draws_long_curves_smooth_and_leaves_evaluations_alone(tmp_path: Path) -> None:
+    write_learning(tmp_path, "a", FEWEST_SMOOTHED + 20)
+    async with looking(tmp_path) as (app, monitor, pilot):
+        await pilot.press("e")
+        await until(pilot, lambda: any(c.quiet for c in monitor.chart.data.curves))
+        by_key = {curve.key: curve for curve in monitor.chart.data.curves}
+        assert set(by_key) == {"val", "train", "train~raw"}
+        assert by_key["train"].raw is by_key["train~raw"].column
+        assert by_key["val"].raw is None
+        assert monitor.chart.data.note == "smoothed 0.6"
+        last, smooth = (by_key[k].column.last() for k in ("train~raw", "train"))
+        assert last is not None and smooth is not None and smooth.step == last.step and smooth.y > last.y
+        await pilot.press("e", "e", "e")
+        await until(pilot, lambda: not any(c.quiet for c in monitor.chart.data.curves))
+        assert app.prefs["smoothing"] == 0.0
+
+
+async def test_the_second_chart_shows_what_was_measured_and_stands_where_the_first_one_stands(
+    tmp_path: Path,
+) -> None:
+    write_learning(tmp_path, "a", 60)
+    async with looking(tmp_path) as (app, monitor, pilot):
+        assert not monitor.second.display
+        seen = []
+        for _ in range(5):
+            await pilot.press("m")
+            await pilot.pause()
+            seen.append(app.prefs["metric"])
+        assert seen == ["lr", "grad_norm", "tokens_per_sec", "memory", ""]
+        await pilot.press("m")
+        await until(pilot, lambda: monitor.second.display and bool(monitor.second.data.curves))
+        await pilot.press("left", "left", "left")
+        assert monitor.chart.cursor is not None
+        await until(pilot, lambda: monitor.second.cursor == monitor.chart.cursor)
+        await pilot.press("plus")
+        await until(pilot, lambda: monitor.second.window == monitor.chart.window is not None)
+        one, two = monitor.chart.picture, monitor.second.picture
+        assert one is not None and two is not None
+        assert (one.gutter, one.x) == (two.gutter, two.x), "exactly below each other"
+        await pilot.click(monitor.second, offset=(40, 3))
+        await until(pilot, lambda: monitor.second.cursor == monitor.chart.cursor)
+
+
+async def test_a_low_terminal_shows_one_of_the_two_charts(tmp_path: Path) -> None:
+    write_learning(tmp_path, "a", 60)
+    async with looking(tmp_path, size=(80, 24)) as (_, monitor, pilot):
+        await pilot.press("m")
+        await until(pilot, lambda: monitor.second.display and not monitor.chart.display)
+        await until(pilot, lambda: monitor.second.size.height >= 8)
+        await pilot.press("left")
+        await until(pilot, lambda: monitor.second.cursor is not None)
+        await pilot.press("m", "m", "m", "m")
+        await until(pilot, lambda: monitor.chart.display and not monitor.second.display)
+
+
+async def test_the_sample_is_the_one_of_the_step_that_the_cursor_stands_at(tmp_path: Path) -> None:
+    write_learning(tmp_path, "a", 60, samples=(0, 30, 60))
+    async with looking(tmp_path) as (_, monitor, pilot):
+        panel = monitor.query_one(SamplePanel)
+        await until(pilot, lambda: panel.heading() == "Sample at step 60")
+        assert panel.note() == "3 of 3, z shows all"
+        monitor.chart.place_at_step(40)
+        await until(pilot, lambda: panel.heading() == "Sample at step 30")
+        assert panel.note() == "2 of 3, at the cursor"
+        await pilot.press("z")
+        await until(pilot, lambda: panel.note() == "3 samples, the latest first")
+        assert not monitor.query_one("#view").display
+        await pilot.press("escape")
+        await until(
+            pilot, lambda: monitor.query_one("#view").display and panel.heading() == "Sample at step 30"
+        )
+        await pilot.press("escape")
+        await until(pilot, lambda: panel.heading() == "Sample at step 60")
+
+
+async def test_choosing_an_event_puts_the_cursor_where_it_happened(tmp_path: Path) -> None:
+    write_run(tmp_path, "a")
+    async with looking(tmp_path) as (app, monitor, pilot):
+        monitor.query_one("#event-lines").focus()
+        await until(pilot, lambda: "gold" in event_lines(app))
+        steps = []
+        for _ in range(4):
+            await pilot.press("down")
+            await pilot.pause()
+            steps.append(monitor.chart.cursor and monitor.chart.cursor.step)
+        assert None not in steps and steps == sorted(steps, reverse=True, key=lambda s: s or 0)
+
+
+async def test_settings_stand_there_with_where_they_came_from(tmp_path: Path) -> None:
+    write_learning(tmp_path, "a", 20)
+    async with looking(tmp_path) as (_, monitor, pilot):
+        monitor.below.choose("config")
+        view = monitor.below.query_one("#config")
+        await until(pilot, lambda: bool(getattr(view, "lines", ())))
+        said = [line.plain.split() for line in getattr(view, "lines", ())]
+        assert said[0] == ["Settings"]
+        assert said[1][0] == "learning_rate" and said[1][2:] == ["command", "line"]
+        assert said[2][0] == "dropout" and said[2][2:] == ["preset", "tiny"]
+        assert said[3] == ["seed", "7", "default"]
+
+
+async def test_the_machine_is_looked_at_while_it_is_shown(tmp_path: Path) -> None:
+    write_run(tmp_path, "a")
+    async with looking(tmp_path) as (app, monitor, pilot):
+        monitor.below.choose("machine")
+        view = monitor.below.query_one("#machine")
+        await until(pilot, lambda: any("memory" in line.plain for line in getattr(view, "lines", ())))
+        assert app.live.system_wanted
+        monitor.below.choose("sample")
+        assert not app.live.system_wanted
+
+
+async def test_the_console_is_searched_and_filtered(tmp_path: Path) -> None:
+    write_run(tmp_path, "a", complete=False)
+    record = create(
+        tmp_path, model_name="a", log_file="logs/train/a_eval.jsonl", command=["mypt"], origin="shell"
+    )
+    lines = [f"line {n}" + (" with GOLD" if n % 40 == 7 else "") for n in range(200)]
+    record.directory(tmp_path).console.write_text("\n".join(lines) + "\n")
+    async with looking(tmp_path) as (app, monitor, pilot):
+        await pilot.press("ctrl+f")
+        panel = monitor.query_one(ConsolePanel)
+        await until(pilot, lambda: isinstance(app.focused, Input))
+        await until(pilot, lambda: len(panel.view.lines) == 200)
+        await pilot.press(*"gold", "enter")
+        await until(pilot, lambda: panel.note() == "5 of 5 found")
+        assert not panel.view.following
+        await pilot.press("N")
+        assert panel.note() == "4 of 5 found"
+        top = panel.view.scroll_offset.y
+        assert top <= 127 < top + panel.view.size.height
+        await pilot.press("ampersand")
+        assert [line.plain for line in panel.view.lines] == [line for line in lines if "GOLD" in line]
+        await pilot.press("escape")
+        assert len(panel.view.lines) == 200 and "found" not in panel.note()
+        await pilot.press("end")
+        await until(pilot, lambda: panel.view.following)
+
+
+async def test_a_forecast_says_what_it_is_or_why_there_is_none(tmp_path: Path) -> None:
+    write_run(tmp_path, "young", evals=2, complete=False)
+    async with looking(tmp_path) as (app, monitor, pilot):
+        await pilot.press("f")
+        assert app.prefs["forecast"]
+        assert not any(mark.kind == "forecast" for mark in monitor.chart.data.marks)
+        assert "at the end" not in facts(app)

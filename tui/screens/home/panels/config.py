@@ -1,0 +1,97 @@
+"""What the run in view was set to, and where each value came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from mypt.text import printable
+from mypt.watch.run import Run
+from tui.dashboard import Dashboard
+from tui.widgets.lines import fit
+from tui.widgets.lineview import LineView
+
+_WIDEST_NAME = 24
+_WIDEST_VALUE = 40
+_HEADINGS = (("settings", "Settings"), ("model", "Model"), ("runtime", "Machine"))
+
+
+class ConfigPanel(LineView):
+    """A line a setting: those that somebody decided first, then those by default."""
+
+    HELP_NAME = "the settings"
+    app: Dashboard
+
+    def __init__(self) -> None:
+        super().__init__(id="config", empty="its log does not say what it was set to")
+        self._look: object = None
+        self._settings = 0
+
+    def show_run(self, run: Run) -> None:
+        """Show what this run was set to at its last start."""
+        history = run.history
+        look = (run.key, history.last_start_at, len(history.settings), len(history.config), self.app.theme)
+        if look == self._look:
+            return
+        self._look = look
+        self._settings = len(history.settings or history.config)
+        self.show(
+            config_lines(history.settings or history.config, history.sources, history.model, history.runtime)
+        )
+
+    def heading(self) -> str:
+        """What it is."""
+        return "Config"
+
+    def note(self) -> str:
+        """How many."""
+        return f"{self._settings} settings" if self._settings else ""
+
+    def set_large(self, large: bool) -> None:
+        """It looks the same."""
+
+
+def config_lines(
+    settings: Mapping[str, Any],
+    sources: Mapping[str, Any],
+    model: Mapping[str, Any],
+    runtime: Mapping[str, Any],
+) -> list[Text]:
+    """Three columns (name, value, source) under headings; what was decided by somebody before what is by default."""
+    from mypt.diff import flatten, value_text
+
+    lines: list[Text] = []
+    for name, heading in _HEADINGS:
+        values = {"settings": settings, "model": model, "runtime": runtime}[name]
+        rows = [(key, value_text(key, value)) for key, value in flatten(values) if value is not None]
+        if not rows:
+            continue
+        if name == "settings" and sources:
+            rows.sort(key=lambda row: _first(row[0]) not in sources)
+        if lines:
+            lines.append(Text())
+        lines.append(Text().append(heading, "bold"))
+        wide = min(max(cell_len(printable(key, newline=False)) for key, _ in rows), _WIDEST_NAME)
+        room = min(max(cell_len(value) for _, value in rows), _WIDEST_VALUE)
+        for key, value in rows:
+            line = Text()
+            line.append(fit(printable(key, newline=False), wide) + "  ", "dim")
+            said = sources.get(_first(key)) if name == "settings" else None
+            if said is None:
+                by_default = name == "settings" and bool(sources)
+                line.append(fit(value, room) if by_default else value, "dim" if by_default else "")
+                if by_default:
+                    line.append("  default", "dim")
+            else:
+                line.append(fit(value, room))
+                line.append(f"  {printable(str(said), newline=False)}", "dim")
+            lines.append(line)
+    return lines
+
+
+def _first(key: str) -> str:
+    """The setting that a flattened name belongs to."""
+    return key.partition(".")[0].partition("[")[0]
