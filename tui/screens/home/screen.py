@@ -15,10 +15,10 @@ from mypt.runs.state import RunState
 from mypt.watch.run import Run
 from tui import starting
 from tui.actions import Action, bindings
-from tui.chart.keys import CURVES
 from tui.dashboard import Dashboard, shown_path
 from tui.live import Live
 from tui.overlay import Overlay
+from tui.screens.home.actions import ACTIONS, EMPTY_ACTIONS
 from tui.screens.home.monitor import Monitor
 from tui.screens.home.panels.machine import gpu_summary
 from tui.screens.home.widgets import RunList, RunStrip, Welcome
@@ -31,60 +31,8 @@ _DEMO = ["--config_file", "tiny_char"]
 class HomeScreen(Screen[None]):
     """Every run at the left, the one in view at the right: numbers, chart, events, samples, console."""
 
-    ACTIONS: ClassVar[tuple[Action, ...]] = (
-        Action("new", "n", "New run", "Choose a preset, data and settings, and start", "Runs", changes=True),
-        Action("stop", "s", "Stop", "Ask the run to save a checkpoint and stop", "Runs", changes=True),
-        Action(
-            "resume", "r", "Resume", "Go on with a stopped run from its last checkpoint", "Runs", changes=True
-        ),
-        Action(
-            "overlay", "space", "Overlay", "Lay this run's curve over the others, or take it away", "Chart"
-        ),
-        Action("panel(1)", "l", "Panel", "Sample, console, config, machine", "View"),
-        Action("checkpoints", "c", "Checkpoints", "The tree of checkpoints", "Go to"),
-        Action("axis", "x", "Axis", "The chart over steps, tokens or time", "Chart"),
-        Action(
-            "cursor(-1)",
-            "left",
-            "Cursor",
-            "Read the chart's values off, point by point",
-            "Chart",
-            key_display="←→",
-        ),
-        Action("smooth", "e", "Smooth", "Smooth the curves: not, a little, more, much", "Chart"),
-        Action("metric", "m", "Metric", "A second chart: learning rate, grad norm, speed, memory", "Chart"),
-        Action("next_run(1)", "right_square_bracket", "Next run", "Look at the run below", "Runs"),
-        Action("enlarge", "z", "Enlarge", "All the room for what is below the chart, or back", "View"),
-        Action("forecast", "f", "Forecast", "Where the validation loss will end, on the chart", "Chart"),
-        Action("log_y", "y", "Log y", "Logarithmic losses, or linear", "Chart"),
-        Action("next_run(-1)", "left_square_bracket", "Run before", "Look at the run above", "Runs", False),
-        Action(
-            "only_this",
-            "u",
-            "Only this run",
-            "Take all runs off the chart but the one in view",
-            "Chart",
-            False,
-        ),
-        Action("panel(-1)", "L", "Panel before", "The panel before", "View", False),
-        Action("find", "ctrl+f", "Search output", "Search what the run has printed", "View", False),
-        Action("demo", "d", "Demo", "Watch a small model learn to tell stories", "Runs", False, changes=True),
-        Action("cursor(1)", "right", "Cursor right", "Read the chart's values to the right", "Chart", False),
-        Action("zoom(1)", "plus,equals_sign", "Zoom in", "Show less of the run, larger", "Chart", False),
-        Action("zoom(-1)", "minus", "Zoom out", "Show more of the run", "Chart", False),
-        *(
-            Action(
-                f"curve({n})", str(n), "Curve", CURVES, "Chart", False, key_display="1-9" if n == 1 else None
-            )
-            for n in range(1, 10)
-        ),
-        Action("back", "escape", "Back", "Put the chart's cursor away, show the whole run", "View", False),
-    )
-    EMPTY_ACTIONS: ClassVar[tuple[Action, ...]] = (
-        Action("demo", "d", "Demo", "Watch a small model learn to tell stories", "Runs"),
-        Action("new", "n", "New run", "Choose a preset, data and settings, and start", "Runs"),
-        Action("checkpoints", "c", "Checkpoints", "The tree of checkpoints", "Go to"),
-    )
+    ACTIONS: ClassVar[tuple[Action, ...]] = ACTIONS
+    EMPTY_ACTIONS: ClassVar[tuple[Action, ...]] = EMPTY_ACTIONS
     BINDINGS: ClassVar[list[BindingType]] = bindings(ACTIONS)
     app: Dashboard
 
