@@ -31,6 +31,7 @@ from mypt.text import loss
 from mypt.watch import marks as words
 from mypt.watch import pace
 from mypt.watch.axes import Axes
+from mypt.watch.clock import Clock
 from mypt.watch.column import Column
 from mypt.watch.ledger import Ledger
 from mypt.watch.lines import EvalRow, Measured, eval_set_columns
@@ -97,6 +98,8 @@ class Fold:
         self._evals.rewind(0)
         self._ledger.clear()
         self._axes = Axes()
+        self.clock = Clock()
+        """When it trained."""
         self._first_phase = ""
         self._latest_phase = ""
         self._nan_since: dict[str, int] = {}
@@ -270,7 +273,9 @@ class Fold:
             if ended and ended.kind == "stopped":
                 told += f" (was stopped at {ended.step}{': ' + ended.reason if ended.reason else ''})"
             self._mark("resume", step, event.timestamp, None, f"goes on from step {step}{told}")
+            self.clock = self.clock.went_on(self._axes.time, self.last_start_at)
         else:
+            self.clock = Clock().went_on(self._axes.time, self.last_start_at)
             self._line("start", self._axes.step, event.timestamp, None, words.start_words(event))
 
     def _sample(self, event: Sample) -> None:

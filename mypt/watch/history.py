@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import NamedTuple
 
 from mypt.watch import marks as words
@@ -249,11 +248,3 @@ class RunHistory(Fold):
             nan_step=self.nan_step,
             bad_lines=self.bad_lines + self.impossible,
         )
-
-
-def seconds_since_epoch(stamp: str) -> float | None:
-    """A log's time stamp as seconds since the epoch; one without a zone is in this machine's. None where it is none."""
-    try:
-        return datetime.fromisoformat(stamp).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return None

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import Literal
 
-Axis = Literal["step", "tokens", "time"]
+Axis = Literal["step", "tokens", "time", "clock"]
+"""What x counts. "clock" has its points where "time" has them; only what is written at them differs."""
 
 
 class Places:

@@ -12,8 +12,9 @@ from mypt.runs.directory import RunDirectory
 from mypt.runs.record import RunRecord
 from mypt.runs.state import Evidence, RunState, decide, evidence_of
 from mypt.text import printable
+from mypt.watch.clock import seconds_since_epoch
 from mypt.watch.follow import LogFollower
-from mypt.watch.history import RunHistory, RunSummary, seconds_since_epoch
+from mypt.watch.history import RunHistory, RunSummary
 from mypt.watch.preview import preview
 
 # Processes are asked for at most this often; a run that is over is looked at again as something may be written late.

@@ -101,7 +101,7 @@ def chart_data(
     best = history.best
     if best is not None:
         marks.append(Mark(best.step, 0.0, 0.0, best.value, "best", f"best {loss(best.value)}"))
-    return ChartData(tuple(curves), tuple(marks))
+    return ChartData(tuple(curves), tuple(marks), clock=history.clock)
 
 
 def with_others(data: ChartData, others: Iterable[Shown], smooth: Smooth | None) -> ChartData:

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from mypt.watch.clock import Clock
 from mypt.watch.column import Column
 from mypt.watch.places import Axis
 from tui.chart.view import Window
 
 __all__ = ["AXES", "Axis", "ChartData", "Column", "Curve", "Mark", "MarkKind", "series_color"]
 
-AXES: tuple[Axis, ...] = ("step", "tokens", "time")
+AXES: tuple[Axis, ...] = ("step", "tokens", "time", "clock")
 
 MarkKind = Literal["gold", "blocked", "phase", "resume", "best", "forecast"]
 
@@ -77,6 +78,7 @@ class ChartData:
 
     `axis` None leaves the axis as the reader has set it. `stretch` is a part of the present axis that the whole view
     covers at least, beyond what the curves do; `note` is said at the end of the legend.
+    `clock` tells when it was, for the axis "clock".
     """
 
     curves: tuple[Curve, ...] = ()
@@ -84,3 +86,4 @@ class ChartData:
     axis: Axis | None = None
     stretch: Window | None = None
     note: str = ""
+    clock: Clock = Clock()  # noqa: RUF009, a plain empty tuple

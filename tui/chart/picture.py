@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
 
+from mypt.plotting.clock import clock_ticks
 from mypt.text import printable
 from mypt.watch.column import Bucket
 from mypt.watch.places import Axis
@@ -21,7 +22,12 @@ from tui.chart.view import Window
 
 # Stars nearer than this to a later one are left out: while a run improves at every evaluation they would hide it.
 _STARS_APART = 6
-_AXIS_NAMES: dict[Axis, str] = {"step": "steps", "tokens": "tokens", "time": "time"}
+_AXIS_NAMES: dict[Axis, str] = {
+    "step": "steps",
+    "tokens": "tokens",
+    "time": "training time",
+    "clock": "clock",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +118,7 @@ def paint(
     gutter = _gutter(layout.width, ticks, least_gutter)
     canvas = Canvas(layout.width - gutter, layout.rows)
     # Labels crowd a wide axis long before they overlap.
-    along = x_ticks(x, canvas.width, axis == "time", calm=8 + canvas.width // 40) if canvas.width else []
+    along = _along(data, axis, x, canvas.width) if canvas.width else []
     picture = Picture(layout, canvas, x, y, gutter, along, ticks, axis)
     _lines_below(picture, data)
     for number in range(len(data.curves) - 1, -1, -1):
@@ -121,6 +127,13 @@ def paint(
     _forecasts(picture, data)
     _signs(picture, data)
     return picture
+
+
+def _along(data: ChartData, axis: Axis, x: Scale, width: int) -> list[Tick]:
+    calm = 8 + width // 40
+    if axis == "clock" and data.clock.begins:
+        return clock_ticks(x, width, data.clock, calm)
+    return x_ticks(x, width, axis in ("time", "clock"), calm=calm)
 
 
 def gutter_runs(picture: Picture, row: int) -> list[Run]:

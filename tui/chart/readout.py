@@ -8,6 +8,7 @@ from typing import NamedTuple
 from rich.cells import cell_len
 
 from mypt import text
+from mypt.plotting.clock import moment_label
 from tui.chart import ink
 from tui.chart.cursor import Cursor, mark_at
 from tui.chart.model import Axis, ChartData, Curve, Mark
@@ -125,7 +126,9 @@ def _place(data: ChartData, axis: Axis, cursor: Cursor) -> str:
     step = f"step {text.whole(cursor.step)}"
     if axis == "tokens":
         return f"{step} · {text.count(cursor.x)} tokens"
-    return f"{step} · {text.duration(cursor.x)}" if axis == "time" else step
+    if axis == "clock" and (moment := data.clock.at(cursor.x)) is not None:
+        return f"{step} · {moment_label(moment)}"
+    return f"{step} · {text.duration(cursor.x)}" if axis in ("time", "clock") else step
 
 
 def _last_gold(data: ChartData) -> Mark | None:

@@ -47,7 +47,7 @@ class Chart(Pointing, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
 
     axis: reactive[Axis] = reactive[Axis]("step", init=False)
-    """What x counts: "step", "tokens" or "time". The window and the cursor keep their place in the run."""
+    """What x counts: "step", "tokens", "time" of training, or that by the "clock". The window and the cursor keep their place in the run."""
     log_y: reactive[bool] = reactive(False, init=False)
     """Whether values stand on a logarithmic scale (those that are not positive are left out)."""
     ascii_only: reactive[bool] = reactive(False, init=False)
@@ -409,7 +409,7 @@ class Chart(Pointing, can_focus=True):
         said += ["log"] if self.log_y else []
         if self._window:
             lo, hi = self._window
-            label = time_label if self.axis == "time" else number_label
+            label = number_label if self.axis in ("step", "tokens") else time_label
             fine = max(self._window.width / 100, 1.0)
             said.append(f"{label(round(lo), fine)} – {label(round(hi), fine)}")
         return " · ".join(said)

@@ -14,7 +14,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("overlay", "space", "Overlay", "Lay this run's curve over the others, or take it away", "Chart"),
     Action("panel(1)", "l", "Panel", "Sample, console, config, machine", "View"),
     Action("checkpoints", "c", "Checkpoints", "The tree of checkpoints", "Go to"),
-    Action("axis", "x", "Axis", "The chart over steps, tokens or time", "Chart"),
+    Action("axis", "x", "Axis", "The chart over steps, tokens, time of training, or the clock", "Chart"),
     Action(
         "cursor(-1)",
         "left",
@@ -45,7 +45,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("zoom(1)", "plus,equals_sign", "Zoom in", "Show less of the run, larger", "Chart", False),
     Action("zoom(-1)", "minus", "Zoom out", "Show more of the run", "Chart", False),
     *(
-        Action(f"curve({n})", str(n), "Curve", CURVES, "Chart", False, key_display="1-9" if n == 1 else None)
+        Action(
+            f"curve({n})", str(n), f"Curve {n}", CURVES, "Chart", False, key_display="1-9" if n == 1 else None
+        )
         for n in range(1, 10)
     ),
     Action("back", "escape", "Back", "Put the chart's cursor away, show the whole run", "View", False),
