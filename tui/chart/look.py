@@ -28,7 +28,7 @@ def _series(colors: tuple[str, ...], indent: str) -> str:
 
 
 CSS = f"""
-    Chart {{
+    Drawn {{
         width: 1fr;
         height: 1fr;
         & .chart--axis {{ color: $foreground 35%; }}

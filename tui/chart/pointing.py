@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from textual import events
-from textual.widget import Widget
 
 from tui.chart.cursor import snap
+from tui.chart.drawn import Drawn
 from tui.chart.picture import arrange
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _WHEEL_ZOOM = 1.25
 
 
-class Pointing(Widget):
+class Pointing(Drawn):
     """What `tui.chart.widget.Chart` does when it is pointed at; for nothing else."""
 
     _dragging = False

@@ -5,30 +5,19 @@ The picture is painted once for its data, size and view; a moved cursor is drawn
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
-from rich.segment import Segment
-from rich.style import Style
 from textual.actions import SkipAction
 from textual.binding import BindingType
-from textual.geometry import Region, Size
 from textual.message import Message
-from textual.reactive import reactive
-from textual.strip import Strip
 
-from tui.chart import ink
 from tui.chart.cursor import Cursor, columns_of, moved, snap, translated
-from tui.chart.frame import Words, empty_frame, full_frame
+from tui.chart.drawn import owner
 from tui.chart.keys import KEYS
-from tui.chart.look import COMPONENTS, CSS, style_of
-from tui.chart.model import AXES, Axis, ChartData, Curve
-from tui.chart.picture import Picture, arrange, full_window, paint
+from tui.chart.model import AXES, Axis
+from tui.chart.picture import full_window
 from tui.chart.pointing import Pointing
-from tui.chart.raster import Run
-from tui.chart.scale import number_label, time_label
 from tui.chart.view import Window, panned, zoomed
 
 _ZOOM = 2.0
@@ -40,20 +29,7 @@ class Chart(Pointing, can_focus=True):
 
     HELP_NAME = "the chart"
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {*COMPONENTS}
-
-    DEFAULT_CSS = CSS
-
     BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
-
-    axis: reactive[Axis] = reactive[Axis]("step", init=False)
-    """What x counts: "step", "tokens", "time" of training, or that by the "clock". The window and the cursor keep their place in the run."""
-    log_y: reactive[bool] = reactive(False, init=False)
-    """Whether values stand on a logarithmic scale (those that are not positive are left out)."""
-    ascii_only: reactive[bool] = reactive(False, init=False)
-    """Draw with plain ASCII, for terminals without braille."""
-    empty_text: reactive[str] = reactive("No points yet", init=False)
-    """What stands in the middle while there is nothing to draw."""
 
     @dataclass
     class CursorMoved(Message):
@@ -94,88 +70,9 @@ class Chart(Pointing, can_focus=True):
             """The chart that speaks."""
             return self.chart
 
-    def __init__(
-        self,
-        *,
-        empty_text: str = "No points yet",
-        ascii_only: bool = False,
-        compact: bool = False,
-        name: str | None = None,
-        id: str | None = None,
-        classes: str | None = None,
-    ) -> None:
-        super().__init__(name=name, id=id, classes=classes)
-        self.set_reactive(Chart.empty_text, empty_text)
-        self.set_reactive(Chart.ascii_only, ascii_only)
-        self.compact = compact
-        """Whether there is only a legend beside the plot: for a chart below another one that has the rest."""
-        self.least_gutter = 4
-        """Cells left of the plot; charts below each other want the same."""
-        self._given = ChartData()
-        self._hidden: frozenset[str] = frozenset()
-        self._data = ChartData()
-        self._seen: object = None
-        self._window: Window | None = None
-        self._cursor: Cursor | None = None
-        self._picture: Picture | None = None
-        self._strips: list[Strip] | None = None
-        self._styles_of: dict[int, Style] = {}
-        self._drawn_size = Size(0, 0)
-        self.spots: list[tuple[int, int, str]] = []
-        """Where in the legend the curves' labels are: (first cell, cell after the last, key)."""
-
-    # Data
-
-    @property
-    def data(self) -> ChartData:
-        """What is shown."""
-        return self._data
-
-    @property
-    def window(self) -> Window | None:
-        """The part of the axis that is seen; None is the whole run, growing with it."""
-        return self._window
-
-    @property
-    def cursor(self) -> Cursor | None:
-        """Where the cursor stands; None while it is hidden."""
-        return self._cursor
-
-    @property
-    def hidden(self) -> frozenset[str]:
-        """The keys of the curves that are not to be seen, whether there are such curves or not."""
-        return self._hidden
-
-    def show(self, data: ChartData) -> None:
-        """Show `data` from now on. Call it again when the columns have grown: nothing is drawn if nothing changed."""
-        self._given = data
-        if self._hidden:
-            # What backs a curve comes and goes with it.
-            hides = [_owner(curve.key) in self._hidden for curve in data.curves]
-            pairs = zip(data.curves, hides, strict=True)
-            curves = tuple(replace(curve, visible=False) if hide else curve for curve, hide in pairs)
-            data = replace(data, curves=curves)
-        if not all(math.isfinite(mark.step) for mark in data.marks):
-            data = replace(data, marks=tuple(mark for mark in data.marks if math.isfinite(mark.step)))
-        seen = (data, tuple(curve.column.revision for curve in data.curves))
-        if seen == self._seen:
-            return
-        if [_look(c) for c in data.curves] != [_look(c) for c in self._data.curves]:
-            self._styles_of.clear()
-        self._data, self._seen = data, seen
-        if data.axis is not None and data.axis != self.axis:
-            self.axis = data.axis
-        self._repaint_lines()
-
-    def hide(self, keys: Iterable[str]) -> None:
-        """Hide the curves with these keys, and show the others."""
-        if (hidden := frozenset(keys)) != self._hidden:
-            self._hidden = hidden
-            self.show(self._given)
-
     def toggle(self, key: str) -> None:
         """Hide a curve, or show it again."""
-        self.hide(self._hidden ^ {_owner(key)})
+        self.hide(self._hidden ^ {owner(key)})
         self.post_message(self.CurvesChosen(self, self._hidden))
 
     def action_toggle_curve(self, number: int) -> None:
@@ -290,18 +187,6 @@ class Chart(Pointing, can_focus=True):
         """An unknown axis is the step axis."""
         return axis if axis in AXES else "step"
 
-    def watch_log_y(self) -> None:
-        """Paint anew."""
-        self._repaint()
-
-    def watch_ascii_only(self) -> None:
-        """Paint anew."""
-        self._repaint()
-
-    def watch_empty_text(self) -> None:
-        """Paint anew."""
-        self._repaint()
-
     # Cursor
 
     def action_cursor(self, by: int) -> None:
@@ -337,100 +222,3 @@ class Chart(Pointing, can_focus=True):
         self.post_message(
             self.CursorMoved(self, cursor.step if cursor else None, cursor.x if cursor else None)
         )
-
-    # Drawing
-
-    def notify_style_update(self) -> None:
-        """Forget colours when the theme or a style sheet changes."""
-        super().notify_style_update()
-        self._styles_of.clear()
-        self._strips = None
-
-    def render_line(self, y: int) -> Strip:
-        """One line of the picture, painted when the first line is asked for."""
-        if self._strips is None or self._drawn_size != self.content_size:
-            self._strips = self._draw()
-            self._drawn_size = self.content_size
-        return (
-            self._strips[y]
-            if y < len(self._strips)
-            else Strip.blank(self.content_size.width, self.rich_style)
-        )
-
-    def _repaint(self) -> None:
-        self._picture = None
-        self._strips = None
-        self.refresh()
-
-    def _repaint_lines(self) -> None:
-        """Paint anew, and have only those lines drawn that look different: most of a growing curve stays."""
-        before, self._picture = self._strips, None
-        if before is None or self._drawn_size != self.content_size:
-            self._repaint()
-            return
-        after = self._draw()
-        if len(after) != len(before):
-            self._repaint()
-            return
-        left, top, width = self.gutter.left, self.gutter.top, self.content_size.width
-        changed = [y for y, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
-        for y in changed:
-            before[y] = after[y]
-        if changed:
-            self.refresh(*(Region(left, top + y, width, 1) for y in changed))
-
-    @property
-    def picture(self) -> Picture | None:
-        """The picture for the present size and view; None where there is nothing to draw."""
-        width, height = self.content_size
-        layout = arrange(width, height, self.compact)
-        if self._picture is None or self._picture.layout != layout:
-            full = full_window(self._data, self.axis)
-            self._picture = None
-            if full is not None and layout.rows > 0 and width > 0:
-                window = self._window or full
-                self._picture = paint(self._data, self.axis, self.log_y, window, layout, self.least_gutter)
-        return self._picture
-
-    def _draw(self) -> list[Strip]:
-        picture = self.picture
-        words = Words(self._state(), not self.compact, self.ascii_only)
-        if picture is None:
-            frame = empty_frame(self._data, self.empty_text, *self.content_size, words)
-        else:
-            frame = full_frame(picture, self._data, self._cursor, words)
-        self.spots = frame.spots
-        width = self.content_size.width
-        return [self._strip(line, width) for line in frame.lines]
-
-    def _state(self) -> str:
-        """What differs from the plain view, in a few words."""
-        said = [self._data.note] if self._data.note else []
-        said += ["log"] if self.log_y else []
-        if self._window:
-            lo, hi = self._window
-            label = number_label if self.axis in ("step", "tokens") else time_label
-            fine = max(self._window.width / 100, 1.0)
-            said.append(f"{label(round(lo), fine)} – {label(round(hi), fine)}")
-        return " · ".join(said)
-
-    def _strip(self, runs: list[Run], width: int) -> Strip:
-        if self.ascii_only:
-            runs = [(ink.to_ascii(text), number) for text, number in runs]
-        strip = Strip([Segment(text, self._style(number)) for text, number in runs if text])
-        return strip.adjust_cell_length(width, self._style(ink.BLANK))
-
-    def _style(self, number: int) -> Style:
-        style = self._styles_of.get(number)
-        if style is None:
-            style = self._styles_of[number] = style_of(self, number, self._data.curves)
-        return style
-
-
-def _owner(key: str) -> str:
-    """The key of the curve that one with this key backs, or itself."""
-    return key.partition("~")[0]
-
-
-def _look(curve: Curve) -> tuple[str, bool, bool]:
-    return curve.color, curve.dim, curve.quiet
