@@ -10,6 +10,12 @@ through, over power laws to b = -1, one that falls as steadily as ever. Each exp
 and 50 % of the training done, by linear regression with priors for E and C (Bayesian: the data cannot tell C before
 the annealing begins), and all fits are averaged by how well they explain their points. The spread of the fits, their
 own uncertainty, the noise of one evaluation and a share of the change that is expected make the interval.
+
+Asked at 11 moments of each of 18 real runs of small models, of which four had been looked at while the numbers below
+were chosen, it said nothing in 14 of 198 cases; 85 % of its intervals held the end (72 % of those at half way), and all
+others ended lower. The interval was ±15 % of the present loss at a quarter of the run, ±6 % at half and ±2 % at
+80 %. Of made curves it held 95 % of power laws and steady ones, 70 % of those that reach a plateau or take one late
+step. A turn to overfitting is seen only after it has begun; right after it, a third of the runs ended higher than told.
 """
 
 from __future__ import annotations
@@ -262,7 +268,7 @@ def _from_fits(
     done = [training_done(step, plan) for step, _ in points]
     xs, annealed = [x for x, _ in done], [a for _, a in done]
     level = points[-1][1]
-    scale = abs(level) or 1.0
+    scale = max(abs(level), 1e-9)
     ys = [y - level for _, y in points]
     found = _fits(xs, annealed, ys, end, scale, max(noise / 3, 1e-3 * scale))
     total = sum(fit.weight for fit in found)
