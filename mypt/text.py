@@ -33,6 +33,13 @@ def printable(text: str, *, newline: bool = True) -> str:
     return "".join(out)
 
 
+def cells(text: str) -> int:
+    """Columns of a terminal that `text` takes: ideographs take two, combining marks none."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )
+
+
 def count(number: float, digits: int = 3) -> str:
     """A quantity with a metric suffix: 950, 12.3k, 1.2M, 3.41B. `digits` significant digits, none wasted."""
     if not math.isfinite(number):

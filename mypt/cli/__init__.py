@@ -26,6 +26,7 @@ COMMANDS = {
     "show-configs": "list the presets, or show one",
     "inspect": "show what a checkpoint holds",
     "status": "list the runs of the workspace",
+    "plot": "draw the curves of runs",
 }
 
 

@@ -7,12 +7,11 @@ import json
 import shutil
 import sys
 import textwrap
-import unicodedata
 from pathlib import Path
 from typing import Any
 
 from mypt.runs.state import RunState
-from mypt.text import count, duration, loss, printable
+from mypt.text import cells, count, duration, loss, printable
 from mypt.watch.inventory import Workspace, status_rows
 
 _SIGNS = {
@@ -35,6 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print every value of every run as JSON (unknown: null)"
     )
+    parser.add_argument(
+        "--plot", action="store_true", help="draw the validation losses of the latest runs below the table"
+    )
 
 
 def run(options: argparse.Namespace, workspace: Path) -> int:
@@ -53,6 +55,10 @@ def run(options: argparse.Namespace, workspace: Path) -> int:
     else:
         print(f"No runs in {printable(str(workspace))} yet. The first one, in a minute or two and offline:")
         print("  mypt train --config_file configs/tiny_char.json")
+    if options.plot and rows:
+        from mypt.cli.plot import latest
+
+        print("\n".join(["", *latest(picture)]))
     for broken in picture.broken_records:
         print(f"A run's record is broken: {printable(broken.run_id)}: {broken.problem}")
     return 0
@@ -64,13 +70,13 @@ def table(rows: list[dict[str, Any]], width: int | None) -> list[str]:
     Columns are as wide as what is in them. A name that leaves no room for the rest has a line of its own.
     """
     texts = [_texts(row) for row in rows]
-    columns = {head: max(_cells(text[head]) for text in [*texts, {head: head}]) for head in _COLUMNS}
-    names = max(_cells(text["name"]) for text in texts)
+    columns = {head: max(cells(text[head]) for text in [*texts, {head: head}]) for head in _COLUMNS}
+    names = max(cells(text["name"]) for text in texts)
     room = names if width is None else width - sum(columns.values()) - len(columns)
     columns = {"name": max(min(names, room), len("name")), **columns}
     lines = [_line({head: head for head in columns}, columns)]
     for row, text in zip(rows, texts, strict=True):
-        if _cells(text["name"]) > columns["name"]:
+        if cells(text["name"]) > columns["name"]:
             lines += _broken(text["name"], width or names)
             text = {**text, "name": ""}
         lines.append(_line(text, columns))
@@ -82,7 +88,7 @@ def _broken(text: str, width: int) -> list[str]:
     """A text over as many lines as it needs."""
     lines = [""]
     for char in text:
-        if _cells(lines[-1] + char) > width:
+        if cells(lines[-1] + char) > width:
             lines.append("")
         lines[-1] += char
     return lines
@@ -110,11 +116,11 @@ def _loss(value: float | None) -> str:
 
 
 def _line(texts: dict[str, str], columns: dict[str, int]) -> str:
-    cells = []
+    parts = []
     for head, width in columns.items():
-        padding = " " * (width - _cells(texts[head]))
-        cells.append(texts[head] + padding if head in _TEXTS else padding + texts[head])
-    return " ".join(cells).rstrip()
+        padding = " " * (width - cells(texts[head]))
+        parts.append(texts[head] + padding if head in _TEXTS else padding + texts[head])
+    return " ".join(parts).rstrip()
 
 
 def _why(row: dict[str, Any], width: int | None) -> list[str]:
@@ -143,10 +149,3 @@ def _place(position: int | None) -> str:
     if position is None:
         return ""
     return "; next in the queue" if position == 1 else f"; number {position} in the queue"
-
-
-def _cells(text: str) -> int:
-    """Columns of a terminal that `text` takes: ideographs take two, combining marks none."""
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
-    )

@@ -188,7 +188,7 @@ def test_it_says_why_it_cannot_know(val: Column, plan: Plan, why: str) -> None:
 def falling(step: float, plan: Plan) -> float:
     """A power law of the training done, and what annealing gives."""
     done, annealed = training_done(step, plan)
-    return 2 + 3 * (1 + done / (plan.max_iters or 1) * 30) ** -0.5 - 0.1 * annealed
+    return 2 + 3 / math.sqrt(1 + done / (plan.max_iters or 1) * 30) - 0.1 * annealed
 
 
 def test_a_spike_and_gaps_change_little() -> None:
