@@ -96,7 +96,9 @@ def run(options: argparse.Namespace, workspace: Path) -> int:
     return 0
 
 
-def drawn(chosen: Chosen, view: View, size: tuple[int, int] | None, *, ascii_only: bool = False) -> list[str]:
+def drawn(
+    chosen: Chosen, view: View, size: tuple[int, int] | None, *, ascii_only: bool = False, table: bool = True
+) -> list[str]:
     """The chart and its table for this process's output: as large as the terminal, in colour where it shows colours."""
     terminal = sys.stdout.isatty()
     if size is None:
@@ -116,6 +118,8 @@ def drawn(chosen: Chosen, view: View, size: tuple[int, int] | None, *, ascii_onl
         light=_is_light(),
         ascii_only=ascii_only,
     )
+    if not table:
+        return lines
     below = [*_table(summary(chosen), size[0]), *notes(chosen)]
     return [*lines, "", *(plain(line) if ascii_only else line for line in below)]
 
@@ -128,7 +132,9 @@ def latest(picture: Workspace) -> list[str]:
     chosen = choose({run.label: run.history for run in measured}, ["val"])
     height = 20 if not sys.stdout.isatty() else min(20, max(shutil.get_terminal_size(_SIZE).lines // 2, 12))
     width = shutil.get_terminal_size(_SIZE).columns if sys.stdout.isatty() else _SIZE[0]
-    return drawn(chosen, View(), (width, height))
+    lines = drawn(chosen, View(), (width, height), table=False)
+    more = len(picture.runs) - len(measured)
+    return [*lines, f"{more} more in the table above; mypt plot NAME draws any"] if more else lines
 
 
 def read_whole(run: Run) -> None:

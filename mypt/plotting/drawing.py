@@ -149,25 +149,21 @@ def scales(
 
 
 def strokes(curve: Curve, x: Scale, y: Scale, axis: Axis, buckets: int) -> list[list[tuple[float, float]]]:
-    """The curve as lines of (x, y), at most `buckets` spikes wide, broken at gaps and at what a log axis cannot show.
+    """The curve as lines of places, at most `buckets` spikes wide, broken at gaps and at what a log axis cannot show.
 
-    Values beyond the scale are kept at a height of it above or below, so that lines to them leave the picture.
+    (0, 0) is the lower left of the picture and (1, 1) the upper right; what lies outside stays within one more picture,
+    so that lines to it leave at the edge.
     """
     lines: list[list[tuple[float, float]]] = [[]]
-    place = y.mapper(1)
-    low, high = y.value(-1.5, 1), y.value(1.5, 1)
-
-    def add(at: float, value: float) -> None:
-        # Written so that NaN, whose place is NaN, breaks the line.
-        where = place(value)
-        if not -math.inf < where < math.inf:
-            lines.append([])
-        else:
-            lines[-1].append((at, low if where < -1 else high if where > 2 else value))
-
+    across, up = x.mapper(1), y.mapper(1)
     for bucket in curve.column.sample(axis, x.lo, x.hi, buckets):
         for at, value in _corners(bucket):
-            add(at, value)
+            place = up(value)
+            # Written so that NaN breaks the line.
+            if -math.inf < value < math.inf and place == place:
+                lines[-1].append((min(max(across(at), -1.0), 2.0), min(max(place, -1.0), 2.0)))
+            else:
+                lines.append([])
         if bucket.gap and bucket.x0 != bucket.x1:
             lines.append([])
     return [line for line in lines if line]

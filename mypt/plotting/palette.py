@@ -37,6 +37,8 @@ LIGHT: Mapping[str, str] = {
     "series-8": "#8a6143",
 }
 """On a light one."""
+# The nearest one of the third series is hardly another than that of the seventh.
+_NOT_THE_NEAREST = {"#35c2a1": 43}
 SIGNS: Mapping[str, str] = {"gold": "★", "blocked": "✕", "phase": "┊", "resume": "↻"}
 
 
@@ -54,6 +56,8 @@ def colour(name: str, light: bool = False) -> str:
 @lru_cache(maxsize=256)
 def of_256(rgb: str) -> int:
     """The colour nearest to `#rrggbb` among the 240 that a terminal of 256 colours has fixed (xterm's cube and greys)."""
+    if rgb in _NOT_THE_NEAREST:
+        return _NOT_THE_NEAREST[rgb]
     wanted = tuple(int(rgb[place : place + 2], 16) for place in (1, 3, 5))
     levels = (0, 95, 135, 175, 215, 255)
     cube = {

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from mypt.plotting.drawing import AXIS_NAMES, Curve, Mark, View, scales, shown_marks, strokes
 from mypt.plotting.palette import SIGNS, colour, of_256
 from mypt.plotting.scale import Scale, Tick, x_ticks, y_ticks
 from mypt.text import cells, printable
+from mypt.watch.places import Axis
 
 LEAST, MOST = (30, 8), (500, 200)
 """Columns and rows: below the least nothing is to be seen, and nobody has more than the most."""
@@ -125,7 +125,7 @@ def _plot(
     up = y_ticks(y, rows, max(2, rows // 9 + 1))
     columns = max(width - 1 - max((cells(tick.label) for tick in up), default=0), 1)
     along = x_ticks(x, columns, view.axis == "time", calm=8 + columns // 40)
-    high: Callable[[float], float] = math.log10 if view.log_y else float
+    across, upwards = x.mapper(1), y.mapper(1)
     plotext.clear_figure()
     try:
         plotext.theme("clear")
@@ -134,18 +134,18 @@ def _plot(
         plotext.plotsize(width, height)
         plotext.xaxes(True, False)
         plotext.yaxes(True, False)
-        plotext.xlim(x.lo, x.hi)
-        plotext.ylim(high(y.lo), high(y.hi))
-        plotext.xticks([t.value for t in along], [paint.spelled(t.label) for t in along])
-        plotext.yticks([high(t.value) for t in up], [_padded(paint.spelled(t.label), up) for t in up])
+        plotext.xlim(0, 1)
+        plotext.ylim(0, 1)
+        plotext.xticks([across(t.value) for t in along], [paint.spelled(t.label) for t in along])
+        plotext.yticks([upwards(t.value) for t in up], [_padded(paint.spelled(t.label), up) for t in up])
         shown = shown_marks(marks, view.axis, x, _STARS_APART / columns * (x.hi - x.lo))
         for mark, _ in shown:
             if mark.kind == "phase":
-                plotext.vline(mark.x(view.axis), paint.quiet())
+                plotext.vline(across(mark.x(view.axis)), paint.quiet())
         for number in range(len(curves) - 1, -1, -1):
-            _draw(plotext, curves[number], number, found, view, columns, high, paint)
+            _draw(plotext, curves[number], number, found, view.axis, columns, paint)
         for mark, latest in shown:
-            _sign(plotext, mark, latest, y, view, high, paint)
+            _sign(plotext, mark, latest, across(mark.x(view.axis)), y, paint)
         text = plotext.build()
     finally:
         # It is one figure for the whole process, and would keep all points.
@@ -159,38 +159,27 @@ def _draw(
     curve: Curve,
     number: int,
     found: tuple[Scale, Scale],
-    view: View,
+    axis: Axis,
     columns: int,
-    high: Callable[[float], float],
     paint: _Paint,
 ) -> None:
     marker = "braille" if not paint.ascii_only else "'" if curve.quiet else _marker(number)
     buckets = columns if paint.ascii_only else 2 * columns
     ink = paint.number(curve.color, curve.dim)
-    for line in strokes(curve, *found, view.axis, buckets)[:_MOST_PIECES]:
-        xs, ys = [at for at, _ in line], [high(value) for _, value in line]
-        if len(line) == 1:
-            plotext.scatter(xs, ys, marker=marker, color=ink)
-        else:
-            plotext.plot(xs, ys, marker=marker, color=ink)
+    for line in strokes(curve, *found, axis, buckets)[:_MOST_PIECES]:
+        draw = plotext.scatter if len(line) == 1 else plotext.plot
+        draw([u for u, _ in line], [v for _, v in line], marker=marker, color=ink)
 
 
-def _sign(
-    plotext: Any,
-    mark: Mark,
-    latest: bool,
-    y: Scale,
-    view: View,
-    high: Callable[[float], float],
-    paint: _Paint,
-) -> None:
+def _sign(plotext: Any, mark: Mark, latest: bool, at: float, y: Scale, paint: _Paint) -> None:
     sign = paint.spelled(SIGNS.get(mark.kind, ""))
-    at = mark.x(view.axis)
     if mark.kind == "resume":
-        plotext.scatter([at], [high(y.lo)], marker=sign, color=paint.quiet())
-    elif mark.kind in ("gold", "blocked") and mark.y is not None and y.cell(mark.y, 1000) is not None:
+        plotext.scatter([at], [0.0], marker=sign, color=paint.quiet())
+    elif mark.kind in ("gold", "blocked") and mark.y is not None:
         name = "trouble" if mark.kind == "blocked" else "gold" if latest else "gold-past"
-        plotext.scatter([at], [high(mark.y)], marker=sign, color=paint.number(name))
+        place = y.mapper(1)(mark.y)
+        if 0 <= place <= 1:
+            plotext.scatter([at], [place], marker=sign, color=paint.number(name))
 
 
 def _marker(number: int) -> str:

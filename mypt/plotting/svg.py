@@ -123,7 +123,8 @@ class _Plot:
     def _curve(self, curve: Curve) -> str:
         parts = []
         for line in strokes(curve, self.x, self.y, self.view.axis, round(self.wide)):
-            places = list(dict.fromkeys(f"{self.px(at):.1f} {self.py(value):.1f}" for at, value in line))
+            spots = ((self.left + self.wide * u, self.top + self.high * (1 - v)) for u, v in line)
+            places = list(dict.fromkeys(f"{x:.1f} {y:.1f}" for x, y in spots))
             # A line of no length with round ends is a dot.
             parts.append("M" + "L".join(places if len(places) > 1 else places * 2))
         last = curve.column.last()

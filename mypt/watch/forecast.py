@@ -123,9 +123,13 @@ def _boundaries(settings: Mapping[str, Any]) -> list[int]:
 
 
 def _agrees(point: Point, plan: Plan, peak: float) -> bool:
-    """Whether a learning rate from the log (of which evaluations tell six decimals) is the schedule's."""
-    due = learning_rate(point.step, peak=peak, warmup=plan.warmup, total=plan.max_iters or 0)
-    return not math.isfinite(point.y) or abs(point.y - due) <= 0.03 * due + 1e-6
+    """Whether a learning rate from the log is the schedule's: of this update or, as the original has it, of the next.
+
+    Evaluations tell six decimals of it.
+    """
+    steps = (max(point.step - 1, 0), point.step, point.step + 1)
+    due = [learning_rate(step, peak=peak, warmup=plan.warmup, total=plan.max_iters or 0) for step in steps]
+    return not math.isfinite(point.y) or min(due) * 0.97 - 1e-6 <= point.y <= max(due) * 1.03 + 1e-6
 
 
 def expected_end(val: Column, plan: Plan, train: Column | None = None) -> Forecast | NoForecast:

@@ -152,8 +152,12 @@ class LineDecoder:
         kinds = {key: type(fields[key]) in _NUMBERS for key in keys}
         if kinds == self._kinds or len(keys) > _MOST_NAMES or self._decoders >= _MOST_DECODERS:
             return
-        self._keys, self._kinds = keys, kinds
-        self._decoder = _decoder_for(keys, fields)
+        try:
+            decoder = _decoder_for(keys, fields)
+        except ValueError:
+            # No field can be called so (a quote, a control character): such a log is read line by line.
+            return
+        self._keys, self._kinds, self._decoder = keys, kinds, decoder
         self._decoders += 1
 
     def _count(self, why: str) -> None:

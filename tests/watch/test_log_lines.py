@@ -4,6 +4,7 @@ import json
 import math
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -130,3 +131,13 @@ def test_what_is_not_finite_is_put_together() -> None:
     (event,) = decoder.feed(line(iter=1, val_loss=None, nonfinite={"val_loss": "inf"}))
     assert isinstance(event, Eval)
     assert event.val_loss == math.inf
+
+
+@pytest.mark.parametrize("name", ['a "quoted" set', "back\\slash", "\x1b[31mred"])
+def test_a_set_whose_name_no_field_can_have_is_read_all_the_same(name: str) -> None:
+    line = {"event": "eval", "iter": 10, "timestamp": "t", "val_loss": 2.0, f"eval_{name}": 3.0}
+    decoder = LineDecoder()
+    for _ in range(3):
+        (event,) = decoder.feed(json.dumps(line).encode() + b"\n")
+        assert eval_sets(event) == {name: 3.0}  # type: ignore[arg-type]
+    assert decoder.bad == 0
