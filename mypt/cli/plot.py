@@ -38,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a model's name, a log file, or a pattern of names such as 'dante*'; the latest run if there is none",
     )
     parser.add_argument(
-        "--x", choices=("step", "tokens", "time"), default="step", help="along which axis [step]"
+        "--x",
+        choices=("step", "tokens", "time", "clock"),
+        default="step",
+        help="along which axis; time is that of training, clock (of one run) that on the wall [step]",
     )
     parser.add_argument("--log_y", action="store_true", help="logarithmic y")
     parser.add_argument(
@@ -66,11 +69,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, workspace: Path) -> int:
     """Read the logs that are asked for and no others, draw or write, and be done."""
     smooth, size = _weight(options.smooth), _size(options.size)
-    view = View(options.x, options.log_y, _window(options.window))
+    window = _window(options.window)
     wanted = [name.strip() for name in (options.curves or "").split(",") if name.strip()]
     runs = _find(options.runs, workspace)
     for found in runs:
         read_whole(found)
+    if options.x == "clock" and len(runs) > 1:
+        raise UserError(
+            Problem("is for one run", field="--x", value="clock", remedy="compare runs along time")
+        )
+    view = View(options.x, options.log_y, window, runs[0].history.clock)
     histories = {found.label: found.history for found in runs}
     chosen = choose(histories, wanted, smooth)
     if not chosen.lines:

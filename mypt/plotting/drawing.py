@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mypt.plotting.scale import Scale, x_scale, y_scale
+from mypt.plotting.clock import clock_ticks
+from mypt.plotting.scale import Scale, Tick, x_scale, x_ticks, y_scale
+from mypt.watch.clock import Clock
 from mypt.watch.column import Bucket, Column
 from mypt.watch.places import Axis
 
-AXIS_NAMES: dict[Axis, str] = {"step": "steps", "tokens": "tokens", "time": "time"}
+AXIS_NAMES: dict[Axis, str] = {"step": "steps", "tokens": "tokens", "time": "time", "clock": "clock"}
 
 
 class Curve(Protocol):
@@ -99,16 +101,22 @@ class Sign:
 
     def x(self, axis: Axis) -> float:
         """The position on `axis`."""
-        return {"step": self.step, "tokens": self.tokens, "time": self.time}[axis]
+        if axis == "step":
+            return self.step
+        return self.tokens if axis == "tokens" else self.time
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How it is looked at: along which axis, log y or not, and which stretch of the axis (None: all)."""
+    """How it is looked at: along which axis, log y or not, and which stretch of the axis (None: all).
+
+    `clock` is that of the run, for the axis "clock"; without one the seconds of training are written.
+    """
 
     axis: Axis = "step"
     log_y: bool = False
     window: tuple[float, float] | None = None
+    clock: Clock = Clock()  # noqa: RUF009, a plain empty tuple
 
 
 def window_of(curves: Sequence[Curve], view: View) -> tuple[float, float] | None:
@@ -146,6 +154,13 @@ def scales(
         if mark.kind == "forecast" and x.lo <= mark.x(view.axis) <= x.hi:
             ys += [y for y in (mark.low, mark.high) if y is not None]
     return x, y_scale(ys, view.log_y)
+
+
+def ticks_along(view: View, x: Scale, columns: int, calm: int) -> list[Tick]:
+    """Round values along the x axis, as `x_ticks` has them, written as the view's axis is."""
+    if view.axis == "clock" and view.clock.begins:
+        return clock_ticks(x, columns, view.clock, calm)
+    return x_ticks(x, columns, view.axis in ("time", "clock"), calm=calm)
 
 
 def strokes(curve: Curve, x: Scale, y: Scale, axis: Axis, buckets: int) -> list[list[tuple[float, float]]]:

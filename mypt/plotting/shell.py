@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mypt.plotting.drawing import AXIS_NAMES, Curve, Mark, View, scales, shown_marks, strokes
+from mypt.plotting.drawing import AXIS_NAMES, Curve, Mark, View, scales, shown_marks, strokes, ticks_along
 from mypt.plotting.palette import SIGNS, colour, of_256
-from mypt.plotting.scale import Scale, Tick, x_ticks, y_ticks
+from mypt.plotting.scale import Scale, Tick, y_ticks
 from mypt.text import cells, printable
 from mypt.watch.places import Axis
 
@@ -124,7 +124,7 @@ def _plot(
     rows = max(height - 2, 1)
     up = y_ticks(y, rows, max(2, rows // 9 + 1))
     columns = max(width - 1 - max((cells(tick.label) for tick in up), default=0), 1)
-    along = x_ticks(x, columns, view.axis == "time", calm=8 + columns // 40)
+    along = ticks_along(view, x, columns, 8 + columns // 40)
     across, upwards = x.mapper(1), y.mapper(1)
     plotext.clear_figure()
     try:

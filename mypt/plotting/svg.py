@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
 
-from mypt.plotting.drawing import AXIS_NAMES, Curve, Mark, View, scales, shown_marks, strokes
+from mypt.plotting.drawing import AXIS_NAMES, Curve, Mark, View, scales, shown_marks, strokes, ticks_along
 from mypt.plotting.palette import DARK, LIGHT, SIZE
-from mypt.plotting.scale import Scale, value_label, x_ticks, y_ticks
+from mypt.plotting.scale import Scale, value_label, y_ticks
 from mypt.text import printable, whole
 
 Ground = Literal["auto", "light", "dark"]
@@ -112,7 +112,7 @@ class _Plot:
             at = self.py(tick.value)
             out.append(f'<path class="grid" d="M{self.left:g} {at:.1f}h{self.wide:g}"/>')
             out.append(_words("label", self.left - 8, at + 4, tick.label, "end"))
-        for tick in x_ticks(self.x, max(int(self.wide / _LETTER), 1), self.view.axis == "time", calm=10):
+        for tick in ticks_along(self.view, self.x, max(int(self.wide / _LETTER), 1), 10):
             at = self.px(tick.value)
             out.append(f'<path class="axis" d="M{at:.1f} {self.bottom:g}v5"/>')
             out.append(_words("label", at, self.bottom + 19, tick.label, "middle"))

@@ -1,9 +1,8 @@
 """The x axes of a curve: where its points stand, counted in updates, in tokens and in seconds.
 
 "time" is relative: seconds of training since the run's first update, the time that it lay stopped between two resumes
-left out. So two runs can be compared by it, whenever each was started; it is what other tools call relative time. A
-fourth axis of clock times would need a number and a time stamp to parse for every point, and would show little else
-than the nights in which nothing ran.
+left out. So two runs can be compared by it, whenever each was started; it is what other tools call relative time.
+"clock" stands at the same places and is written as the clock on the wall stood, so that no point needs a fourth number.
 """
 
 from __future__ import annotations

@@ -103,6 +103,7 @@ def test_a_log_from_elsewhere_is_drawn_too(
         (["dante", "--window", "50"], "--window: must be two numbers that rise"),
         (["dante", "--window", "50:20"], "--window: must be two numbers that rise"),
         (["dante", "--x", "wall"], "invalid choice: 'wall'"),
+        (["dante", "emma", "--x", "clock"], "--x: is for one run (got 'clock'); compare runs along time"),
         (["dante", "--curves", "vall"], "did you mean val? there are: val, general"),
         (["dante", "--svg", "no/where.svg"], "--svg: cannot be written: its folder is not there"),
         (["dante", "--csv", "logs"], "--csv: cannot be written: is a folder"),
@@ -173,6 +174,15 @@ def test_the_choices_of_the_chart(workspace: Path, capsys: pytest.CaptureFixture
     assert out.isascii() and "tokens, log y" in lines[0] and lines[14].split()[-1] == "1.5k"
     assert plot(workspace, "dante", "--window", "20:", "--size", "60x15") == 0
     assert capsys.readouterr().out.splitlines()[14].split()[0] == "20"
+
+
+def test_the_clock_on_the_wall(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert plot(workspace, "dante", "--x", "clock", "--size", "60x15") == 0
+    lines = capsys.readouterr().out.splitlines()
+    # The log begins at 14:30:00 and its last evaluation is 60 seconds later.
+    assert lines[0].endswith("clock") and "14:31:00" in lines[14]
+    assert plot(workspace, "dante", "--x", "clock", "--svg", "-") == 0
+    assert "14:30" in capsys.readouterr().out
 
 
 def test_status_draws_the_latest_runs_below_its_table(
