@@ -29,6 +29,7 @@ DEFAULTS: dict[str, Any] = {
     "compare_curves": True,
     "compare_details": False,
     "drafts": {},
+    "sample": {},
 }
 
 

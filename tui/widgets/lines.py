@@ -9,7 +9,7 @@ from rich.style import Style
 from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import Input
+from textual.widgets import Input, TextArea
 
 from tui.actions import GLOBAL, Action
 
@@ -83,7 +83,7 @@ class KeyLine(Widget):
         return text
 
     def _focus_moved(self, focused: Widget | None) -> None:
-        typing = isinstance(focused, Input)
+        typing = isinstance(focused, Input | TextArea)
         if typing != self._typing:
             self._typing = typing
             self.refresh()

@@ -40,6 +40,7 @@ class CheckpointsScreen(Screen[None]):
     ACTIONS: ClassVar[tuple[Action, ...]] = (
         Action("mark", "space", "Mark", "Mark the checkpoint for comparing, or unmark it", _AREA),
         Action("compare", "v", "Compare", "The marked ones side by side, or the last with its gold", _AREA),
+        Action("sample", "g", "Sample", "Let this one write, or two marked ones side by side", _AREA),
         Action("fine_tune", "f", "Fine-tune", "Train a new model from this one", _AREA, changes=True),
         Action(
             "resume", "r", "Resume", "Go on training this model from its last checkpoint", _AREA, changes=True
@@ -286,6 +287,16 @@ class CheckpointsScreen(Screen[None]):
             base = next((r.key for r in rows if r.key == row.model.base and r.info is not None), None)
             names = [*([base] if base else []), *names]
         return names
+
+    def action_sample(self) -> None:
+        """Let the chosen one write; the first two of those that are marked, side by side."""
+        from tui.screens.sample import SampleScreen, sample_of
+
+        row, marked = self.row, self._to_compare() if len(self.marked) >= 2 else []
+        if marked or (row is not None and row.info is not None):
+            self.app.push_screen(SampleScreen(marked or [row.key] if row else marked))
+        elif row is not None:
+            self.app.push_screen(sample_of(self.app, row.model.name))
 
     def action_fine_tune(self) -> None:
         """Open the form with this checkpoint as the base; of a copy for use, with the one that it was made of."""

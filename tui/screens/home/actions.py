@@ -14,6 +14,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("overlay", "space", "Overlay", "Lay this run's curve over the others, or take it away", "Chart"),
     Action("panel(1)", "l", "Panel", "Sample, console, config, machine", "View"),
     Action("checkpoints", "c", "Checkpoints", "The tree of checkpoints", "Go to"),
+    Action("sample", "g", "Sample", "Let the model of this run write", "Go to"),
     Action("axis", "x", "Axis", "The chart over steps, tokens, time of training, or the clock", "Chart"),
     Action(
         "cursor(-1)",

@@ -260,6 +260,13 @@ class HomeScreen(Screen[None]):
 
         self.app.push_screen(CheckpointsScreen())
 
+    def action_sample(self) -> None:
+        """Let the model of the run in view write: its gold, or what there is of it."""
+        from tui.screens.sample import sample_of
+
+        run = self.run_in_view
+        self.app.push_screen(sample_of(self.app, run.name if run else None))
+
     # ── doing ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def action_new(self) -> None:

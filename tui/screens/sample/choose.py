@@ -1,0 +1,163 @@
+"""Which checkpoint shall write: the tree of all of them, and a few letters to find one by."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import ClassVar
+
+from rich.cells import cell_len
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from mypt.bundle import BundleInfo, Kind
+from mypt.text import loss, printable, size, whole
+from tui.dashboard import Dashboard
+from tui.screens.checkpoints.rows import TreeRow, step_and_loss, tree_rows
+from tui.screens.checkpoints.runs import Runs
+from tui.screens.sample.talk import title
+from tui.widgets.lines import fit
+
+_WIDE = 66
+_STEP, _VAL, _SIZE = 9, 9, 9
+
+
+def suggestion(bundles: Collection[BundleInfo], model_name: str | None) -> str | None:
+    """The bundle to begin with: of the named model, else of the one that was saved last, its gold or what it has."""
+    if model_name is None:
+        whole_ones = [info for info in bundles if not info.problem]
+        newest = max(whole_ones or bundles, key=lambda info: info.modified, default=None)
+        if newest is None:
+            return None
+        model_name = newest.model_name
+    there = {info.kind: info for info in bundles if info.model_name == model_name}
+    found = [there[kind] for kind in (Kind.GOLD, Kind.LAST, Kind.FP16) if kind in there]
+    return next((info.name for info in found if not info.problem), found[0].name if found else None)
+
+
+class ChooseScreen(ModalScreen[str | None]):
+    """Dismissed with a bundle's name, or None."""
+
+    DEFAULT_CSS = """
+    ChooseScreen {
+        align: center middle;
+        background: $background 60%;
+        & > Vertical { width: 72; max-width: 95%; height: auto; max-height: 90%; background: $surface; padding: 0 1; }
+        & Input { border: none; height: 1; background: $panel; margin: 0 0 1 0; padding: 0 1; }
+        & OptionList { border: none; background: transparent; height: auto; max-height: 30; padding: 0; scrollbar-size-vertical: 1; }
+        & OptionList > .option-list--option-highlighted { background: $primary 30%; color: $foreground; }
+        & Static { height: auto; color: $foreground 60%; margin: 1 0 0 0; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Leave", tooltip="Leave it as it is"),
+        Binding("down", "move(1)", "Down", show=False, tooltip="The checkpoint below"),
+        Binding("up", "move(-1)", "Up", show=False, tooltip="The checkpoint above"),
+        Binding("pagedown", "move(10)", "Page down", show=False, tooltip="Ten further down"),
+        Binding("pageup", "move(-10)", "Page up", show=False, tooltip="Ten further up"),
+    ]
+    app: Dashboard
+
+    def __init__(self, what: str, taken: Collection[str], present: str | None = None) -> None:
+        super().__init__()
+        self._what, self._taken, self._present = what, frozenset(taken), present
+        self._rows: list[TreeRow] = []
+
+    def compose(self) -> ComposeResult:
+        """A field to find by, the tree, and what there is to press."""
+        with Vertical(classes="pane") as pane:
+            pane.border_title = self._what
+            pane.border_subtitle = "⏎ takes it · esc leaves"
+            yield Input(placeholder="find", id="find")
+            yield OptionList(id="bundles")
+            yield Static(id="none", markup=False)
+
+    def on_mount(self) -> None:
+        """All of them, with the present one chosen."""
+        self.query_one("#bundles", OptionList).can_focus = False
+        self._list("")
+        self.query_one(Input).focus()
+
+    def _list(self, wanted: str) -> None:
+        runs = Runs(self.app.live.workspace.runs)
+        listed = self.query_one("#bundles", OptionList)
+        words = wanted.casefold().split()
+        self._rows = [
+            row
+            for row in tree_rows(self.app.live.models)
+            if row.info is not None and all(word in row.key.casefold() for word in words)
+        ]
+        listed.clear_options()
+        for row in self._rows:
+            run = runs.of(row.model.name)
+            if row.info is not None:
+                numbers = step_and_loss(row.info, run.history if run else None)
+                line = _line(row, row.info, numbers, self.app.theme_variables, found=bool(words))
+                listed.add_option(Option(line, disabled=row.key in self._taken))
+        names = [row.key for row in self._rows]
+        free = [i for i, name in enumerate(names) if name not in self._taken]
+        at = names.index(self._present) if self._present in names else free[0] if free else None
+        listed.highlighted = at if at in free else free[0] if free else None
+        note = self.query_one("#none", Static)
+        note.display = not self._rows
+        if not self._rows:
+            note.update(
+                "No checkpoint has such a name."
+                if words
+                else "No checkpoints yet: a run saves one at each evaluation."
+            )
+
+    def on_input_changed(self, message: Input.Changed) -> None:
+        """Those that have these letters in their name."""
+        self._list(message.value)
+
+    def on_input_submitted(self) -> None:
+        """Take the chosen one."""
+        self._take(self.query_one("#bundles", OptionList).highlighted)
+
+    def on_option_list_option_selected(self, message: OptionList.OptionSelected) -> None:
+        """A click takes it."""
+        self._take(message.option_index)
+
+    def action_move(self, by: int) -> None:
+        """Up or down."""
+        listed = self.query_one("#bundles", OptionList)
+        for _ in range(abs(by)):
+            listed.action_cursor_down() if by > 0 else listed.action_cursor_up()
+
+    def _take(self, index: int | None) -> None:
+        if index is not None and self._rows[index].key not in self._taken:
+            self.dismiss(self._rows[index].key)
+
+
+def _line(
+    row: TreeRow,
+    info: BundleInfo,
+    numbers: tuple[int | None, float | None],
+    colours: dict[str, str],
+    *,
+    found: bool,
+) -> Text:
+    """One line: name, step, validation loss, size; of a broken one what is wrong. One that was `found` is no tree's."""
+    signs = {Kind.LAST: printable(row.model.name, newline=False), Kind.GOLD: "gold ★", Kind.FP16: "fp16"}
+    name, guide = (title(row.key), "") if found else (signs[row.kind], row.guide)
+    text = Text(no_wrap=True, overflow="ellipsis", end="")
+    text.append(guide, "dim")
+    room = _WIDE - cell_len(guide)
+    if info.problem:
+        text.append(fit(f"✗ {name}  {info.problem}", room), colours.get("error", ""))
+        return text
+    ink = colours.get("warning", "") if row.kind is Kind.GOLD else "bold" if row.kind is Kind.LAST else ""
+    text.append(fit(name, room - _STEP - _VAL - _SIZE), ink)
+    step, value = numbers
+    for shown, wide in (
+        ("" if step is None else whole(step), _STEP),
+        ("" if value is None else loss(value), _VAL),
+        (size(info.size), _SIZE),
+    ):
+        text.append(" " * max(wide - cell_len(shown), 0) + shown)
+    return text

@@ -1,0 +1,269 @@
+"""What goes on between the screen and the process that samples, as plain values: reports go in, words come out.
+
+No Textual and no process here: whoever holds both hands reports to `Talk.hear` and draws what has changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from mypt.bundle import BundleInfo, Kind, split_name
+from mypt.sampling.process import Gone
+from mypt.sampling.protocol import Begun, Ended, Failed, Loading, Piece, Ready, Started, Told, speed
+from mypt.sampling.settings import Settings
+from mypt.text import count, printable, whole
+
+
+class Phase(Enum):
+    """How far a checkpoint is."""
+
+    WAITING = "waiting"
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(eq=False)
+class Answer:
+    """One text: asked for, being written (`why` is empty), or complete. `shown` is `text` as a terminal may have it."""
+
+    id: str
+    model: str
+    prompt: str
+    settings: Settings = field(default_factory=Settings)
+    chat: bool = False
+    system: str = ""
+    step: int | None = None
+    text: str = ""
+    shown: str = ""
+    notes: list[str] = field(default_factory=list)
+    tokens: int = 0
+    seconds: float = 0.0
+    why: str = ""
+    trouble: str = ""
+    begun: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come."""
+        return bool(self.why)
+
+    @property
+    def whole(self) -> str:
+        """What `mypt generate` would have printed: an answer alone, or the prompt and what follows it."""
+        return self.text if self.chat else self.prompt + self.text
+
+
+@dataclass(eq=False)
+class Side:
+    """One checkpoint on the screen, by its folder's name, with its texts."""
+
+    name: str
+    phase: Phase = Phase.WAITING
+    ready: Ready | None = None
+    parameters: int | None = None
+    trouble: str = ""
+    answers: list[Answer] = field(default_factory=list)
+    earlier: int = 0
+    """How many of its texts, the first ones, were written before the screen was opened."""
+    newer: BundleInfo | None = None
+
+    @property
+    def writing(self) -> Answer | None:
+        """The text that is being written."""
+        last = self.answers[-1] if self.answers else None
+        return last if last is not None and not last.is_over else None
+
+    def look_at(self, info: BundleInfo | None) -> bool:
+        """Take notice of the bundle of this name as it is on disk now; True where that is news."""
+        stale = (
+            self.ready is not None
+            and info is not None
+            and not info.problem
+            and info.modified != self.ready.modified
+        )
+        newer = info if stale else None
+        before, self.newer = self.newer, newer
+        return (before is None) != (newer is None) or (
+            newer is not None and before is not None and newer.modified != before.modified
+        )
+
+
+class Talk:
+    """One process and up to two checkpoints."""
+
+    def __init__(self) -> None:
+        self.sides: list[Side] = []
+        self.started: Started | None = None
+        self.gone: Gone | None = None
+
+    def side(self, name: str) -> Side | None:
+        """The one of that name."""
+        return next((side for side in self.sides if side.name == name), None)
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether any text is being written."""
+        return any(side.writing for side in self.sides)
+
+    def begin_anew(self) -> None:
+        """Another process takes the place of the one that is gone."""
+        self.started = self.gone = None
+        for side in self.sides:
+            side.phase, side.ready, side.trouble, side.newer = Phase.WAITING, None, "", None
+
+    def hear(self, report: Told | Gone) -> list[Side]:
+        """Take a report in; the sides that look different now."""
+        match report:
+            case Started():
+                self.started = report
+                return list(self.sides)
+            case Gone():
+                return self._gone(report)
+            case Loading() | Ready():
+                return self._checkpoint(report)
+            case Failed(id=""):
+                return self._refused(report)
+            case Begun() | Piece() | Ended() | Failed():
+                return self._text(report)
+
+    def _checkpoint(self, report: Loading | Ready) -> list[Side]:
+        side = self.side(report.model)
+        if side is None:
+            return []
+        side.parameters, side.trouble = report.parameters, ""
+        if isinstance(report, Ready):
+            side.phase, side.ready, side.newer = Phase.READY, report, None
+        else:
+            side.phase = Phase.LOADING
+        return [side]
+
+    def _refused(self, report: Failed) -> list[Side]:
+        side = self.side(report.model)
+        if side is None:
+            return []
+        side.phase, side.ready, side.trouble = Phase.FAILED, None, report.message
+        return [side]
+
+    def _text(self, report: Begun | Piece | Ended | Failed) -> list[Side]:
+        for side in self.sides:
+            answer = side.writing
+            if answer is None or answer.id != report.id:
+                continue
+            match report:
+                case Begun():
+                    answer.begun, answer.step = True, report.step
+                    answer.chat, answer.notes = report.chat, list(report.notes)
+                case Piece():
+                    answer.text += report.text
+                    answer.shown += printable(report.text)
+                    answer.tokens, answer.seconds = report.tokens, report.seconds
+                case Ended():
+                    answer.why, answer.tokens, answer.seconds = report.why, report.tokens, report.seconds
+                case Failed():
+                    answer.why, answer.trouble = "failed", report.message
+            return [side]
+        return []
+
+    def _gone(self, report: Gone) -> list[Side]:
+        self.gone, self.started = report, None
+        for side in self.sides:
+            side.phase, side.ready, side.newer = Phase.WAITING, None, None
+            if side.writing is not None:
+                side.writing.trouble = "the model process ended"
+                side.writing.why = "failed"
+        return list(self.sides)
+
+
+# ── words ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def title(name: str) -> str:
+    """A bundle's name as people say it: `tales ★ gold`."""
+    model, kind = split_name(name)
+    shown = printable(model, newline=False)
+    return f"{shown} {'★ ' if kind is Kind.GOLD else ''}{kind.value}"
+
+
+def state_words(side: Side, talk: Talk) -> str:
+    """What this side is doing, in a few words."""
+    answer = side.writing
+    if talk.gone is not None:
+        return "the model process ended"
+    if side.phase is Phase.FAILED:
+        return "cannot be loaded"
+    if talk.started is None:
+        return "the model process starts …"
+    if side.phase is Phase.LOADING:
+        return f"loading {count(side.parameters)} parameters …" if side.parameters else "loading …"
+    if answer is not None:
+        if not answer.tokens:
+            return "reading the prompt …" if answer.begun else "waits for its turn …"
+        rate = speed(answer.tokens, answer.seconds)
+        said = f" {count(rate)} tok/s" if rate else ""
+        return f"writing{said} · {whole(answer.tokens)} of {whole(answer.settings.max_new_tokens)}"
+    if side.ready is not None:
+        # The step is told with what is in memory; on disk there may be a later one.
+        return f"ready · {count(side.ready.parameters)} parameters on {side.ready.device}"
+    return "waits …"
+
+
+def process_words(talk: Talk) -> str:
+    """The process, in a few words."""
+    if talk.gone is not None:
+        return "model process: ended"
+    if talk.started is None:
+        return "model process: starting"
+    threads = talk.started.threads
+    back = f", nice {talk.started.niceness}" if talk.started.niceness else ""
+    return f"model process: {threads} thread{'s' * (threads != 1)}{back}"
+
+
+def ending_words(answer: Answer) -> str:
+    """One line below a complete text: what it was drawn with, how long it is, how fast it came, why it ends."""
+    said = [] if answer.step is None else [f"step {whole(answer.step)}"]
+    if answer.settings.seed is not None:
+        said.append(f"seed {answer.settings.seed}")
+    said += _unusual(answer.settings)
+    if answer.chat:
+        said.append("chat")
+    said.append(f"{whole(answer.tokens)} token{'s' * (answer.tokens != 1)}")
+    rate = speed(answer.tokens, answer.seconds)
+    if rate:
+        said.append(f"{count(rate)} tok/s")
+    why = {"end": "the model ended it", "cancelled": "stopped", "length": "", "failed": "failed"}
+    said.append(why.get(answer.why, ""))
+    return " · ".join(part for part in said if part)
+
+
+def summary(settings: Settings, *, chat: str = "auto", same_seed: bool = True, sides: int = 1) -> str:
+    """The settings in one line."""
+    said = [f"temperature {settings.temperature:g}"]
+    if settings.top_k is not None:
+        said.append(f"top_k {settings.top_k}")
+    if settings.top_p is not None:
+        said.append(f"top_p {settings.top_p:g}")
+    if settings.repetition_penalty != 1:
+        said.append(f"penalty {settings.repetition_penalty:g}")
+    said.append(f"{whole(settings.max_new_tokens)} tokens")
+    said.append("any seed" if settings.seed is None else f"seed {settings.seed}")
+    if sides > 1:
+        said.append("same for both" if same_seed else "another for the second")
+    said.append(f"chat {chat}")
+    return " · ".join(said)
+
+
+def _unusual(settings: Settings) -> list[str]:
+    usual = Settings()
+    names = (
+        ("temperature", "temp"),
+        ("top_k", "top_k"),
+        ("top_p", "top_p"),
+        ("repetition_penalty", "penalty"),
+    )
+    return [
+        f"{short} {getattr(settings, name):g}"
+        for name, short in names
+        if getattr(settings, name) != getattr(usual, name)
+    ]
