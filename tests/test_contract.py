@@ -56,7 +56,7 @@ TORCH_FREE = (
         "api",
         "plotting",
     ),
-    "tokenizers.char",
+    *("tokenizers.char", "sampling"),
 )
 
 

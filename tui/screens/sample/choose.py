@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from mypt.bundle import BundleInfo, Kind
+from mypt.bundle import BundleInfo, Kind, split_name
 from mypt.text import loss, printable, size, whole
 from tui.dashboard import Dashboard
 from tui.screens.checkpoints.rows import TreeRow, step_and_loss, tree_rows
@@ -23,7 +23,7 @@ from tui.screens.sample.talk import title
 from tui.widgets.lines import fit
 
 _WIDE = 66
-_STEP, _VAL, _SIZE = 9, 9, 9
+_STEP, _VAL, _SIZE = 9, 10, 9
 
 
 def suggestion(bundles: Collection[BundleInfo], model_name: str | None) -> str | None:
@@ -47,10 +47,11 @@ class ChooseScreen(ModalScreen[str | None]):
         align: center middle;
         background: $background 60%;
         & > Vertical { width: 72; max-width: 95%; height: auto; max-height: 90%; background: $surface; padding: 0 1; }
-        & Input { border: none; height: 1; background: $panel; margin: 0 0 1 0; padding: 0 1; }
+        & Input { height: 1; background: $panel; margin: 0 0 1 0; padding: 0 1; }
+        & #head { color: $foreground 50%; margin: 0; padding: 0 1; }
         & OptionList { border: none; background: transparent; height: auto; max-height: 30; padding: 0; scrollbar-size-vertical: 1; }
         & OptionList > .option-list--option-highlighted { background: $primary 30%; color: $foreground; }
-        & Static { height: auto; color: $foreground 60%; margin: 1 0 0 0; }
+        & #none { height: auto; color: $foreground 60%; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -62,9 +63,10 @@ class ChooseScreen(ModalScreen[str | None]):
     ]
     app: Dashboard
 
-    def __init__(self, what: str, taken: Collection[str], present: str | None = None) -> None:
+    def __init__(self, what: str, taken: Collection[str], near: str | None = None) -> None:
+        """`taken` cannot be chosen; the first choice is `near`, or another bundle of its model."""
         super().__init__()
-        self._what, self._taken, self._present = what, frozenset(taken), present
+        self._what, self._taken, self._near = what, frozenset(taken), near
         self._rows: list[TreeRow] = []
 
     def compose(self) -> ComposeResult:
@@ -72,7 +74,8 @@ class ChooseScreen(ModalScreen[str | None]):
         with Vertical(classes="pane") as pane:
             pane.border_title = self._what
             pane.border_subtitle = "⏎ takes it · esc leaves"
-            yield Input(placeholder="find", id="find")
+            yield Input(placeholder="type to find one", id="find", compact=True)
+            yield Static(_head(), id="head")
             yield OptionList(id="bundles")
             yield Static(id="none", markup=False)
 
@@ -91,17 +94,16 @@ class ChooseScreen(ModalScreen[str | None]):
             for row in tree_rows(self.app.live.models)
             if row.info is not None and all(word in row.key.casefold() for word in words)
         ]
-        listed.clear_options()
+        options = []
         for row in self._rows:
             run = runs.of(row.model.name)
             if row.info is not None:
                 numbers = step_and_loss(row.info, run.history if run else None)
                 line = _line(row, row.info, numbers, self.app.theme_variables, found=bool(words))
-                listed.add_option(Option(line, disabled=row.key in self._taken))
-        names = [row.key for row in self._rows]
-        free = [i for i, name in enumerate(names) if name not in self._taken]
-        at = names.index(self._present) if self._present in names else free[0] if free else None
-        listed.highlighted = at if at in free else free[0] if free else None
+                options.append(Option(line, disabled=row.key in self._taken))
+        listed.clear_options()
+        listed.add_options(options)
+        listed.highlighted = self._first()
         note = self.query_one("#none", Static)
         note.display = not self._rows
         if not self._rows:
@@ -110,6 +112,15 @@ class ChooseScreen(ModalScreen[str | None]):
                 if words
                 else "No checkpoints yet: a run saves one at each evaluation."
             )
+
+    def _first(self) -> int | None:
+        free = [number for number, row in enumerate(self._rows) if row.key not in self._taken]
+        if self._near is not None:
+            model = split_name(self._near)[0]
+            near = [number for number in free if self._rows[number].model.name == model]
+            exact = [number for number in near if self._rows[number].key == self._near]
+            free = [*exact, *near, *free]
+        return free[0] if free else None
 
     def on_input_changed(self, message: Input.Changed) -> None:
         """Those that have these letters in their name."""
@@ -132,6 +143,12 @@ class ChooseScreen(ModalScreen[str | None]):
     def _take(self, index: int | None) -> None:
         if index is not None and self._rows[index].key not in self._taken:
             self.dismiss(self._rows[index].key)
+
+
+def _head() -> Text:
+    columns = (("step", _STEP), ("val loss", _VAL), ("size", _SIZE))
+    room = _WIDE - _STEP - _VAL - _SIZE
+    return Text(fit("model", room) + "".join(word.rjust(wide) for word, wide in columns), no_wrap=True)
 
 
 def _line(

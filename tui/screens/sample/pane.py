@@ -45,6 +45,7 @@ class OutputPane(Vertical):
         self.number = number
         self._laid: dict[Answer, AnswerLines] = {}
         self._titles: tuple[object, ...] = ()
+        self._shown: tuple[Side, Talk, float | None] | None = None
 
     def compose(self) -> ComposeResult:
         """The view; title and state are in the border."""
@@ -57,6 +58,7 @@ class OutputPane(Vertical):
 
     def show(self, side: Side, talk: Talk, val_loss: float | None) -> None:
         """Show this side."""
+        self._shown = (side, talk, val_loss)
         # No scroll bar may shift what is already there, so its column is always left free.
         width = max(self.view.size.width - 1, 8)
         colours, console = self.app.theme_variables, self.app.console
@@ -73,6 +75,14 @@ class OutputPane(Vertical):
         lines += self._below(side, talk, width, colours, console, spaced=bool(lines))
         self.view.show(lines)
         self._say(side, talk, val_loss)
+
+    def on_resize(self) -> None:
+        """Texts are broken for the width that there is."""
+        self.call_after_refresh(self._show_again)
+
+    def _show_again(self) -> None:
+        if self._shown is not None:
+            self.show(*self._shown)
 
     def follow(self) -> None:
         """Be at the end: something was asked for."""

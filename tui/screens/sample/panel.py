@@ -30,6 +30,7 @@ CHOICES: dict[str, tuple[tuple[str, ...], str]] = {
 }
 """What is chosen and not typed: the words, and what they mean. The first is the default."""
 _SYSTEM_HELP = "What a model that answers is told before what you say"
+_HINT = "f2 goes in here, ⏎ back to the prompt. An empty field means what it shows."
 _NAMES = (*(field.name for field in FIELDS), "same_seed", "chat", "system", "device")
 
 
@@ -74,7 +75,7 @@ class SettingsPanel(Vertical):
                 with Horizontal(classes="line"):
                     yield Static(name, classes="label", markup=False)
                     yield self._editors[name]
-        yield Static(id="settings-help", markup=False)
+        yield Static(_HINT, id="settings-help", markup=False)
 
     def on_mount(self) -> None:
         """Say what is wrong from the beginning, where it is."""

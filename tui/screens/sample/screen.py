@@ -17,7 +17,7 @@ from textual.widgets import Static
 from mypt.errors import UserError
 from mypt.runs.state import RunState
 from mypt.sampling.process import Gone
-from mypt.sampling.protocol import Ended, Failed, Told
+from mypt.sampling.protocol import Ended, Failed, Piece, Ready, Told
 from mypt.text import printable
 from tui.actions import Action, bindings
 from tui.dashboard import Dashboard, shown_path
@@ -47,7 +47,14 @@ class SampleScreen(Screen[None]):
 
     CSS_PATH = "sample.tcss"
     ACTIONS: ClassVar[tuple[Action, ...]] = (
-        Action("write", "f5,ctrl+s", "Write", "Let the model go on from the prompt, as ⏎ does there", _AREA),
+        Action(
+            "write",
+            "f5,ctrl+s",
+            "Write",
+            "Let the model go on from the prompt, as ⏎ does there",
+            _AREA,
+            False,
+        ),
         Action(
             "again", "ctrl+r", "Again", "The last prompt once more: another text, unless a seed is set", _AREA
         ),
@@ -94,6 +101,7 @@ class SampleScreen(Screen[None]):
         super().__init__()
         self._wanted = list(dict.fromkeys(names))[:2]
         self._place = 0
+        self._losses: dict[str, tuple[Ready, float | None]] = {}
         self.desk: Desk
 
     def compose(self) -> ComposeResult:
@@ -137,10 +145,6 @@ class SampleScreen(Screen[None]):
             _DRAFT: self.query_one(PromptField).text
         }
 
-    def on_resize(self) -> None:
-        """Texts are broken for the width that there is."""
-        self.call_after_refresh(self._show_all)
-
     def on_screen_resume(self) -> None:
         """Back from another screen: what was missed is shown at once."""
         self._look_at_disk()
@@ -155,21 +159,22 @@ class SampleScreen(Screen[None]):
 
     def on_sample_screen_heard(self, message: Heard) -> None:
         """Take the report in, and draw what looks different."""
-        changed = self.desk.hear(message.number, message.report)
-        for side in changed:
-            if side in self.desk.talk.sides:
-                self._show(side)
+        for side in self.desk.hear(message.number, message.report):
+            self._show(side)
             if isinstance(message.report, Ended | Failed | Gone):
                 self.post_message(self.Written(side))
-        if changed or isinstance(message.report, Gone):
+        if not isinstance(message.report, Piece):
+            # Many pieces come each second, and they change nothing but the text.
             self._show_around()
 
     def _on_changed(self, message: Live.Changed) -> None:
         if not self.desk.talk.sides and (message.bundles or message.first):
             self._begin_with_something()
             self._show_all()
-        elif message.bundles and self._look_at_disk():
-            self._show_all()
+        elif message.bundles:
+            self._losses.clear()
+            if self._look_at_disk():
+                self._show_all()
 
     def _look_at_disk(self) -> bool:
         there = {info.name: info for info in self.app.live.bundles}
@@ -211,11 +216,15 @@ class SampleScreen(Screen[None]):
 
     def _val_loss(self, side: Side) -> float | None:
         """The validation loss of what is in memory; what is on disk may be another one."""
-        info = next((info for info in self.app.live.bundles if info.name == side.name), None)
-        if info is None or side.ready is None or side.newer is not None:
+        if side.ready is None or side.newer is not None:
             return None
-        run = Runs(self.app.live.workspace.runs).of(info.model_name)
-        return step_and_loss(info, run.history if run else None)[1]
+        known = self._losses.get(side.name)
+        if known is None or known[0] is not side.ready:
+            info = next((info for info in self.app.live.bundles if info.name == side.name), None)
+            run = Runs(self.app.live.workspace.runs).of(info.model_name) if info else None
+            value = step_and_loss(info, run.history if run else None)[1] if info else None
+            known = self._losses[side.name] = (side.ready, value)
+        return known[1]
 
     def _show_around(self) -> None:
         """The lines above and below the texts."""
@@ -235,7 +244,7 @@ class SampleScreen(Screen[None]):
                 same_seed=panel["same_seed"] == "yes",
                 sides=len(talk.sides),
             )
-        self.query_one("#summary", Static).update(said or "a setting is wrong: f2 shows it")
+        self.query_one("#summary", Static).update(f"f2 {said}" if said else "a setting is wrong: f2 shows it")
 
     def _teach(self) -> Text:
         key = f"bold {self.app.theme_variables.get('primary', '')}".strip()
@@ -337,11 +346,9 @@ class SampleScreen(Screen[None]):
             if name is not None and name != present:
                 self._put(place, name)
                 self.desk.start()
-                # The pane may only now have a place, and so a width.
-                self.call_after_refresh(self._show_all)
                 self._show_all()
 
-        self.app.push_screen(ChooseScreen(what, others, present), chosen)
+        self.app.push_screen(ChooseScreen(what, others, present or sides[0].name), chosen)
 
     def action_swap(self) -> None:
         """Left becomes right."""
