@@ -81,7 +81,7 @@ def test_a_report_changes_the_side_that_it_is_of_and_no_other() -> None:
     made = talk("dante", "dante_gold")
     left, right = made.sides
     assert made.hear(ready("dante_gold")) == [right]
-    assert left.phase is Phase.WAITING and right.phase is Phase.READY
+    assert [left.phase, right.phase] == [Phase.WAITING, Phase.READY]
     asked(left, "1"), asked(right, "2")
     assert made.hear(Piece(id="2", text="x", tokens=1, seconds=0.0)) == [right]
     assert (left.answers[-1].text, right.answers[-1].text) == ("", "x")
@@ -138,11 +138,12 @@ def test_what_is_newer_on_disk_is_news_once() -> None:
     (side,) = talk().sides
     assert not side.look_at(info(9.0)), "nothing is in memory yet"
     side.ready = ready(modified=5.0)
-    assert not side.look_at(info(5.0)) and side.newer is None
-    assert side.look_at(info(6.0)) and side.newer is not None
+    assert not side.look_at(info(5.0))
+    assert side.look_at(info(6.0))
     assert not side.look_at(info(6.0))
     assert side.look_at(info(7.0))
-    assert side.look_at(None) and side.newer is None
+    assert side.newer == info(7.0)
+    assert side.look_at(None)
     assert not side.look_at(info(8.0, problem="model.pt is missing"))
 
 

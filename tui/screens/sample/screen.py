@@ -103,12 +103,17 @@ class SampleScreen(Screen[None]):
         self._place = 0
         self._losses: dict[str, tuple[Ready, float | None]] = {}
         self.desk: Desk
+        self.panel: SettingsPanel
+        self.prompt: PromptField
 
     def compose(self) -> ComposeResult:
         """The texts, the prompt below, the settings at the right."""
         given = self.app.prefs[_PREFERENCE]
         draft = given.get(_DRAFT)
         self.desk = Desk(self.app.workspace, self._tell, keep=not self.app.readonly)
+        # Held here, since on the way out they are read when they are no longer found.
+        self.panel = SettingsPanel(given)
+        self.prompt = PromptField(draft if isinstance(draft, str) else "", recall=self.desk.recall)
         yield TopLine()
         yield Static(id="empty", markup=False)
         with Horizontal(id="body"):
@@ -120,8 +125,8 @@ class SampleScreen(Screen[None]):
                 with Vertical(id="prompt-box", classes="pane") as box:
                     box.border_title = "Prompt"
                     box.border_subtitle = "⏎ write · ^j new line · ↑ earlier prompts"
-                    yield PromptField(draft if isinstance(draft, str) else "", recall=self.desk.recall)
-            yield SettingsPanel(given)
+                    yield self.prompt
+            yield self.panel
         yield KeyLine(self.ACTIONS)
 
     def on_mount(self) -> None:
@@ -129,7 +134,7 @@ class SampleScreen(Screen[None]):
         self.query_one(TopLine).left = f"MyPT  {shown_path(self.app.workspace)}  ›  sample"
         self.app.changed.subscribe(self, self._on_changed)
         self.app.theme_changed_signal.subscribe(self, lambda theme: self._show_all())
-        self.query_one(PromptField).focus()
+        self.prompt.focus()
         for name in self._wanted:
             self._put(len(self.desk.talk.sides), name)
         if not self._wanted:
@@ -141,9 +146,7 @@ class SampleScreen(Screen[None]):
     def on_unmount(self) -> None:
         """The process ends with the screen; settings and what was typed are here the next time."""
         self.desk.close()
-        self.app.prefs[_PREFERENCE] = self.query_one(SettingsPanel).given | {
-            _DRAFT: self.query_one(PromptField).text
-        }
+        self.app.prefs[_PREFERENCE] = self.panel.given | {_DRAFT: self.prompt.text}
 
     def on_screen_resume(self) -> None:
         """Back from another screen: what was missed is shown at once."""
@@ -194,7 +197,7 @@ class SampleScreen(Screen[None]):
 
     def _choose_device(self) -> None:
         """Where nobody has chosen, a GPU belongs to the run that trains on it."""
-        chosen = self.query_one(SettingsPanel)["device"]
+        chosen = self.panel["device"]
         trains = any(run.state in _TRAINS for run in self.app.live.workspace.runs)
         self.desk.device = "cpu" if chosen == "auto" and trains else chosen
 
@@ -235,7 +238,7 @@ class SampleScreen(Screen[None]):
         self.query_one(TopLine).right = " · ".join(right) if talk.sides else ""
         keys = self.WRITING_ACTIONS if talk.is_writing else self.ACTIONS
         self.query_one(KeyLine).show(keys if talk.sides else self.EMPTY_ACTIONS)
-        panel = self.query_one(SettingsPanel)
+        panel = self.panel
         said = ""
         with contextlib.suppress(UserError):
             said = summary(
@@ -267,11 +270,11 @@ class SampleScreen(Screen[None]):
     def on_prompt_field_sent(self, message: PromptField.Sent) -> None:
         """Enter in the prompt."""
         if self._write(message.text):
-            self.query_one(PromptField).take("")
+            self.prompt.take("")
 
     def action_write(self) -> None:
         """Go on from what is typed."""
-        self.on_prompt_field_sent(PromptField.Sent(self.query_one(PromptField).text))
+        self.on_prompt_field_sent(PromptField.Sent(self.prompt.text))
 
     def action_again(self) -> None:
         """The last prompt once more."""
@@ -283,7 +286,7 @@ class SampleScreen(Screen[None]):
 
     def _write(self, prompt: str) -> bool:
         """Let every side write; False, and the reason said, where that cannot be."""
-        panel = self.query_one(SettingsPanel)
+        panel = self.panel
         if not self.desk.talk.sides:
             return False
         if self.desk.talk.is_writing:
@@ -293,8 +296,7 @@ class SampleScreen(Screen[None]):
             settings = panel.settings()
         except UserError as error:
             self._warn(str(error))
-            self.action_settings()
-            panel.focus_first(wrong=True)
+            self._go_to_settings(wrong=True)
             return False
         self._choose_device()
         self.desk.write(
@@ -338,8 +340,12 @@ class SampleScreen(Screen[None]):
 
     def _choose(self, place: int) -> None:
         sides = self.desk.talk.sides
+        if not self.app.live.bundles:
+            self._warn("There is no checkpoint to choose yet")
+            return
         others = [side.name for number, side in enumerate(sides) if number != place]
         present = sides[place].name if place < len(sides) else None
+        near = present or next(iter(others), None)
         what = "A checkpoint beside it" if present is None else "Another checkpoint"
 
         def chosen(name: str | None) -> None:
@@ -348,7 +354,7 @@ class SampleScreen(Screen[None]):
                 self.desk.start()
                 self._show_all()
 
-        self.app.push_screen(ChooseScreen(what, others, present or sides[0].name), chosen)
+        self.app.push_screen(ChooseScreen(what, others, near), chosen)
 
     def action_swap(self) -> None:
         """Left becomes right."""
@@ -401,19 +407,23 @@ class SampleScreen(Screen[None]):
         def answered(yes: bool | None) -> None:
             if yes:
                 self.desk.forget()
-                self.query_one(PromptField).recall = self.desk.recall
+                self.prompt.recall = self.desk.recall
                 self._show_all()
 
         self.app.push_screen(Confirm(question, "Delete"), answered)
 
     def action_settings(self) -> None:
         """Into the settings, and back."""
-        panel = self.query_one(SettingsPanel)
+        panel = self.panel
         if panel.has_focus_within:
             self._leave_settings()
         else:
-            self.add_class("-setting")
-            self.call_after_refresh(panel.focus_first)
+            self._go_to_settings()
+
+    def _go_to_settings(self, *, wrong: bool = False) -> None:
+        self.add_class("-setting")
+        # Only what is shown takes the focus.
+        self.call_after_refresh(self.panel.focus_first, wrong)
 
     def on_settings_panel_done(self) -> None:
         """Enter in the settings."""
@@ -430,13 +440,13 @@ class SampleScreen(Screen[None]):
 
     def _leave_settings(self) -> None:
         self.remove_class("-setting")
-        self.query_one(PromptField).focus()
+        self.prompt.focus()
         self.call_after_refresh(self._show_all)
 
     def action_back(self) -> None:
         """One layer: the settings, what is being written, the texts, the screen."""
-        prompt = self.query_one(PromptField)
-        if self.query_one(SettingsPanel).has_focus_within:
+        prompt = self.prompt
+        if self.panel.has_focus_within:
             self._leave_settings()
         elif self.desk.stop():
             pass
