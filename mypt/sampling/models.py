@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mypt import prompts
 from mypt.bundle import CONFIG, TOKENIZER, BundleInfo
+from mypt.diff import results_of
 from mypt.errors import UserError
 from mypt.sampling.protocol import Loading, Ready
 from mypt.tokenizers import from_dict
@@ -42,6 +44,7 @@ class Loaded:
             tokenizer=bundle.tokenizer.describe(),
             step=info.step,
             modified=info.modified,
+            val_loss=_val_loss(info),
             answers=prompts.is_chat_model(info.config, bundle.tokenizer),
         )
 
@@ -107,6 +110,15 @@ class Models:
 
 def _same(one: BundleInfo, other: BundleInfo) -> bool:
     return (one.path, one.files, one.modified) == (other.path, other.files, other.modified)
+
+
+def _val_loss(info: BundleInfo) -> float | None:
+    told = results_of(info)
+    values = (told.get(name) for name in ("val_loss", "gold_loss"))
+    numbers = (
+        v for v in values if isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)
+    )
+    return next(map(float, numbers), None)
 
 
 def _parameters(info: BundleInfo) -> int | None:

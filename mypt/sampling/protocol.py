@@ -74,7 +74,8 @@ class Loading(Report, tag="loading"):
 class Ready(Report, tag="ready"):
     """A checkpoint can write. `step` and `modified` (seconds since the epoch) say which one of that name it is.
 
-    `answers` says that it was trained to, so that a prompt is what a user says unless told otherwise.
+    `val_loss` is its validation loss where the bundle tells. `answers` says that it was trained to, so that a prompt is
+    what a user says unless told otherwise.
     """
 
     model: str
@@ -84,6 +85,7 @@ class Ready(Report, tag="ready"):
     tokenizer: str
     step: int | None = None
     modified: float = 0.0
+    val_loss: float | None = None
     answers: bool = False
 
 

@@ -38,8 +38,8 @@ class SettingsPanel(Vertical):
     """All settings of a text. Empty fields have their defaults, which are shown."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "app.focus_next", "Next field", show=False),
-        Binding("up", "app.focus_previous", "Previous field", show=False),
+        Binding("down", "move(1)", "Next field", show=False, tooltip="The next field"),
+        Binding("up", "move(-1)", "Previous field", show=False, tooltip="The field before"),
         Binding("enter", "done", "Done", show=False, tooltip="Back to the prompt"),
     ]
 
@@ -57,16 +57,7 @@ class SettingsPanel(Vertical):
         super().__init__(id="settings", classes="pane")
         self.border_title = "Settings"
         typed = {name: value for name, value in given.items() if isinstance(value, str)}
-        self._editors: dict[str, Field | Choice] = {}
-        for field in FIELDS:
-            self._editors[field.name] = Field(
-                typed.get(field.name, ""), placeholder=field.unset, id=field.name
-            )
-        for name, (words, _) in CHOICES.items():
-            value = typed.get(name, words[0])
-            chosen = value if value in words else words[0]
-            self._editors[name] = Choice(words, chosen, may_be_unset=False, id=name)
-        self._editors["system"] = Field(typed.get("system", ""), placeholder="none", id="system")
+        self._editors = {name: _editor(name, typed.get(name, "")) for name in _NAMES}
 
     def compose(self) -> ComposeResult:
         """A line each, and the help."""
@@ -99,11 +90,17 @@ class SettingsPanel(Vertical):
         """Whether the prompt is what a user says; None where the model decides."""
         return {"on": True, "off": False}.get(self["chat"])
 
-    def focus_first(self, wrong: bool = False) -> None:
-        """Go to the first field, or to the first that is wrong."""
-        names = [name for name, editor in self._editors.items() if not wrong or editor.has_class("-wrong")]
-        if names:
-            self._editors[names[0]].focus()
+    def first(self, *, wrong: bool = False) -> Field | Choice:
+        """The first field, or the first that is wrong."""
+        editors = list(self._editors.values())
+        return next((editor for editor in editors if wrong and editor.has_class("-wrong")), editors[0])
+
+    def action_move(self, by: int) -> None:
+        """Go to a neighbour, and from the last to the first."""
+        editors = list(self._editors.values())
+        focused = self.screen.focused
+        at = next((number for number, editor in enumerate(editors) if editor is focused), 0)
+        self.screen.set_focus(editors[(at + by) % len(editors)])
 
     def action_done(self) -> None:
         """Back to the prompt."""
@@ -144,6 +141,14 @@ class SettingsPanel(Vertical):
         if problem:
             text.stylize(self.app.theme_variables.get("error", ""))
         self.query_one("#settings-help", Static).update(text)
+
+
+def _editor(name: str, value: str) -> Field | Choice:
+    if name in CHOICES:
+        words = CHOICES[name][0]
+        return Choice(words, value if value in words else words[0], may_be_unset=False, id=name)
+    shown = next((field.unset for field in FIELDS if field.name == name), "none")
+    return Field(value, placeholder=shown, id=name)
 
 
 def _problem(name: str, text: str) -> str:

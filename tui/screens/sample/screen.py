@@ -218,8 +218,10 @@ class SampleScreen(Screen[None]):
         pane.show(side, self.desk.talk, self._val_loss(side))
 
     def _val_loss(self, side: Side) -> float | None:
-        """The validation loss of what is in memory; what is on disk may be another one."""
-        if side.ready is None or side.newer is not None:
+        """The validation loss of what is in memory: as it says itself, else as the log of its run does."""
+        if side.ready is None or side.ready.val_loss is not None:
+            return side.ready.val_loss if side.ready is not None else None
+        if side.newer is not None:
             return None
         known = self._losses.get(side.name)
         if known is None or known[0] is not side.ready:
@@ -421,9 +423,9 @@ class SampleScreen(Screen[None]):
             self._go_to_settings()
 
     def _go_to_settings(self, *, wrong: bool = False) -> None:
-        self.add_class("-setting")
-        # Only what is shown takes the focus.
-        self.call_after_refresh(self.panel.focus_first, wrong)
+        # At once, and not with the next look at the style sheet: only what is shown takes the focus.
+        self.panel.display = True
+        self.set_focus(self.panel.first(wrong=wrong))
 
     def on_settings_panel_done(self) -> None:
         """Enter in the settings."""
@@ -439,9 +441,8 @@ class SampleScreen(Screen[None]):
         self._show_around()
 
     def _leave_settings(self) -> None:
-        self.remove_class("-setting")
-        self.prompt.focus()
-        self.call_after_refresh(self._show_all)
+        self.panel.styles.clear_rule("display")
+        self.set_focus(self.prompt)
 
     def action_back(self) -> None:
         """One layer: the settings, what is being written, the texts, the screen."""
