@@ -29,6 +29,7 @@ from tui.screens.checkpoints.tree import BundleTree
 from tui.screens.help import HelpScreen
 from tui.screens.home import HomeScreen
 from tui.screens.sample import SampleScreen
+from tui.screens.sample.actions import WRITING_ACTIONS
 from tui.screens.sample.choose import ChooseScreen
 from tui.screens.sample.pane import OutputPane
 from tui.screens.sample.panel import SettingsPanel
@@ -569,7 +570,7 @@ async def test_the_way_back_is_in_sight_and_every_key_is_told(trained: Path, wid
             for key, found in where._bindings.key_to_bindings.items()
             for binding in found
         }
-        for action in (*screen.ACTIONS, *screen.WRITING_ACTIONS, *GLOBAL):
+        for action in (*screen.ACTIONS, *WRITING_ACTIONS, *GLOBAL):
             assert {(key, action.name) for key in action.keys.split(",")} <= bound
         await pilot.press("f1")
         await until(pilot, lambda: isinstance(pilot.app.screen, HelpScreen))
