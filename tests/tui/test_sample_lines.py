@@ -22,6 +22,10 @@ TEXTS = [
     "長い文章は幅が二倍です " * 4,
     "[bold]no markup[/] \x1b[31mand no colour",
     "    code that is\n        indented",
+    "a paragraph that does not end, with  double spaces and averyveryverylongwordthatmustbebroken, " * 12,
+    "長い文章は" * 300,
+    " " * 700 + "end",
+    ("line " * 150 + "\n") * 3,
 ]
 
 
@@ -56,6 +60,12 @@ def test_no_line_is_wider_than_there_is_room(text: str, width: int) -> None:
     # A wide character needs two cells, which a width of one does not have.
     assert all(line.cell_len <= max(width, 2) for line in lines)
     assert not any("\x1b" in line.plain for line in lines)
+
+
+def test_of_a_prompt_like_a_novel_its_end_is_shown() -> None:
+    lines = plain(written("and on", prompt="once " * 200_000, why="end"), 80)
+    assert len(lines) < 70
+    assert lines[0].startswith("… once") and lines[-1].endswith("once and on")
 
 
 def test_another_width_breaks_anew() -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -137,7 +140,7 @@ async def test_the_text_that_comes_is_the_one_that_generate_prints(trained: Path
 
 async def test_two_stand_side_by_side_and_draw_with_one_seed_or_two(trained: Path) -> None:
     async with shown(trained, "dante", "dante_gold") as (pilot, screen):
-        assert pane(screen, 1).display
+        assert pane(screen).region.width == pane(screen, 1).region.width > 30
         set_field(screen, max_new_tokens="20")
         await ask(pilot, screen, "ab")
         left, right = answers(screen)[0], answers(screen, 1)[0]
@@ -149,9 +152,10 @@ async def test_two_stand_side_by_side_and_draw_with_one_seed_or_two(trained: Pat
         assert left.settings.seed is not None
         assert right.settings.seed == left.settings.seed + 1
         # One alone again, and the other's memory is given back.
-        await pilot.press("ctrl+b")
+        await pilot.press("f3")
         await pilot.pause()
-        assert not pane(screen, 1).display and len(screen.desk.talk.sides) == 1
+        assert not pane(screen, 1).region
+        assert len(screen.desk.talk.sides) == 1
 
 
 async def test_again_writes_another_text_and_with_a_seed_the_same(trained: Path) -> None:
@@ -193,6 +197,20 @@ async def test_escape_stops_keeps_what_is_there_and_then_leaves_with_the_process
         assert screen.query_one(PromptField).text == "x"
         pid = screen.desk.pid
         assert pid is not None and not is_gone(pid)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, HomeScreen))
+        await until(pilot, lambda: is_gone(pid))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
+async def test_one_that_does_not_answer_keeps_nobody_here_and_is_ended(trained: Path) -> None:
+    async with shown(trained, "dante") as (pilot, screen):
+        pid = screen.desk.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        await pilot.press("a", "enter", "escape")
+        await until(pilot, lambda: border(pane(screen).border_subtitle) == "stopping …")
+        assert pilot.app.screen is screen
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(pilot.app.screen, HomeScreen))
         await until(pilot, lambda: is_gone(pid))
@@ -388,7 +406,7 @@ async def test_another_checkpoint_is_found_by_a_few_letters(trained: Path) -> No
         await until(pilot, lambda: screen.desk.talk.sides[0].phase is Phase.READY)
         assert [side.name for side in screen.desk.talk.sides] == ["dante_fp16"]
         # Beside it: what is there already cannot be taken twice.
-        await pilot.press("ctrl+b")
+        await pilot.press("f3")
         await until(pilot, lambda: isinstance(pilot.app.screen, ChooseScreen))
         listed = pilot.app.screen.query_one(OptionList)
         await until(pilot, lambda: listed.option_count == 3)
@@ -396,10 +414,36 @@ async def test_another_checkpoint_is_found_by_a_few_letters(trained: Path) -> No
         await pilot.press("down", "enter")
         await until(pilot, lambda: len(screen.desk.talk.sides) == 2)
         assert screen.desk.talk.sides[1].name == "dante_gold"
-        await pilot.press("f3")
+        await pilot.press("f9")
         await pilot.pause()
         assert [side.name for side in screen.desk.talk.sides] == ["dante_gold", "dante_fp16"]
         assert "gold" in border(pane(screen).border_title)
+
+
+async def test_a_click_on_its_name_asks_for_another(trained: Path) -> None:
+    async with shown(trained, "dante", load=False) as (pilot, screen):
+        await until(pilot, lambda: pilot.app.live.bundles)  # type: ignore[attr-defined]
+        await pilot.click(OutputPane, offset=(6, 0))
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChooseScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is screen)
+        assert [side.name for side in screen.desk.talk.sides] == ["dante"]
+
+
+async def test_the_texts_scroll_while_one_types(trained: Path) -> None:
+    async with shown(trained, "dante") as (pilot, screen):
+        set_field(screen, max_new_tokens="3000")
+        await ask(pilot, screen, "ab")
+        view = pane(screen).view
+        await until(pilot, lambda: view.max_scroll_y > 20 and view.scroll_offset.y == view.max_scroll_y)
+        await pilot.press("pageup")
+        await until(pilot, lambda: view.scroll_offset.y < view.max_scroll_y - 10)
+        assert screen.focused is screen.query_one(PromptField)
+        # A place that somebody went to stays, whatever comes.
+        assert not view.following
+        await pilot.press("pagedown", "pagedown")
+        await until(pilot, lambda: view.scroll_offset.y == view.max_scroll_y)
+        await until(pilot, lambda: view.following)
 
 
 async def test_a_newer_one_on_disk_is_said_and_loaded_at_a_key(trained: Path) -> None:
@@ -419,6 +463,19 @@ async def test_a_newer_one_on_disk_is_said_and_loaded_at_a_key(trained: Path) ->
         await pilot.press("ctrl+n")
         await pilot.pause()
         assert "What is in memory is what is on disk" in said(screen.app)[-1]
+
+
+async def test_a_checkpoint_that_was_deleted_writes_on_from_memory(trained: Path) -> None:
+    async with shown(trained, "dante_gold") as (pilot, screen):
+        await until(pilot, lambda: pilot.app.live.bundles)  # type: ignore[attr-defined]
+        shutil.rmtree(trained / "checkpoints" / "dante_gold")
+        await until(pilot, lambda: "no longer on disk" in border(pane(screen).border_subtitle))
+        await pilot.press("ctrl+n")
+        await pilot.pause()
+        assert "dante ★ gold: no longer on disk" in said(screen.app)[-1]
+        set_field(screen, max_new_tokens="10")
+        await ask(pilot, screen, "ab")
+        assert len(answers(screen)[0].text) == 10
 
 
 async def test_a_broken_checkpoint_says_what_is_wrong_and_is_tried_again(trained: Path) -> None:
@@ -459,7 +516,7 @@ async def test_with_no_checkpoint_it_teaches_and_begins_with_the_first(trained: 
         assert screen.has_class("-empty") and screen.desk.pid is None
         assert "No checkpoint to write with yet" in str(screen.query_one("#empty", Static).render())
         assert "esc Back" in keys(screen)
-        await pilot.press("ctrl+r", "ctrl+o", "ctrl+b", "ctrl+y", "ctrl+l", "ctrl+n", "f2", "f3", "enter")
+        await pilot.press("ctrl+r", "ctrl+o", "f3", "ctrl+y", "ctrl+l", "ctrl+n", "f2", "f9", "enter")
         await pilot.pause()
         (trained / "later").rename(trained / "checkpoints")
         await until(pilot, lambda: screen.desk.talk.sides)
@@ -583,9 +640,6 @@ async def test_the_way_back_is_in_sight_and_every_key_is_told(trained: Path, wid
 
 
 async def test_the_dashboard_itself_never_has_torch(trained: Path) -> None:
-    import subprocess
-    import sys
-
     code = (
         "import sys\n"
         "from tui.screens.sample import SampleScreen\n"

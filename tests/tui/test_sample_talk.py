@@ -134,6 +134,10 @@ def test_when_the_process_is_gone_nothing_is_ready_and_no_text_waits() -> None:
     assert state_words(made.sides[0], made) == "the model process starts …"
 
 
+def noticed(side: Side) -> tuple[BundleInfo | None, bool]:
+    return side.newer, side.missing
+
+
 def test_what_is_newer_on_disk_is_news_once() -> None:
     (side,) = talk().sides
     assert not side.look_at(info(9.0)), "nothing is in memory yet"
@@ -142,9 +146,13 @@ def test_what_is_newer_on_disk_is_news_once() -> None:
     assert side.look_at(info(6.0))
     assert not side.look_at(info(6.0))
     assert side.look_at(info(7.0))
-    assert side.newer == info(7.0)
+    assert noticed(side) == (info(7.0), False)
     assert side.look_at(None)
-    assert not side.look_at(info(8.0, problem="model.pt is missing"))
+    assert noticed(side) == (None, True)
+    assert not side.look_at(None)
+    # Something broken in its place is no newer one.
+    assert side.look_at(info(8.0, problem="model.pt is missing"))
+    assert noticed(side) == (None, False)
 
 
 @pytest.mark.parametrize(

@@ -167,11 +167,13 @@ class Desk:
         return last[0].prompt if last else None
 
     def stop(self) -> bool:
-        """Write no more; False where nothing was being written."""
-        writing = [side.writing for side in self.talk.sides if side.writing is not None]
-        for answer in writing:
+        """Write no more; False where nothing is being written, or all that is was asked to stop before."""
+        writing = [answer for side in self.talk.sides if (answer := side.writing) is not None]
+        asked = [answer for answer in writing if not answer.stopping]
+        for answer in asked:
+            answer.stopping = True
             self._ask(Cancel(id=answer.id))
-        return bool(writing)
+        return bool(asked)
 
     def clear(self) -> None:
         """Put complete texts away; they stay in the history."""

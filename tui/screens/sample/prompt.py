@@ -27,6 +27,8 @@ class PromptField(TextArea):
         ),
         Binding("up", "older", "Older", show=False, tooltip="In the first line: the prompt before"),
         Binding("down", "newer", "Newer", show=False, tooltip="In the last line: the prompt after it"),
+        Binding("pageup", "screen.page(-1)", "Texts up", show=False, tooltip="Scroll the texts up"),
+        Binding("pagedown", "screen.page(1)", "Texts down", show=False, tooltip="Scroll the texts down"),
         # A text field takes this for redo, and here it is worth more.
         Binding("ctrl+y", "screen.copy", "Copy", show=False, tooltip="Copy what was written last"),
     ]

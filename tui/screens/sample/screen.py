@@ -125,7 +125,10 @@ class SampleScreen(Stage):
     def action_newer(self) -> None:
         """Load what is on disk now, where that is another one or could not be loaded before."""
         sides = [s for s in self.desk.talk.sides if s.newer is not None or s.phase is Phase.FAILED]
-        if not sides:
+        missing = [title(side.name) for side in self.desk.talk.sides if side.missing]
+        if missing:
+            self._warn(f"{' and '.join(missing)}: no longer on disk, so what is in memory is all there is")
+        elif not sides:
             self.notify("What is in memory is what is on disk", markup=False)
         self._choose_device()
         for side in sides:
@@ -173,6 +176,12 @@ class SampleScreen(Stage):
 
         self.app.push_screen(Confirm(question, "Delete"), answered)
 
+    def action_page(self, way: int) -> None:
+        """Scroll the texts, from the prompt."""
+        for pane in self.query(OutputPane):
+            by = way * max(pane.view.size.height - 1, 1)
+            pane.view.scroll_relative(y=by, animate=False, immediate=True)
+
     def action_settings(self) -> None:
         """Into the settings, and back."""
         panel = self.panel
@@ -209,7 +218,7 @@ class SampleScreen(Stage):
         if self.panel.has_focus_within:
             self._leave_settings()
         elif self.desk.stop():
-            pass
+            self._show_all()
         elif self.focused is not None and self.focused is not prompt and self.desk.talk.sides:
             prompt.focus()
         else:

@@ -43,6 +43,7 @@ class Answer:
     why: str = ""
     trouble: str = ""
     begun: bool = False
+    stopping: bool = False
 
     @property
     def is_over(self) -> bool:
@@ -68,6 +69,8 @@ class Side:
     earlier: int = 0
     """How many of its texts, the first ones, were written before the screen was opened."""
     newer: BundleInfo | None = None
+    missing: bool = False
+    """Whether it is not on disk any more; what is in memory goes on to write."""
 
     @property
     def writing(self) -> Answer | None:
@@ -77,17 +80,12 @@ class Side:
 
     def look_at(self, info: BundleInfo | None) -> bool:
         """Take notice of the bundle of this name as it is on disk now; True where that is news."""
-        stale = (
-            self.ready is not None
-            and info is not None
-            and not info.problem
-            and info.modified != self.ready.modified
-        )
-        newer = info if stale else None
-        before, self.newer = self.newer, newer
-        return (before is None) != (newer is None) or (
-            newer is not None and before is not None and newer.modified != before.modified
-        )
+        if self.ready is None:
+            return False
+        stale = info is not None and not info.problem and info.modified != self.ready.modified
+        before = (self.missing, self.newer.modified if self.newer else None)
+        self.missing, self.newer = info is None, info if stale else None
+        return before != (self.missing, self.newer.modified if self.newer else None)
 
 
 class Talk:
@@ -134,7 +132,7 @@ class Talk:
             return []
         side.parameters, side.trouble = report.parameters, ""
         if isinstance(report, Ready):
-            side.phase, side.ready, side.newer = Phase.READY, report, None
+            side.phase, side.ready, side.newer, side.missing = Phase.READY, report, None, False
         else:
             side.phase = Phase.LOADING
         return [side]
@@ -198,13 +196,16 @@ def state_words(side: Side, talk: Talk) -> str:
     if side.phase is Phase.LOADING:
         return f"loading {count(side.parameters)} parameters …" if side.parameters else "loading …"
     if answer is not None:
+        if answer.stopping:
+            return "stopping …"
         if not answer.tokens:
             return "reading the prompt …" if answer.begun else "waits for its turn …"
         rate = speed(answer.tokens, answer.seconds)
         said = f" {count(rate)} tok/s" if rate else ""
         return f"writing{said} · {whole(answer.tokens)} of {whole(answer.settings.max_new_tokens)}"
     if side.ready is not None:
-        # The step is told with what is in memory; on disk there may be a later one.
+        if side.missing:
+            return "no longer on disk; what is in memory writes"
         return f"ready · {count(side.ready.parameters)} parameters on {side.ready.device}"
     return "waits …"
 
