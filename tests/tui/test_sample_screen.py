@@ -19,6 +19,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
 import mypt
+from mypt.text import printable
 from mypt.tokenizers import CHAT_TOKENS, CharTokenizer
 from tests.sampling.models import reciting
 from tests.tui.logs import write_run
@@ -648,3 +649,22 @@ async def test_the_dashboard_itself_never_has_torch(trained: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+async def test_hostile_names_are_shown_as_they_are(trained: Path) -> None:
+    names = ["[red]x[b]", "[@click=app.quit]y", "\x1b[31mred", "長" * 60]
+    for name in names:
+        shutil.copytree(trained / "checkpoints" / "dante", trained / "checkpoints" / name)
+    for name in names:
+        async with shown(trained, name) as (pilot, screen):
+            drawn = "\n".join(strip.text for strip in screen._compositor.render_strips())
+            assert "\x1b" not in drawn
+            assert printable(name, newline=False)[:30] in drawn.replace("長 ", "長")
+            await until(pilot, lambda: len(pilot.app.live.bundles) == 7)  # type: ignore[attr-defined]
+            await pilot.press("ctrl+o")
+            await until(pilot, lambda: isinstance(pilot.app.screen, ChooseScreen))
+            listed = pilot.app.screen.query_one(OptionList)
+            await until(pilot, lambda listed=listed: listed.option_count == 7)  # type: ignore[misc]
+            prompts = [str(listed.get_option_at_index(i).prompt) for i in range(7)]
+            assert any(printable(name, newline=False)[:15] in prompt for prompt in prompts)
+            await pilot.press("escape")

@@ -59,8 +59,7 @@ class OutputPane(Vertical):
     def show(self, side: Side, talk: Talk, val_loss: float | None) -> None:
         """Show this side."""
         self._shown = (side, talk, val_loss)
-        # No scroll bar may shift what is already there, so its column is always left free.
-        width = max(self.view.size.width - 1, 8)
+        width = max(self.view.scrollable_content_region.width, 8)
         colours, console = self.app.theme_variables, self.app.console
         shown = side.answers[-MOST_SHOWN:]
         self._laid = {answer: self._laid.get(answer) or AnswerLines(answer) for answer in shown}
