@@ -28,6 +28,13 @@ _GRACE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """A line that the process wrote to standard error, escaped: what a library has to say, or that a download begins."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
 class Gone:
     """The process has ended. `sentence` says how, `lines` are the last that it wrote to standard error."""
 
@@ -37,14 +44,14 @@ class Gone:
 
 
 class SamplingProcess:
-    """One process. `tell` gets every report, and `Gone` as the last, from a thread of its own.
+    """One process. `tell` gets every report, what is `Said` beside them, and `Gone` as the last, from other threads.
 
     Nothing here waits: requests are handed over by a thread. When this object's process ends in whatever way, the
     pipe closes, and so the process that samples ends.
     """
 
     def __init__(
-        self, workspace: Path, tell: Callable[[Told | Gone], object], *, python: str = sys.executable
+        self, workspace: Path, tell: Callable[[Told | Said | Gone], object], *, python: str = sys.executable
     ) -> None:
         self._tell = tell
         self._requests: queue.SimpleQueue[Asked | None] = queue.SimpleQueue()
@@ -74,11 +81,6 @@ class SamplingProcess:
     def pid(self) -> int:
         """Its number."""
         return self._process.pid
-
-    @property
-    def last_line(self) -> str:
-        """What it wrote to standard error last, escaped; empty where it wrote nothing."""
-        return self._said[-1] if self._said else ""
 
     def ask(self, request: Asked) -> None:
         """Hand a request over; one that the process does not live to see is forgotten."""
@@ -110,6 +112,7 @@ class SamplingProcess:
         while line := pipe.readline(_LONGEST_LINE):
             if text := line.decode("utf-8", "replace").rstrip():
                 self._said.append(printable(text, newline=False))
+                self._tell(Said(self._said[-1]))
 
     def _read(self) -> None:
         pipe: IO[bytes] | None = self._process.stdout

@@ -16,7 +16,7 @@ from typing import TypeVar
 import psutil
 import pytest
 
-from mypt.sampling.process import Gone, SamplingProcess
+from mypt.sampling.process import Gone, Said, SamplingProcess
 from mypt.sampling.protocol import (
     Cancel,
     Ended,
@@ -43,7 +43,7 @@ class Other:
     """The process as a test holds it: reports wait in a queue."""
 
     def __init__(self, workspace: Path) -> None:
-        self.reports: queue.SimpleQueue[Told | Gone] = queue.SimpleQueue()
+        self.reports: queue.SimpleQueue[Told | Said | Gone] = queue.SimpleQueue()
         self.process = SamplingProcess(workspace, self.reports.put)
 
     def until(self, kind: type[_R], holds: Callable[[_R], bool] = lambda report: True) -> _R:
@@ -136,8 +136,11 @@ def test_one_that_fails_to_begin_says_why(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "torch.py").write_text("raise ImportError('no torch in this Python')\n")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])]))
     other = Other(tmp_path)
-    gone = other.reports.get(timeout=60)
+    lines = []
+    while isinstance(gone := other.reports.get(timeout=60), Said):
+        lines.append(gone.line)
     assert isinstance(gone, Gone) and gone.code == 1
+    assert lines[-1] == gone.lines[-1]
     assert gone.sentence == "it ended with status 1"
     assert gone.lines[-1] == "ImportError: no torch in this Python"
 

@@ -7,20 +7,11 @@ from pathlib import Path
 import pytest
 
 from mypt.bundle import BundleInfo, Kind
-from mypt.sampling.process import Gone
+from mypt.sampling.process import Gone, Said
 from mypt.sampling.protocol import Begun, Ended, Failed, Loading, Piece, Ready, Started
 from mypt.sampling.settings import Settings
-from tui.screens.sample.talk import (
-    Answer,
-    Phase,
-    Side,
-    Talk,
-    ending_words,
-    process_words,
-    state_words,
-    summary,
-    title,
-)
+from tui.screens.sample.talk import Answer, Phase, Side, Talk
+from tui.screens.sample.words import ending_words, process_words, state_words, summary, title
 
 
 def ready(model: str = "dante", modified: float = 5.0) -> Ready:
@@ -61,6 +52,8 @@ def test_the_words_follow_a_checkpoint_from_nothing_to_its_last_token() -> None:
     assert state_words(side, made) == "waits …"
     made.hear(Loading(model="dante", parameters=152_000_000))
     assert state_words(side, made) == "loading 152M parameters …"
+    assert made.hear(Said("GPT-2 vocabulary: downloading it")) == [side]
+    assert state_words(side, made) == "loading 152M parameters … GPT-2 vocabulary: downloading it"
     made.hear(ready())
     assert state_words(side, made) == "ready · 152M parameters on cpu"
     answer = asked(side)

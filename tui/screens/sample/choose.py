@@ -19,7 +19,7 @@ from mypt.text import loss, printable, size, whole
 from tui.dashboard import Dashboard
 from tui.screens.checkpoints.rows import TreeRow, step_and_loss, tree_rows
 from tui.screens.checkpoints.runs import Runs
-from tui.screens.sample.talk import title
+from tui.screens.sample.words import title
 from tui.widgets.lines import fit
 
 _WIDE = 66

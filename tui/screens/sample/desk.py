@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from mypt.sampling.process import Gone, SamplingProcess
+from mypt.sampling.process import Gone, Said, SamplingProcess
 from mypt.sampling.protocol import Asked, Cancel, Drop, Load, Told, Write
 from mypt.sampling.settings import SEEDS, Settings
 from tui.screens.sample.history import History, Recall, answer_of, kept
@@ -24,7 +24,7 @@ class Desk:
     """One process at a time, up to two sides. `tell` gets each report with the number of the process that it is of."""
 
     def __init__(
-        self, workspace: Path, tell: Callable[[int, Told | Gone], object], *, keep: bool = True
+        self, workspace: Path, tell: Callable[[int, Told | Said | Gone], object], *, keep: bool = True
     ) -> None:
         self.workspace = workspace
         self.talk = Talk()
@@ -40,11 +40,6 @@ class Desk:
     def pid(self) -> int | None:
         """The number of the process, while there is one."""
         return self._process.pid if self._process is not None else None
-
-    @property
-    def last_line(self) -> str:
-        """What the process wrote to standard error last, such as that it downloads a vocabulary."""
-        return self._process.last_line if self._process is not None else ""
 
     def start(self) -> None:
         """Start the process, and let it load what is on the desk; does nothing while one is there."""
@@ -71,7 +66,7 @@ class Desk:
             self._process.close()
             self._process = None
 
-    def hear(self, number: int, report: Told | Gone) -> list[Side]:
+    def hear(self, number: int, report: Told | Said | Gone) -> list[Side]:
         """Take a report in, unless it is of a process that is no longer ours; the sides that look different now."""
         if number != self._number:
             return []

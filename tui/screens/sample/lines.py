@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.text import Text
 
 from mypt.text import printable
-from tui.screens.sample.talk import Answer, ending_words
+from tui.screens.sample.talk import Answer
+from tui.screens.sample.words import ending_words
 
 _CURSOR = "▌"
 # A paragraph longer than this many characters is broken for good as far as it can be.

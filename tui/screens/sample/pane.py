@@ -14,7 +14,8 @@ from textual.message import Message
 
 from mypt.text import loss, whole
 from tui.screens.sample.lines import AnswerLines, trouble_lines
-from tui.screens.sample.talk import Answer, Phase, Side, Talk, state_words, title
+from tui.screens.sample.talk import Answer, Phase, Side, Talk
+from tui.screens.sample.words import state_words, title
 from tui.widgets.lineview import LineView
 
 Colours = Mapping[str, str]

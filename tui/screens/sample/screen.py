@@ -16,7 +16,8 @@ from tui.screens.sample.pane import OutputPane
 from tui.screens.sample.panel import SettingsPanel
 from tui.screens.sample.prompt import PromptField
 from tui.screens.sample.stage import Stage
-from tui.screens.sample.talk import Phase, title
+from tui.screens.sample.talk import Phase
+from tui.screens.sample.words import title
 from tui.widgets.confirm import Confirm
 
 

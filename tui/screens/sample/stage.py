@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from mypt.errors import UserError
 from mypt.runs.state import RunState
-from mypt.sampling.process import Gone
+from mypt.sampling.process import Gone, Said
 from mypt.sampling.protocol import Piece, Ready, Told
 from tui.actions import Action
 from tui.dashboard import Dashboard, shown_path
@@ -28,7 +28,8 @@ from tui.screens.sample.desk import Desk
 from tui.screens.sample.pane import OutputPane
 from tui.screens.sample.panel import SettingsPanel
 from tui.screens.sample.prompt import PromptField
-from tui.screens.sample.talk import Side, process_words, summary
+from tui.screens.sample.talk import Side
+from tui.screens.sample.words import process_words, summary
 from tui.widgets.lines import KeyLine, TopLine
 
 _PREFERENCE = "sample"
@@ -45,7 +46,7 @@ class Stage(Screen[None]):
     class Heard(Message):
         """The process of that number reported something."""
 
-        def __init__(self, number: int, report: Told | Gone) -> None:
+        def __init__(self, number: int, report: Told | Said | Gone) -> None:
             super().__init__()
             self.number, self.report = number, report
 
@@ -107,7 +108,7 @@ class Stage(Screen[None]):
 
     # ── what is heard ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def _tell(self, number: int, report: Told | Gone) -> None:
+    def _tell(self, number: int, report: Told | Said | Gone) -> None:
         # From a thread that may outlive the program's loop.
         with contextlib.suppress(RuntimeError):
             self.post_message(self.Heard(number, report))
@@ -116,8 +117,8 @@ class Stage(Screen[None]):
         """Take the report in, and draw what looks different."""
         for side in self.desk.hear(message.number, message.report):
             self._show(side)
-        if not isinstance(message.report, Piece):
-            # Many pieces come each second, and they change nothing but the text.
+        if not isinstance(message.report, Piece | Said):
+            # These change nothing around the texts, and many pieces come each second.
             self._show_around()
 
     def _on_changed(self, message: Live.Changed) -> None:
