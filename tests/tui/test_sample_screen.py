@@ -279,6 +279,20 @@ async def test_a_wrong_setting_is_marked_explained_and_refused(trained: Path) ->
         assert not screen.query_one("#top_k").has_class("-wrong")
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="MPS is there")
+async def test_a_device_that_is_not_here_is_said_and_another_is_taken(trained: Path) -> None:
+    async with shown(trained, "dante") as (pilot, screen):
+        screen.query_one("#device").focus()
+        await pilot.press("m")
+        await until(pilot, lambda: screen.desk.talk.sides[0].phase is Phase.FAILED)
+        await until(
+            pilot, lambda: "device: this machine does not have it" in " ".join(text_of(screen).split())
+        )
+        await pilot.press("c")
+        await until(pilot, lambda: screen.desk.talk.sides[0].phase is Phase.READY)
+        assert "on cpu" in border(pane(screen).border_subtitle)
+
+
 async def test_settings_and_an_unsent_prompt_are_there_the_next_time(trained: Path) -> None:
     async with shown(trained, "dante", load=False) as (pilot, screen):
         set_field(screen, temperature="0.3", system="be kind")

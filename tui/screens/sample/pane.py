@@ -68,7 +68,7 @@ class OutputPane(Vertical):
         before = side.earlier - (len(side.answers) - len(shown))
         for number, answer in enumerate(shown):
             if number and number == before:
-                lines.append(Text(" written before ".center(width, "─"), "dim"))
+                lines.append(Text(" ↑ written before ".center(width, "─"), "dim"))
             elif number:
                 lines.append(Text())
             lines += self._laid[answer].at(width, colours, console)
