@@ -101,10 +101,10 @@ class Supervisor:
         while True:
             if self.signals or stop_requested(self.run) is not None:
                 return False
-            if queue is None or not queue.someone_before():
-                return True
             if not self.run.path.is_dir():
                 return False
+            if queue is None or queue.take_turn():
+                return True
             time.sleep(_QUEUE_LOOK_S)
 
     def _run_trainer(self, record: RunRecord) -> ExitRecord:
@@ -114,7 +114,7 @@ class Supervisor:
             "PYTHONIOENCODING": "utf-8",
             "TERM": "dumb",
         }
-        update(self.run, started_at=now())
+        modify(self.run, lambda record: replace(record, started_at=record.started_at or now()))
         with self.run.console.open("ab", buffering=0) as console:
             child = subprocess.Popen(
                 record.command,

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,8 +27,9 @@ class RunRecord:
     """What is known of a run from its start.
 
     `log_file` is relative to the workspace where it lies inside it; `command` is the whole argument list;
-    `settings` is a summary for lists and filters. `queued` means: waits for the runs before it. `started_at` is when
-    the trainer was started (None while it waits). Times are ISO 8601 in UTC. `extra` keeps fields that are not known.
+    `settings` is a summary for lists and filters. `queued` means: waits for the runs before it. `turn` is the time of
+    creation that counts in the queue, where somebody has moved the run there. `started_at` is when the trainer was
+    started (None while it waits). Times are ISO 8601 in UTC. `extra` keeps fields that are not known.
     """
 
     run_id: str
@@ -39,6 +40,7 @@ class RunRecord:
     origin: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     queued: bool = False
+    turn: str | None = None
     started_at: str | None = None
     trainer: ProcessIdentity | None = None
     supervisor: ProcessIdentity | None = None
@@ -48,6 +50,16 @@ class RunRecord:
     def order(self) -> tuple[str, str]:
         """Sorts runs as they were created, those of one second as well."""
         return (self.created_at, self.run_id)
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Sorts runs as their turn comes in the queue."""
+        return (self.turn or self.created_at, self.run_id)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it was put into the queue and its turn has not come yet."""
+        return self.queued and self.started_at is None and self.trainer is None
 
     def directory(self, workspace: Path) -> RunDirectory:
         """Where this run's files lie in `workspace`."""
@@ -72,6 +84,8 @@ class RunRecord:
             "trainer": self.trainer.to_json() if self.trainer else None,
             "supervisor": self.supervisor.to_json() if self.supervisor else None,
         }
+        if self.turn is not None:
+            known["turn"] = self.turn
         return dict(self.extra) | known
 
     @classmethod
@@ -86,12 +100,13 @@ class RunRecord:
         command = _expect(rest, "command", list)
         if not all(isinstance(word, str) for word in command):
             raise ValueError("command: expected a list of strings")
-        started = rest.pop("started_at", None)
+        started, turn = rest.pop("started_at", None), rest.pop("turn", None)
         return cls(
             **texts,
             command=tuple(command),
             settings=_expect(rest, "settings", dict, {}),
             queued=_expect(rest, "queued", bool, False),
+            turn=turn if isinstance(turn, str) else None,
             started_at=started if isinstance(started, str) else None,
             trainer=ProcessIdentity.from_json(rest.pop("trainer", None)),
             supervisor=ProcessIdentity.from_json(rest.pop("supervisor", None)),
@@ -142,7 +157,7 @@ def create(
     folder = runs_folder(workspace)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder / ".order"):
+        with in_order(workspace):
             moment = _next_moment(folder / ".order")
             run_id = _new_run_id(folder, moment, model_name)
             record = RunRecord(
@@ -175,6 +190,16 @@ def create(
             )
         ) from error
     return record
+
+
+@contextlib.contextmanager
+def in_order(workspace: Path) -> Iterator[None]:
+    """Whoever adds a run to the workspace, changes the order of the queue or begins a queued run does it in here, alone.
+
+    Raises OSError (TimeoutError where somebody else keeps it).
+    """
+    with locked(runs_folder(workspace) / ".order"):
+        yield
 
 
 def load(run: RunDirectory) -> RunRecord | BrokenRecord:

@@ -23,11 +23,16 @@ class Bench:
         self.workspace = workspace
 
     def launch(self, code: str, *args: str, name: str = "dante", queue: bool = False) -> RunRecord:
+        return self.launch_into("logs/train/x.jsonl", code, *args, name=name, queue=queue)
+
+    def launch_into(
+        self, log_file: str, code: str, *args: str, name: str = "dante", queue: bool = False
+    ) -> RunRecord:
         return launch(
             self.workspace,
             [code, *args],
             model_name=name,
-            log_file="logs/train/x.jsonl",
+            log_file=log_file,
             settings={},
             queue=queue,
             program=("-c",),
