@@ -132,16 +132,16 @@ def drawn(
     return [*lines, "", *(plain(line) if ascii_only else line for line in below)]
 
 
-def latest(picture: Workspace) -> list[str]:
-    """The chart of the youngest runs of a workspace that was read, as many as there are colours."""
-    measured = [run for run in picture.runs if "val" in run.history.curves][:SIZE]
+def latest(runs: Sequence[Run]) -> list[str]:
+    """The chart of the first of these runs, as many as there are colours."""
+    measured = [run for run in runs if "val" in run.history.curves][:SIZE]
     if not measured:
         return ["no run has a validation loss yet"]
     chosen = choose({run.label: run.history for run in measured}, ["val"])
     height = 20 if not sys.stdout.isatty() else min(20, max(shutil.get_terminal_size(_SIZE).lines // 2, 12))
     width = shutil.get_terminal_size(_SIZE).columns if sys.stdout.isatty() else _SIZE[0]
     lines = drawn(chosen, View(), (width, height), table=False)
-    more = len(picture.runs) - len(measured)
+    more = len(runs) - len(measured)
     return [*lines, f"{more} more in the table above; mypt plot NAME draws any"] if more else lines
 
 

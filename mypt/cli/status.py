@@ -1,18 +1,25 @@
-"""List the runs of the workspace once: what each does, how far it is, and why it ended."""
+"""List the runs of the workspace: what each does, how far it is, and why it ended."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import shutil
 import sys
 import textwrap
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mypt.errors import UserError
 from mypt.runs.state import RunState
 from mypt.text import cells, count, duration, loss, printable
-from mypt.watch.inventory import Workspace, status_rows
+from mypt.watch.inventory import Workspace, status_rows, with_the_queue_in_line
+
+if TYPE_CHECKING:
+    from mypt.watch.query import Query
+    from mypt.watch.run import Run
 
 _SIGNS = {
     RunState.QUEUED: "◷",
@@ -32,10 +39,31 @@ _NARROWEST = 80
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """A table for people, or JSON for programs."""
     parser.add_argument(
+        "--filter",
+        default="",
+        metavar="WORDS",
+        help="only runs that match: 'learning_rate>=1e-4 state:running dante -base:none'",
+    )
+    parser.add_argument(
+        "--sort",
+        default="started",
+        metavar="NAME",
+        help="by a result or a setting: val, best, state, age, learning_rate … [started: youngest first]",
+    )
+    parser.add_argument("--reverse", action="store_true", help="the other way round")
+    parser.add_argument(
+        "--watch",
+        nargs="?",
+        type=float,
+        const=2.0,
+        metavar="SECONDS",
+        help="print it again every so often [2], until Ctrl-C",
+    )
+    parser.add_argument(
         "--json", action="store_true", help="print every value of every run as JSON (unknown: null)"
     )
     parser.add_argument(
-        "--plot", action="store_true", help="draw the validation losses of the latest runs below the table"
+        "--plot", action="store_true", help="draw the validation losses of the first runs below the table"
     )
 
 
@@ -43,25 +71,90 @@ def run(options: argparse.Namespace, workspace: Path) -> int:
     """Read the logs and the records, print, and be done; nothing is written."""
     picture = Workspace(workspace)
     picture.load()
-    rows = status_rows(picture)
+    choice = _Choice(options, picture.runs)
+    if options.watch is not None:
+        return _watch(picture, workspace, choice, max(0.2, options.watch))
     if options.json:
-        print(json.dumps(rows, indent=2))
+        print(json.dumps(status_rows(picture, choice.of(picture.runs)), indent=2))
         return 0
+    _print(picture, workspace, choice)
+    return 0
+
+
+class _Choice:
+    """Which runs are listed, in which order. Raises UserError for what cannot be understood."""
+
+    def __init__(self, options: argparse.Namespace, runs: list[Run]) -> None:
+        self.filter, self.plot = options.filter.strip(), options.plot
+        self._query: Query | None = None
+        self._order = None
+        if options.watch is not None and options.json:
+            raise UserError("--watch: prints for people; for programs, call `mypt status --json` again")
+        if not self.filter and options.sort == "started" and not options.reverse:
+            return
+        from mypt.watch import facts, order, query
+
+        names = facts.names_in(runs)
+        try:
+            self._query = query.parse(options.filter, names)
+        except query.QueryError as error:
+            raise UserError(f"--filter: {error}") from None
+        try:
+            self._order = order.parse(options.sort, names)
+        except UserError as error:
+            raise UserError(f"--sort: {error}") from None
+        if options.reverse:
+            self._order = self._order.turned
+
+    def of(self, runs: list[Run]) -> list[Run]:
+        """Those of `runs` that are meant, in order."""
+        if self._query is None or self._order is None:
+            return with_the_queue_in_line(runs)
+        from mypt.watch import facts, order
+
+        found = [run for run in runs if self._query.holds(facts.looks_at(run))]
+        return order.runs_in_order(found, self._order)
+
+
+def _watch(picture: Workspace, workspace: Path, choice: _Choice, every_s: float) -> int:
+    """Print again and again, until interrupted."""
+    terminal = sys.stdout.isatty()
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            if terminal:
+                # Home, and clear below: what stands there does not flicker as with a cleared screen.
+                print("\x1b[H\x1b[J", end="")
+            _print(picture, workspace, choice)
+            print(
+                f"{time.strftime('%H:%M:%S')}, every {every_s:g} s, Ctrl-C ends" if terminal else "",
+                flush=True,
+            )
+            until = time.monotonic() + every_s
+            while picture.poll(0.2).more or time.monotonic() < until:
+                time.sleep(min(0.1, every_s))
+    return 0
+
+
+def _print(picture: Workspace, workspace: Path, choice: _Choice) -> None:
+    listed = choice.of(picture.runs)
+    rows = status_rows(picture, listed)
     if rows:
         # Into a file or a pipe nothing is cut or broken: whoever reads it has room, or scrolls.
         width = max(shutil.get_terminal_size().columns, _NARROWEST) if sys.stdout.isatty() else None
         for line in table(rows, width):
             print(line)
+    elif picture.runs:
+        shown = printable(choice.filter, newline=False)
+        print(f"None of {len(picture.runs)} runs matches {shown}; without --filter all are listed")
     else:
         print(f"No runs in {printable(str(workspace))} yet. The first one, in a minute or two and offline:")
         print("  mypt train --config_file configs/tiny_char.json")
-    if options.plot and rows:
+    if choice.plot and rows:
         from mypt.cli.plot import latest
 
-        print("\n".join(["", *latest(picture)]))
+        print("\n".join(["", *latest(listed)]))
     for broken in picture.broken_records:
         print(f"A run's record is broken: {printable(broken.run_id)}: {broken.problem}")
-    return 0
 
 
 def table(rows: list[dict[str, Any]], width: int | None) -> list[str]:

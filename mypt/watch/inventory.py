@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ from mypt.watch.scan import Records, find_logs
 _SLICE = 64 * 1024
 # The log of a run that is over and has been quiet for so long is looked at when folders are, not at every poll.
 _DORMANT_S = 60.0
+_SPARK = 12
 # Also when reading took all the time, states are decided, a few at each poll.
 _FEWEST_EVALUATIONS = 20
 
@@ -292,18 +293,33 @@ def _label(runs: Iterable[Run]) -> list[str]:
     return changed
 
 
-def status_rows(workspace: Workspace) -> list[dict[str, Any]]:
-    """One row of plain JSON values a run, the youngest first. Numbers that are not finite are null.
+def in_line(runs: Iterable[Run]) -> list[Run]:
+    """The runs that wait in the queue, whose turn is next first."""
+    waiting = [run for run in runs if run.state is RunState.QUEUED and run.record is not None]
+    waiting.sort(key=lambda run: run.record.place if run.record else ("", ""))
+    return waiting
+
+
+def with_the_queue_in_line(runs: Iterable[Run]) -> list[Run]:
+    """`runs` as they are, but where queued ones stand, the one whose turn is next comes first."""
+    found = list(runs)
+    line = in_line(found)
+    slots = {run.key for run in line}
+    turns = iter(line)
+    return [next(turns) if run.key in slots else run for run in found]
+
+
+def status_rows(workspace: Workspace, runs: Sequence[Run] | None = None) -> list[dict[str, Any]]:
+    """One row of plain JSON values a run (of `runs`, else of all, the youngest first). Numbers that are not finite are null.
 
     Keys: those of `RunSummary`, and key, name, label, state, why, log, console, run_id, origin, attempts, age_s,
-    reading, settings, queue_position (1 is next), pid and host (of the trainer, else of its supervisor), created_at,
+    reading, settings (of the log and the record), sparkline, evals (the latest loss of every eval set), last_lines
+    (what a failed run printed last), queue_position (1 is next), pid and host (of the trainer, else of its supervisor), created_at,
     command, exit_code, exit_signal and exit_reason. `eta_s` counts from now, and is null unless the run is running.
     """
-    runs = workspace.runs
-    waiting = [run for run in runs if run.state is RunState.QUEUED and run.record is not None]
-    waiting.sort(key=lambda run: run.record.order if run.record else ("", ""))
+    waiting = in_line(workspace.runs)
     rows = []
-    for run in runs:
+    for run in workspace.runs if runs is None else runs:
         record = run.record
         process = (record.trainer or record.supervisor) if record else None
         end = read_exit(run.directory) if run.directory else None
@@ -330,10 +346,18 @@ def status_rows(workspace: Workspace) -> list[dict[str, Any]]:
             "command": list(record.command) if record else None,
             "attempts": len(run.attempts),
             "reading": run.reading,
-            "settings": dict(record.settings) if record else {},
+            "settings": {**(record.settings if record else {}), **run.history.config, **run.history.settings},
+            "sparkline": run.sparkline(_SPARK),
+            "evals": _evals(run),
+            "last_lines": list(run.last_lines),
         }
         rows.append({name: _finite(value) for name, value in row.items()})
     return rows
+
+
+def _evals(run: Run) -> dict[str, float | None]:
+    names = [name for name in run.history.curves if name.startswith("eval:")]
+    return {name.removeprefix("eval:"): run.history.latest(name) for name in names}
 
 
 def _finite(value: Any) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from mypt.runs.directory import RunDirectory
+from mypt.runs.directory import RunDirectory, read_exit
 from mypt.runs.record import RunRecord
 from mypt.runs.state import Evidence, RunState, decide, evidence_of
 from mypt.text import printable
@@ -47,6 +47,8 @@ class Run:
         self.state = RunState.STOPPED
         self.sentence = "its log is being read"
         """Why `state` is what it is, for people."""
+        self.last_lines: tuple[str, ...] = ()
+        """The last lines that a failed run printed, printable; empty where nobody kept them, and for other states."""
         self._history = RunHistory()
         self._preview: RunHistory | None = None
         self.follower = LogFollower(log_path, clock=clock)
@@ -167,6 +169,8 @@ class Run:
         self._evaluate_at = now + (over if state.is_over else _EVALUATE_S)
         if (state, sentence) == (self.state, self.sentence):
             return False
+        end = read_exit(self.directory) if state is RunState.FAILED and self.directory else None
+        self.last_lines = end.last_lines if end else ()
         self.state, self.sentence = state, sentence
         return True
 

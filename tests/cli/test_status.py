@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
 
 from mypt.cli import main
 from mypt.cli.status import table
+from mypt.runs.directory import ExitRecord, write_exit
 from mypt.runs.identity import ProcessIdentity
 from mypt.runs.record import create, update
 from mypt.watch.inventory import Workspace, status_rows
-from tests.workbench import log_of
+from tests.workbench import log_of, start
 
 
 def status(workspace: Path, *flags: str) -> int:
@@ -194,3 +196,95 @@ def test_a_broken_record_is_said(trained: Path, capsys: pytest.CaptureFixture[st
     (run / "run.json").write_text("{")
     assert status(trained) == 0
     assert f"A run's record is broken: {run.name}: run.json" in capsys.readouterr().out
+
+
+def three_runs(workspace: Path) -> None:
+    for number, name in enumerate(("dante", "beatrice", "virgil")):
+        config = {"max_iters": 100, "learning_rate": 10.0**-number, "mlp_type": "swiglu"}
+        write_log(
+            workspace,
+            name,
+            {"event": "training_start", "config": config, "model": {}},
+            eval_at(10, 100, 3.0 - number),
+            eval_at(20, 100, 2.5 - number),
+        )
+
+
+def names(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return [row["name"] for row in json.loads(capsys.readouterr().out)]
+
+
+def test_runs_are_picked_and_sorted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    three_runs(tmp_path)
+    assert status(tmp_path, "--json", "--filter", "learning_rate<=0.1 val<2", "--sort", "val") == 0
+    assert names(capsys) == ["virgil", "beatrice"]
+    assert status(tmp_path, "--json", "--sort", "learning_rate", "--reverse") == 0
+    assert names(capsys) == ["dante", "beatrice", "virgil"]
+    assert status(tmp_path, "--json", "--sort=-name") == 0
+    assert names(capsys) == ["virgil", "dante", "beatrice"]
+    assert status(tmp_path, "--filter", "dante mlp_type:swi", "--sort", "best") == 0
+    head, line, *_ = capsys.readouterr().out.splitlines()
+    assert head.split()[0] == "name"
+    assert line.split()[0] == "dante"
+
+
+def test_a_filter_that_nothing_meets_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    three_runs(tmp_path)
+    assert status(tmp_path, "--filter", "nobody") == 0
+    assert capsys.readouterr().out == "None of 3 runs matches nobody; without --filter all are listed\n"
+    assert status(tmp_path, "--filter", "nobody", "--json") == 0
+    assert names(capsys) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--filter", "learning_rat>1"], "--filter: learning_rat: no such setting or result; did you mean"),
+        (["--filter", "state:runing"], "did you mean running? (character 7)"),
+        (["--sort", "vall"], "--sort: vall: nothing to sort by; did you mean val?"),
+        (["--watch", "--json"], "--watch: prints for people"),
+    ],
+)
+def test_what_cannot_be_understood_is_bad_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], said: str
+) -> None:
+    three_runs(tmp_path)
+    assert status(tmp_path, *flags) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert captured.out == ""
+
+
+def test_json_has_all_that_the_table_of_the_dashboard_shows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = {"max_iters": 100, "learning_rate": 0.1}
+    first: dict[str, object] = {"event": "training_start", "config": config, "model": {}}
+    with_set = {**eval_at(20, 100, 2.0), "eval_general": 1.5}
+    write_log(tmp_path, "dante", first, eval_at(10, 100, 3.0), with_set)
+    command = ["mypt", "train"]
+    record = create(tmp_path, model_name="exp", log_file="logs/e.jsonl", command=command, origin="dashboard")
+    write_exit(record.directory(tmp_path), ExitRecord(code=1, last_lines=("one", "two")))
+    assert status(tmp_path, "--json", "--sort", "name") == 0
+    dante, exp = json.loads(capsys.readouterr().out)
+    assert dante["sparkline"] == [3.0, 2.0]
+    assert dante["evals"] == {"general": 1.5}
+    assert dante["settings"]["learning_rate"] == 0.1
+    assert dante["last_lines"] == []
+    assert exp["last_lines"] == ["one", "two"]
+    assert exp["state"] == "failed"
+
+
+def test_it_can_be_watched_until_interrupted(tmp_path: Path) -> None:
+    three_runs(tmp_path)
+    watching = start(tmp_path, "status", "--watch", "0.2", "--filter", "dante")
+    assert watching.stdout is not None
+    seen = ""
+    while seen.count("dante") < 3:
+        line = watching.stdout.readline()
+        assert line, "it ended by itself"
+        seen += line
+    watching.send_signal(signal.SIGINT)
+    assert watching.wait(timeout=60) == 0
+    assert "Traceback" not in seen + watching.stdout.read()
+    assert "beatrice" not in seen
