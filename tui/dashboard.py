@@ -19,6 +19,7 @@ from tui import themes
 from tui.actions import GLOBAL, Action, Actions, bindings
 from tui.live import Live
 from tui.prefs import Preferences
+from tui.runview import RunView
 
 
 class Dashboard(App[None]):
@@ -38,6 +39,10 @@ class Dashboard(App[None]):
         self.live = Live(self.workspace, self.post_message)
         self.changed: Signal[Live.Changed] = Signal(self, "workspace-changed")
         self.sampled: Signal[Live.SystemSampled] = Signal(self, "machine-sampled")
+        self.view_changed: Signal[RunView] = Signal(self, "run-view-changed")
+        self.runview = RunView(
+            self.prefs, self.workspace, tell=lambda: self.view_changed.publish(self.runview)
+        )
         self.started_at = time.monotonic()
 
     class Settled(Message):

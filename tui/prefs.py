@@ -30,6 +30,7 @@ DEFAULTS: dict[str, Any] = {
     "compare_details": False,
     "drafts": {},
     "sample": {},
+    "runs": {},
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mypt.bundle import BundleInfo, check_model_name
@@ -80,6 +81,42 @@ def again(app: Dashboard, run: Run, *, done: Callable[[RunRecord], None] = lambd
     arguments = record.command[record.command.index("train") + 1 :]
     start(app, arguments, run.name, said=f"{run.label} is tried again", log_file=record.log_file, done=done)
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class FilledIn:
+    """What a form has to be filled in with to ask for what a run was started with."""
+
+    preset: str | None
+    base: str | None
+    model_name: str
+    given: dict[str, str]
+    resume_from: str
+
+
+def filled_in(record: RunRecord) -> FilledIn | None:
+    """The command of a run as the form has it; None where it is none of `mypt train`."""
+    command = record.command
+    if "train" not in command:
+        return None
+    given: dict[str, str] = {}
+    name = ""
+    for word in command[command.index("train") + 1 :]:
+        if word.startswith("--"):
+            flag, equals, value = word[2:].partition("=")
+            name = flag.replace("-", "_")
+            given[name] = value
+            name = "" if equals else name
+        elif name:
+            given[name], name = word, ""
+    given.pop("reset_optimizer", None)
+    return FilledIn(
+        preset=given.pop("config_file", None),
+        base=given.pop("init_from_model", None),
+        model_name=given.pop("model_name", record.model_name),
+        resume_from=given.pop("resume_from", "last"),
+        given=given,
+    )
 
 
 def last_bundle(app: Dashboard, name: str) -> BundleInfo | None:

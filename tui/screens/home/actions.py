@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from tui.actions import Action
 from tui.chart.keys import CURVES
+from tui.doing import QUEUE, START
+from tui.listing import LIST
 
 ACTIONS: tuple[Action, ...] = (
-    Action("new", "n", "New run", "Choose a preset, data and settings, and start", "Runs", changes=True),
-    Action("stop", "s", "Stop", "Ask the run to save a checkpoint and stop", "Runs", changes=True),
-    Action(
-        "resume", "r", "Resume", "Go on with a stopped run from its last checkpoint", "Runs", changes=True
-    ),
+    *START,
     Action("overlay", "space", "Overlay", "Lay this run's curve over the others, or take it away", "Chart"),
     Action("panel(1)", "l", "Panel", "Sample, console, config, machine", "View"),
+    Action("table", "t", "Table", "Every run in a line, with its numbers; the queue", "Go to"),
     Action("checkpoints", "c", "Checkpoints", "The tree of checkpoints", "Go to"),
     Action("sample", "g", "Sample", "Let the model of this run write", "Go to"),
     Action("axis", "x", "Axis", "The chart over steps, tokens, time of training, or the clock", "Chart"),
@@ -51,6 +50,8 @@ ACTIONS: tuple[Action, ...] = (
         )
         for n in range(1, 10)
     ),
+    *LIST,
+    *QUEUE,
     Action("back", "escape", "Back", "Put the chart's cursor away, show the whole run", "View", False),
 )
 

@@ -44,7 +44,9 @@ class Below(Horizontal):
 
     def show(self, run: Run) -> None:
         """Show this run; what is out of sight waits until it is seen."""
-        self._run = run
+        before, self._run = self.panel, run
+        if self.panel != before:
+            self.show_panel()
         self.query_one(EventList).show_run(run)
         self._panel(self.panel).show_run(run)
         self.title()
@@ -70,10 +72,16 @@ class Below(Horizontal):
 
     @property
     def panel(self) -> str:
-        """The panel that is seen beside the events, or instead of them."""
+        """The panel that is seen beside the events, or instead of them.
+
+        A run that failed before it wrote anything has no sample; there its last words are what one looks for.
+        """
         wanted = self.app.prefs["panel"]
         if wanted not in PANELS or (wanted == "events" and not self._alone):
-            return "sample"
+            wanted = "sample"
+        run = self._run
+        if wanted == "sample" and run is not None and run.last_lines and not run.history.samples:
+            return "console"
         return str(wanted)
 
     def next_panel(self, by: int = 1) -> None:

@@ -4,37 +4,34 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
-from textual.screen import Screen
+from textual.content import Content
 
 from mypt.runs.record import RunRecord
 from mypt.runs.state import RunState
 from mypt.watch.run import Run
-from tui import starting
 from tui.actions import Action, bindings
-from tui.dashboard import Dashboard, shown_path
+from tui.dashboard import shown_path
+from tui.listing import Listing
 from tui.live import Live
 from tui.overlay import Overlay
+from tui.runview import RunView
 from tui.screens.home.actions import ACTIONS, EMPTY_ACTIONS
 from tui.screens.home.monitor import Monitor
 from tui.screens.home.panels.machine import gpu_summary
 from tui.screens.home.widgets import RunList, RunStrip, Welcome
-from tui.widgets.confirm import Confirm
+from tui.widgets.filterline import FilterLine
 from tui.widgets.lines import KeyLine, TopLine
 
-_DEMO = ["--config_file", "tiny_char"]
 
-
-class HomeScreen(Screen[None]):
+class HomeScreen(Listing[None]):
     """Every run at the left, the one in view at the right: numbers, chart, events, samples, console."""
 
     ACTIONS: ClassVar[tuple[Action, ...]] = ACTIONS
     EMPTY_ACTIONS: ClassVar[tuple[Action, ...]] = EMPTY_ACTIONS
     BINDINGS: ClassVar[list[BindingType]] = bindings(ACTIONS)
-    app: Dashboard
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,6 +39,7 @@ class HomeScreen(Screen[None]):
         self._awaited: str | None = None
         self._settled = False
         self._gpus = ""
+        self._titles = ("Runs", "")
 
     def compose(self) -> ComposeResult:
         """Lines at the top and the bottom, the list, and the run in view."""
@@ -54,12 +52,14 @@ class HomeScreen(Screen[None]):
             runs.border_title = "Runs"
             yield runs
             yield Monitor(Overlay(self.app.prefs, self.app.workspace))
+        yield FilterLine()
         yield KeyLine(self.ACTIONS)
 
     def on_mount(self) -> None:
         """Look at the picture from now on."""
         self.query_one(TopLine).left = f"MyPT  {shown_path(self.app.workspace)}"
         self.app.changed.subscribe(self, self._on_changed)
+        self.app.view_changed.subscribe(self, self._on_view_changed)
         self.app.sampled.subscribe(self, self._on_sampled)
         self.app.theme_changed_signal.subscribe(self, lambda theme: self._refresh_all())
         # Times left count down between events too.
@@ -88,6 +88,22 @@ class HomeScreen(Screen[None]):
         """The run that is looked at."""
         return self.app.live.workspace.get(self.selected) if self.selected else None
 
+    @property
+    def listed(self) -> list[Run]:
+        """The runs as the list has them."""
+        return self.app.runview.arrange(self.app.live.workspace.runs)
+
+    def focus_list(self) -> None:
+        """Back to the runs, or to the chart where there is no room for them."""
+        self.set_focus(self.query_one(RunList) if self.size.width >= 100 else self.monitor.chart)
+
+    def _on_view_changed(self, view: RunView) -> None:
+        # A run that is not listed any more makes room for one that is.
+        keys = [run.key for run in self.listed]
+        if keys and self.selected not in keys:
+            self.select(keys[0])
+        self._refresh_all()
+
     def _on_changed(self, message: Live.Changed) -> None:
         runs = self.app.live.workspace.runs
         if self._awaited:
@@ -96,8 +112,8 @@ class HomeScreen(Screen[None]):
                 self._awaited = None
                 self.select(there[0].key)
         if self.selected not in {run.key for run in runs}:
-            alive = [run for run in runs if not run.state.is_over]
-            self.select((alive or runs)[0].key if runs else None)
+            first = self.app.runview.first(runs)
+            self.select(first.key if first else None)
         self._show_runs(runs)
         if message.first and not runs:
             self._set_empty(True)
@@ -128,17 +144,21 @@ class HomeScreen(Screen[None]):
         run = self.run_in_view
         if run is not None and run.state is RunState.RUNNING and self.is_current:
             self.monitor.tick()
-            self.query_one(RunList).show(self.app.live.workspace.runs, self.selected, self.monitor.overlay)
+            self.query_one(RunList).show(self.listed, self.selected, self.monitor.overlay)
 
     def _show_runs(self, runs: list[Run]) -> None:
         if runs:
             self._set_empty(False)
         if not self.is_current:
             return
+        listed = self.listed
+        empty = self.app.runview.why_empty(runs) if runs and not listed else ""
         if self.size.width >= 100:
-            self.query_one(RunList).show(runs, self.selected, self.monitor.overlay)
+            self.query_one(RunList).empty = empty
+            self.query_one(RunList).show(listed, self.selected, self.monitor.overlay)
+            self._list_titles(len(listed), len(runs))
         else:
-            self.query_one(RunStrip).show(runs, self.selected)
+            self.query_one(RunStrip).show(listed, self.selected, empty)
         counts = [
             (sum(run.state in (RunState.RUNNING, RunState.STARTING) for run in runs), "running"),
             (sum(run.state is RunState.QUEUED for run in runs), "queued"),
@@ -151,6 +171,14 @@ class HomeScreen(Screen[None]):
         if self.app.readonly:
             said.append("read-only")
         self.query_one(TopLine).right = " · ".join(said)
+
+    def _list_titles(self, listed: int, there: int) -> None:
+        pane, view = self.query_one(RunList), self.app.runview
+        titles = (f"Runs {listed} of {there}" if listed < there else "Runs", view.words)
+        if titles != self._titles:
+            # Setting a title draws the whole pane.
+            self._titles = titles
+            pane.border_title, pane.border_subtitle = Content(titles[0]), Content(titles[1])
 
     def _set_empty(self, empty: bool) -> None:
         if empty != self.has_class("empty"):
@@ -183,13 +211,13 @@ class HomeScreen(Screen[None]):
 
     def action_choose(self, index: int) -> None:
         """Look at the run of this number."""
-        runs = self.app.live.workspace.runs
+        runs = self.listed
         if 0 <= index < len(runs):
             self.select(runs[index].key)
 
     def action_next_run(self, by: int) -> None:
         """Look at another run."""
-        keys = [run.key for run in self.app.live.workspace.runs]
+        keys = [run.key for run in self.listed]
         if keys:
             at = keys.index(self.selected) if self.selected in keys else 0
             self.select(keys[(at + by) % len(keys)])
@@ -254,6 +282,16 @@ class HomeScreen(Screen[None]):
         """Peel one layer off: large panels, the cursor, the zoom."""
         self.monitor.back()
 
+    def action_table(self) -> None:
+        """Go to the table; whoever leaves it with Enter looks at that run."""
+        from tui.screens.runs import RunsScreen
+
+        self.app.push_screen(RunsScreen(self.selected), self._left_the_table)
+
+    def _left_the_table(self, key: str | None) -> None:
+        if key is not None:
+            self.select(key)
+
     def action_checkpoints(self) -> None:
         """Go to the tree of checkpoints."""
         from tui.screens.checkpoints import CheckpointsScreen
@@ -267,85 +305,8 @@ class HomeScreen(Screen[None]):
         run = self.run_in_view
         self.app.push_screen(sample_of(self.app, run.name if run else None))
 
-    # ── doing ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def action_new(self) -> None:
-        """Open the form."""
-        if self.app.allow("New run"):
-            from tui.screens.launch import LaunchScreen
-
-            self.app.push_screen(LaunchScreen(), self._launched)
-
-    def _launched(self, record: RunRecord | None) -> None:
+    def launched(self, record: RunRecord | None) -> None:
+        """Look at the run that was started, as soon as it is there."""
         if record is not None:
             self._awaited = record.run_id
             self.app.live.hint()
-
-    def action_demo(self) -> None:
-        """Start the demo: generated stories, a small model, a minute or two."""
-        if self.app.allow("Demo"):
-            name = _free_name(self.app.live, "demo")
-            arguments = [*_DEMO, "--model_name", name]
-            starting.start(self.app, arguments, name, said=f"the demo begins: {name}", done=self._launched)
-
-    def action_resume(self) -> None:
-        """Go on from the last checkpoint; with one that has done all its steps, ask how far."""
-        run = self.run_in_view
-        if run is None or not self.app.allow("Resume"):
-            return
-        last = starting.last_bundle(self.app, run.name)
-        refused = starting.refuse_resume(run.name, run, last)
-        over = run.state in (RunState.FAILED, RunState.STOPPED)
-        if last is None and over and starting.again(self.app, run, done=self._launched):
-            return
-        if refused:
-            self.notify(f"{refused}; n starts a new run", severity="warning")
-        elif starting.is_done(last):
-            from tui.screens.launch import LaunchScreen
-
-            self.notify(f"{run.label} has done all its steps: set max_iters higher to go on")
-            self.app.push_screen(LaunchScreen(model_name=run.name), self._launched)
-        else:
-            starting.resume(self.app, run.name, run, done=self._launched)
-
-    def action_stop(self) -> None:
-        """Ask the run to save and stop; where it was asked before, offer a signal."""
-        run = self.run_in_view
-        if run is None or not self.app.allow("Stop"):
-            return
-        if run.state.is_over:
-            self.notify(f"{run.label} is not running", severity="warning")
-        elif run.record is None:
-            self.notify(
-                f"{run.label} was not started by MyPT's own train command, so it cannot be stopped from here",
-                severity="warning",
-            )
-        elif run.directory is not None and run.directory.stop_file.exists():
-            question = (
-                f"{run.label} was asked to stop and will, after the update or the evaluation that it is busy with. "
-                "Send it SIGTERM as well?"
-            )
-            record = run.record
-
-            def answered(yes: bool | None) -> None:
-                if yes:
-                    self._stop(record, "terminate")
-
-            self.app.push_screen(Confirm(question, "Send SIGTERM"), answered)
-        else:
-            self._stop(run.record, "request")
-
-    @work(thread=True, group="stop")
-    def _stop(self, record: RunRecord, how: str) -> None:
-        from mypt.launch.stop import stop
-
-        result = stop(self.app.workspace, record, how="terminate" if how == "terminate" else "request")
-        severity = "information" if result.done else "warning"
-        self.app.call_from_thread(self.notify, result.sentence, title=record.model_name, severity=severity)
-        self.app.live.hint()
-
-
-def _free_name(live: Live, wanted: str) -> str:
-    taken = {run.name for run in live.workspace.runs} | {bundle.model_name for bundle in live.bundles}
-    names = [wanted, *(f"{wanted}-{number}" for number in range(2, 1000))]
-    return next(name for name in names if name not in taken)

@@ -12,6 +12,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
+from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
@@ -39,6 +40,8 @@ class RunList(ScrollView, can_focus=True):
     ]
     HELP_NAME = "the list of runs"
     COMPONENT_CLASSES: ClassVar[set[str]] = {"runs--chosen"}
+    empty: reactive[str] = reactive("")
+    """What an empty list says."""
     _HEIGHT = 2
 
     class Chosen(Message):
@@ -109,7 +112,9 @@ class RunList(ScrollView, can_focus=True):
         chosen = index == self._chosen
         style = self.get_component_rich_style("runs--chosen") if chosen else self.rich_style
         if index >= len(self._runs):
-            return Strip.blank(width, style)
+            said = self.empty.split("\n") if not self._runs else []
+            words_here = said[y] if y < len(said) else ""
+            return Strip([Segment(f" {words_here}")]).adjust_cell_length(width).apply_style(style)
         text = words.run_row(self._runs[index], width - 2, self.app.theme_variables).split("\n")[line]
         segments = [s for s in text.render(self.app.console) if s.text != "\n"]
         colour = self._colours.get(self._runs[index].key)
@@ -119,7 +124,8 @@ class RunList(ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """A click looks at a run."""
-        self._choose((event.y + self.scroll_offset.y) // self._HEIGHT)
+        if (offset := event.get_content_offset(self)) is not None:
+            self._choose((offset.y + self.scroll_offset.y) // self._HEIGHT)
 
     def action_move(self, by: int) -> None:
         """Look at the run so many rows further."""
@@ -146,12 +152,13 @@ class RunStrip(Widget):
         super().__init__()
         self._text = Text()
 
-    def show(self, runs: Sequence[Run], selected: str | None) -> None:
-        """Show these runs around the selected one."""
+    def show(self, runs: Sequence[Run], selected: str | None, empty: str = "") -> None:
+        """Show these runs around the selected one; `empty` where there is none."""
         keys = [run.key for run in runs]
         at = keys.index(selected) if selected in keys else 0
-        text = Text(no_wrap=True, overflow="ellipsis", end="")
+        text = Text(empty.replace("\n", ": "), no_wrap=True, overflow="ellipsis", end="")
         if runs:
+            text = Text(no_wrap=True, overflow="ellipsis", end="")
             text.append(f"[{at + 1}/{len(runs)}] ", "dim")
         for place, run in enumerate(runs[at : at + 6]):
             chip = words.run_chip(run, self.app.theme_variables)
@@ -192,8 +199,8 @@ class Facts(Widget):
         if run.state is RunState.RUNNING:
             return words.flow(words.facts(run, self._expected), width, max(room, 1), colours)
         note = words.next_step(run, colours).wrap(self.app.console, max(width, 1))
-        # Why a run ended comes before its numbers, but one line of these stays.
-        shown = note[: max(room - 1, 1)]
+        # Why a run ended comes before its numbers, but one line of these stays, where there are any.
+        shown = note[: max(room - 1, 1) if run.history.curves else max(room, 1)]
         if len(note) > len(shown):
             shown[-1].truncate(width - 1)
             shown[-1].append("…")

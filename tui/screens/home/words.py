@@ -205,7 +205,7 @@ def next_step(run: Run, colours: Colours) -> Text:
         text.append(f"  {run.sentence}")
     hints = {
         RunState.STOPPED: "r resumes it",
-        RunState.FAILED: "l shows what it said, r tries again from the last checkpoint",
+        RunState.FAILED: "r tries again, E changes its settings first, l shows what it said",
         RunState.STALLED: "l shows what it said, s asks it to stop",
         RunState.QUEUED: "it starts when the runs before it have ended; s takes it out",
         RunState.FINISHED: "c shows its checkpoints",

@@ -97,8 +97,9 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
         """Show the frame at once and read the workspace aside."""
         self.query_one("#settings").border_title = "3 Settings"
         self._looking = Looking(self, self._app.workspace, self.draft)
-        preset, base, name, *_ = self._wanted
-        title = f"Go on with {name}" if name else f"Fine-tune {base}" if base else "New run"
+        preset, base, name, given, _ = self._wanted
+        going_on = f"{name} once more" if name and (preset or given) else f"Go on with {name}"
+        title = going_on if name else f"Fine-tune {base}" if base else "New run"
         self.query_one(TopLine).left = f"{printable(title, newline=False)}  {shown_path(self._app.workspace)}"
         purpose = (
             f"model {name}" if name else f"base {base}" if base else f"preset {preset}" if preset else "new"
@@ -198,10 +199,11 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
 
     def _show(self, review: Review) -> None:
         self.review = review
-        self.query_one(PresetPane).update(review)
+        judged = past.judge(review, self._app.live.workspace.runs)
+        self.query_one(PresetPane).update(review, judged)
         self.query_one(DataPane).update(review)
         self.query_one(SettingsForm).update(review)
-        self.query_one(ReviewPane).show(review, past.judge(review, self._app.live.workspace.runs))
+        self.query_one(ReviewPane).show(review, judged)
         self.query_one(StepLine).wrong = frozenset(self._step_of(p, review) for p in review.problems)
         self.step_changed()
 

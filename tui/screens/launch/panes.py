@@ -13,10 +13,11 @@ from textual.widgets import OptionList, Select, Static
 from textual.widgets.option_list import Option
 
 from mypt.bundle import BundleInfo, check_model_name
-from mypt.text import printable
+from mypt.text import printable, size, whole
 from tui.screens.launch.choices import DataChoice, PresetChoice, describe_base, describe_parameters
 from tui.screens.launch.editors import Choice, Field
 from tui.screens.launch.look import Review, in_list, sentence
+from tui.screens.launch.past import Judged
 
 NO_PRESET = PresetChoice("", "no preset", about="defaults; a checkpoint or a base model brings its own shape")
 AUTOMATIC = DataChoice("", "", "automatic")
@@ -68,6 +69,7 @@ class PresetPane(Vertical):
         self.bases: list[BundleInfo] = []
         self._list = Listing("presets")
         self._about = Static("", classes="about", markup=False)
+        self._cost = Static("", id="cost", markup=False)
         self.name_field = Field(id="name")
         self._name_note = Static("", id="name-note", classes="note", markup=False)
         self._base: Select[str] = Select([], prompt="none: a new model", id="base", compact=True)
@@ -77,6 +79,7 @@ class PresetPane(Vertical):
         """The list, what is chosen in it, and the names."""
         yield self._list
         yield self._about
+        yield self._cost
         with Horizontal(classes="line"):
             yield Static("name", classes="label")
             yield self.name_field
@@ -134,9 +137,10 @@ class PresetPane(Vertical):
         with self.name_field.prevent(Field.Changed):
             self.name_field.value = name
 
-    def update(self, review: Review) -> None:
-        """Show what the name means, and whether gold can be resumed."""
+    def update(self, review: Review, judged: Judged | None) -> None:
+        """Show what the name means, what it will cost, and whether gold can be resumed."""
         self._tell_name(review)
+        self._tell_cost(review, judged)
         resolved = review.resolved
         resuming = resolved is not None and resolved.checkpoint is not None
         self.query_one("#resume-line").display = resuming or self.resume_from.value == "gold"
@@ -151,6 +155,19 @@ class PresetPane(Vertical):
             if preset.shape:
                 text.append(("\n" if preset.about else "") + preset.shape, "dim")
         self._about.update(text)
+
+    def _tell_cost(self, review: Review, judged: Judged | None) -> None:
+        # The review has all of it; where that is out of sight, this is what presets are chosen by.
+        text = Text()
+        if review.memory is not None and review.room is not None:
+            fits = review.memory.total <= review.room.free
+            text.append(
+                f"{'fits' if fits else 'does not fit'}: {size(review.memory.total)} of {size(review.room.free)} free",
+                "" if fits else self.app.theme_variables.get("error", ""),
+            )
+            text.append(f", {whole(review.tokens_per_step)} tokens a step")
+            text.append(f"\n{judged}" if judged else "\ntime: nothing like it has run here yet", "dim")
+        self._cost.update(text)
 
     def _tell_name(self, review: Review | None) -> None:
         wrong = [sentence(p) for p in check_model_name(self.name_field.value.strip())]
