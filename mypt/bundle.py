@@ -287,6 +287,18 @@ def writing(target: Path) -> Iterator[Path]:
         raise
 
 
+def staging_processes(checkpoints: Path, name: str) -> list[int]:
+    """The ids of the processes that were at saving the bundle `name`, and are unless a kill ended them."""
+    try:
+        entries = [
+            e.name.removeprefix(_STAGING) for e in os.scandir(checkpoints) if e.name.startswith(_STAGING)
+        ]
+    except OSError:
+        return []
+    parts = [entry.partition(".") for entry in entries]
+    return [int(pid) for pid, _, target in parts if target == name and pid.isdecimal()]
+
+
 def repair(checkpoints: Path, model_name: str) -> list[str]:
     """Clean up after a kill: finish or undo an interrupted swap of the model's bundles, remove half-written ones.
 

@@ -22,6 +22,7 @@ from mypt.runs.state import RunState
 from mypt.watch.checkpoints import Model, lineage
 from mypt.watch.console import Console
 from mypt.watch.inventory import Changes, StateChange, Workspace
+from mypt.watch.renames import Renamed
 from mypt.watch.system import SystemProbe
 
 # An event must be on the screen within half a second also where no hints come (network disks).
@@ -67,6 +68,7 @@ class Live:
         self.system_wanted = False
         """Whether somebody looks at the machine; GPUs are looked at always, since the first line tells of them."""
         self._focused: str | None = None
+        self._renames: tuple[Renamed, ...] = ()
         self._way_until = 0.0
         self._post = post
         self._wake = threading.Event()
@@ -121,8 +123,10 @@ class Live:
             if moment >= bundles_at or pending.added:
                 bundles_at = moment + _BUNDLES_EVERY_S
                 found = self.workspace.bundles()
-                if found != self.bundles:
-                    self.bundles, self.models, pending.bundles = found, lineage(found), True
+                renames = self.workspace.renames()
+                if (found, renames) != (self.bundles, self._renames):
+                    self._renames, self.bundles = renames, found
+                    self.models, pending.bundles = lineage(found, renames), True
             pending.console |= self._read_console()
             if moment >= system_at:
                 system_at = moment + _SYSTEM_EVERY_S

@@ -27,6 +27,8 @@ COMMANDS = {
     "inspect": "show what a checkpoint holds",
     "status": "list the runs of the workspace",
     "plot": "draw the curves of runs",
+    "rename": "give a model another name",
+    "delete": "remove checkpoints that are not wanted any more",
 }
 
 

@@ -61,7 +61,7 @@ class Queue:
                 continue
             run = RunDirectory(runs_folder(self._workspace) / name)
             record = load(run)
-            if not isinstance(record, RunRecord) or not _goes_on(record, run):
+            if not isinstance(record, RunRecord) or not goes_on(record, run):
                 self._over.add(name)
             elif record.place < own.place:
                 found = True
@@ -84,7 +84,7 @@ def waiting(workspace: Path) -> list[RunRecord]:
         record = load(run)
         if not isinstance(record, RunRecord) or not record.waits or stop_requested(run) is not None:
             continue
-        if _goes_on(record, run):
+        if goes_on(record, run):
             found.append(record)
     return sorted(found, key=lambda record: record.place)
 
@@ -128,7 +128,7 @@ def _run_ids(workspace: Path) -> list[str]:
         return []
 
 
-def _goes_on(record: RunRecord, run: RunDirectory) -> bool:
+def goes_on(record: RunRecord, run: RunDirectory) -> bool:
     if run.exit_file.exists():
         return False
     known = [identity for identity in (record.trainer, record.supervisor) if identity is not None]

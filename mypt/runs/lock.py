@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
 
@@ -191,6 +192,13 @@ class ModelLock:
             message=f"two runs on one model: {by}",
             remedy=remedy,
         )
+
+
+def log_lock(workspace: Path, log_path: Path) -> FileLock:
+    """The lock on a log file, held by who writes it (not yet taken): two stories in a file are none."""
+    name = blake2b(os.fsencode(log_path.resolve()), digest_size=8).hexdigest()
+    # No model is called so: the locks of models lie beside it.
+    return FileLock(workspace / ".mypt" / "locks" / f".log-{name}.lock")
 
 
 def _since(stamp: str) -> str:

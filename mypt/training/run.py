@@ -6,7 +6,6 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +13,10 @@ from mypt import bundle
 from mypt.check import check
 from mypt.data.source import RunData, describe, open_data
 from mypt.errors import MyptError, Problem, RunError, UserError
+from mypt.housekeeping import recover
 from mypt.runs.attach import RUN_DIR_VARIABLE, attach, finish
 from mypt.runs.directory import RunDirectory, stop_requested
-from mypt.runs.filelock import FileLock
-from mypt.runs.lock import ModelLock
+from mypt.runs.lock import ModelLock, log_lock
 from mypt.settings.resolve import Mode, Request, Resolved, resolve, warmup_steps
 from mypt.text import count, whole
 from mypt.training.console import Console
@@ -33,6 +32,8 @@ def train(request: Request, workspace: Path, *, command: Sequence[str] = ()) -> 
     """Train as `request` asks. Returns the exit status; raises `MyptError` for bad input and bad luck."""
     console = Console()
     command = list(command) or sys.argv
+    for sentence in recover(workspace):
+        console.line(f"Note: {sentence}", "strong")
     run, data = check(request, workspace)
     model_lock = ModelLock(workspace, run.model_name)
     # A second model built on the device beside the one that trains could take the memory that this one needs.
@@ -108,9 +109,7 @@ def _recorded(directory: RunDirectory, console: Console, body: Callable[[], int]
 @contextlib.contextmanager
 def _only_writer(run: Resolved) -> Iterator[None]:
     """Hold the log while this process writes it. Raises `UserError` where another run does: two stories in a file are none."""
-    name = blake2b(os.fsencode(run.log_path.resolve()), digest_size=8).hexdigest()
-    # No model is called so: the locks of models lie beside it.
-    lock = FileLock(run.workspace / ".mypt" / "locks" / f".log-{name}.lock")
+    lock = log_lock(run.workspace, run.log_path)
     try:
         taken = lock.try_acquire()
     except OSError as error:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from mypt.bundle import BundleInfo, Kind, read_info, split_name
+from mypt.watch.renames import Renamed, present_name
 
 Signature = tuple[tuple[str, int, int], ...]
 
@@ -63,15 +65,18 @@ def base_model(name: str) -> str:
     return split_name(last)[0] or name
 
 
-def lineage(bundles: Iterable[BundleInfo]) -> tuple[Model, ...]:
-    """The models that have no base, by name, with their fine-tunes below them. Each model is there exactly once."""
+def lineage(bundles: Iterable[BundleInfo], renames: Sequence[Renamed] = ()) -> tuple[Model, ...]:
+    """The models that have no base, by name, with their fine-tunes below them. Each model is there exactly once.
+
+    A base that was renamed after a fine-tune began is found under its present name.
+    """
     grouped: dict[str, dict[Kind, BundleInfo]] = {}
     for info in bundles:
         grouped.setdefault(info.model_name, {})[info.kind] = info
     bases: dict[str, str] = {}
     for name, kinds in grouped.items():
-        told = (kinds[kind].base for kind in (Kind.LAST, Kind.GOLD, Kind.FP16) if kind in kinds)
-        base = next((base_model(base) for base in told if base), None)
+        told = (kinds[kind] for kind in (Kind.LAST, Kind.GOLD, Kind.FP16) if kind in kinds)
+        base = next((_present_base(info, renames, grouped) for info in told if info.base), None)
         if base is not None and base != name:
             bases[name] = base
     for name in list(bases):
@@ -91,6 +96,21 @@ def lineage(bundles: Iterable[BundleInfo]) -> tuple[Model, ...]:
         children = tuple(made[child] for child in sorted(below.get(name, ())))
         made[name] = Model(name, bases.get(name), grouped.get(name, {}), children)
     return tuple(made[name] for name in roots)
+
+
+def _present_base(info: BundleInfo, renames: Sequence[Renamed], here: Container[str]) -> str:
+    name = base_model(info.base or "")
+    return present_name(name, _began(info), renames, here) if renames else name
+
+
+def _began(info: BundleInfo) -> float | None:
+    """When the training of this model began, in seconds since the epoch."""
+    progress = info.training_state.get("progress")
+    stamp = progress.get("started_at") if isinstance(progress, dict) else None
+    try:
+        return datetime.fromisoformat(stamp).timestamp() if isinstance(stamp, str) else None
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _cut_circle(name: str, bases: dict[str, str]) -> None:

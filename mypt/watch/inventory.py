@@ -17,6 +17,7 @@ from mypt.runs.record import BrokenRecord, RunRecord
 from mypt.runs.state import RunState
 from mypt.text import printable
 from mypt.watch.checkpoints import Bundles, Model, lineage
+from mypt.watch.renames import Renamed, Renames
 from mypt.watch.run import Run
 from mypt.watch.scan import Records, find_logs
 
@@ -73,6 +74,7 @@ class Workspace:
         self._focus: tuple[str, ...] = ()
         self._records = Records(path)
         self._bundles = Bundles(path / "checkpoints")
+        self._renames = Renames(path)
 
     # ── for those who look ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -110,7 +112,11 @@ class Workspace:
 
     def lineage(self) -> tuple[Model, ...]:
         """The checkpoints as a tree: base models, their fine-tunes below them."""
-        return lineage(self.bundles())
+        return lineage(self.bundles(), self.renames())
+
+    def renames(self) -> tuple[Renamed, ...]:
+        """Which models were renamed; the file is read again only when it has changed."""
+        return self._renames.read()
 
     # ── for who drives ──────────────────────────────────────────────────────────────────────────────────────────
 
