@@ -40,6 +40,17 @@ def cells(text: str) -> int:
     )
 
 
+def fitted(text: str, width: int) -> str:
+    """`text` in exactly `width` columns: filled with spaces, or cut with an ellipsis."""
+    there = cells(text)
+    if there > width:
+        while text and there > width - 1:
+            there -= cells(text[-1])
+            text = text[:-1]
+        text, there = text + "…", there + 1
+    return text + " " * (width - there)
+
+
 def count(number: float, digits: int = 3) -> str:
     """A quantity with a metric suffix: 950, 12.3k, 1.2M, 3.41B. `digits` significant digits, none wasted."""
     if not math.isfinite(number):

@@ -27,6 +27,7 @@ COMMANDS = {
     "inspect": "show what a checkpoint holds",
     "status": "list the runs of the workspace",
     "plot": "draw the curves of runs",
+    "compare": "put checkpoints and runs side by side",
     "rename": "give a model another name",
     "delete": "remove checkpoints that are not wanted any more",
 }

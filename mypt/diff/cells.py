@@ -17,11 +17,13 @@ _TOLD = {
     "step": "step",
     "gold.best": "gold_loss",
     "gold.gold_step": "gold_step",
+    "gold.lowest": "lowest_loss",
     "progress.val_loss": "val_loss",
     "progress.train_loss": "train_loss",
     "progress.tokens_processed": "tokens",
     "progress.elapsed_s": "trained_s",
 }
+_ONLY_OF_RUNS = ("state", "lowest_step", "tokens_per_sec")
 _KEY_OF = {"mlp_hidden_size": "mlp_hidden"}
 
 _DEFAULTS: Final[dict[str, Any]] = {
@@ -49,6 +51,10 @@ def cells_of(side: Side, sides: Sequence[Side]) -> Groups:
         put(group_of_config(name), name, value)
     for name, value in flatten(side.results):
         put(group_of_result(name), name, value)
+    for name in _ONLY_OF_RUNS:
+        # A checkpoint has none of these, which makes it no other than a run.
+        if name not in side.results and any(name in other.results for other in sides):
+            put("Results", name, Cell(unread=True))
     for name, value in _training_values(side, config):
         where = DETAILS if name.startswith("training_config.") else group_of_setting(name)
         put(where, name, value)
@@ -63,14 +69,17 @@ def cells_of(side: Side, sides: Sequence[Side]) -> Groups:
     return found
 
 
-def cell_of(cells: Mapping[str, Cell] | None, name: str) -> Cell:
-    """The cell of that name; null where the object above it is null, unread where nothing at all is known."""
+def cell_of(cells: Mapping[str, Cell] | None, name: str, *, partial: bool = False) -> Cell:
+    """The cell of that name; null where the object above it is null, unread where nothing is known of it.
+
+    Of a side that is `partial` nothing is known of what it does not name.
+    """
     if not cells:
         return Cell(unread=True)
     if name in cells:
         return cells[name]
     null = any(up in cells and cells[up].value is None for up in ancestors(name))
-    return Cell(None) if null else Cell()
+    return Cell(None) if null else Cell(unread=partial)
 
 
 def ancestors(name: str) -> Iterator[str]:
@@ -89,7 +98,7 @@ def _source(side: Side, name: str, cell: Cell) -> str:
     recorded = first in mapping(side.training_state, "training_config")
     if side.sources is None or not recorded or first in _NO_SETTINGS:
         return ""
-    return side.sources.get(first, "default")
+    return side.sources.get(first, "" if side.partial else "default")
 
 
 def _config_values(side: Side, sides: Sequence[Side]) -> dict[str, Any]:
@@ -102,7 +111,7 @@ def _config_values(side: Side, sides: Sequence[Side]) -> dict[str, Any]:
     for name in dict.fromkeys(name for other in sides for name in other.config):
         if side.config.get(name) is not None:
             values[name] = side.config[name]
-        elif name in defaults:
+        elif name in defaults and not side.partial:
             # Null in a file means the default as well.
             values[name] = Cell(defaults[name], default=True)
         elif name in side.config:

@@ -1,4 +1,4 @@
-"""A comparison as Markdown, CSV or JSON."""
+"""A comparison as Markdown, CSV, JSON, or text for a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Literal
 from mypt.diff.rows import Row, by_group
 from mypt.diff.sides import Side
 from mypt.diff.values import Cell
-from mypt.text import printable
+from mypt.text import cells, fitted, printable
 
 Origin = Literal["file", "default", "missing", "unread"]
 
@@ -65,6 +65,41 @@ def to_json(rows: Sequence[Row], sides: Sequence[Side]) -> str:
     ]
     content = {"sides": [side.name for side in sides], "rows": described}
     return json.dumps(content, indent=2, allow_nan=False)
+
+
+def to_text(rows: Sequence[Row], sides: Sequence[Side], width: int | None = None) -> list[str]:
+    """Lines for people: columns under the names of the sides, groups apart, ≠ before what differs.
+
+    None is wider than `width` cells (None: as wide as they come); values that have no room are cut.
+    """
+    noted = [_noted(row) for row in rows]
+    labels = [printable(row.label, newline=False) for row in rows]
+    heads = [printable(side.name, newline=False) for side in sides]
+    first = max([cells(label) for label in labels], default=0) + 2
+    columns = [
+        max([cells(head), *(cells(texts[number]) for texts in noted)]) for number, head in enumerate(heads)
+    ]
+    if width is not None:
+        first = min(first, width // 3)
+        room = width - first - 2 * len(columns)
+        limit = max(columns, default=0)
+        while sum(min(column, limit) for column in columns) > room and limit > 8:
+            limit -= 1
+        columns = [min(column, limit) for column in columns]
+
+    def line(start: str, values: Sequence[str]) -> str:
+        parts = [fitted(start, first), *(fitted(v, c) for v, c in zip(values, columns, strict=True))]
+        return "  ".join(parts).rstrip()
+
+    lines = [line("", heads)]
+    for group, members in by_group(rows):
+        lines += ["", group]
+        for row in members:
+            place = next(i for i, other in enumerate(rows) if other is row)
+            lines.append(line(f"{'≠' if row.differs else ' '} {labels[place]}", noted[place]))
+    if not rows:
+        lines += ["", "Nothing differs."]
+    return lines
 
 
 def _noted(row: Row) -> list[str]:

@@ -10,13 +10,17 @@ GROUPS: Final = ("Results", "Training", "Data", "Model", "Tokenizer", "Machine",
 
 ORDER: Final[dict[str, tuple[str, ...]]] = {
     "Results": (
+        "state",
         "step",
         "val_loss",
         "gold_loss",
         "gold_step",
+        "lowest_loss",
+        "lowest_step",
         "train_loss",
         "tokens",
         "trained_s",
+        "tokens_per_sec",
     ),
     "Training": (
         "base.name",
@@ -119,6 +123,9 @@ _LABELS = {
     "val_loss": "validation loss",
     "gold_loss": "best loss (gold)",
     "gold_step": "step of the best",
+    "lowest_loss": "lowest loss",
+    "lowest_step": "step of the lowest",
+    "tokens_per_sec": "tokens/s",
     "train_loss": "train loss",
     "tokens": "tokens trained on",
     "trained_s": "time trained",

@@ -1,4 +1,4 @@
-"""Checkpoints side by side: one row a setting, with each side's value and whether they differ."""
+"""Checkpoints and runs side by side: one row a setting, with each side's value and whether they differ."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mypt.diff.sides import Side
 from mypt.diff.values import Cell, same, value_text
 
 # Measured by a clock: what reads the same is the same.
-_ROUGH = frozenset(["trained_s"])
+_ROUGH = frozenset(["trained_s", "tokens_per_sec"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,8 @@ class Row:
     def _same(self, a: Cell, b: Cell) -> bool:
         if self.name in _ROUGH and _text(self.name, a) == _text(self.name, b):
             return True
+        if self.name.endswith("_loss") and _as_logged(a.value) == _as_logged(b.value) is not None:
+            return True
         # Not set is not set, whether a file says so or keeps silent.
         unset = (a.missing or a.value is None) and (b.missing or b.value is None)
         return unset or same(a.value, b.value)
@@ -87,7 +89,8 @@ class Row:
 def compare(sides: Sequence[Side]) -> list[Row]:
     """All values of all sides, grouped as `GROUPS` and the important ones first."""
     told = [cells_of(side, sides) for side in sides]
-    return [row for group in GROUPS for row in _rows(group, [groups.get(group) for groups in told])]
+    partial = [side.partial for side in sides]
+    return [row for group in GROUPS for row in _rows(group, [groups.get(group) for groups in told], partial)]
 
 
 def by_group(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
@@ -98,19 +101,24 @@ def by_group(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
     return list(grouped.items())
 
 
-def _rows(group: str, sides: Sequence[Mapping[str, Cell] | None]) -> list[Row]:
+def _rows(group: str, sides: Sequence[Mapping[str, Cell] | None], partial: Sequence[bool]) -> list[Row]:
     there = dict.fromkeys(name for cells in sides for name in cells or ())
     first = [name for name in ORDER.get(group, ()) if name in there]
     known = set(first)
     above = {up for name in there for up in ancestors(name)}
     rows = []
     for name in [*first, *(name for name in there if name not in known)]:
-        cells = tuple(cell_of(cells, name) for cells in sides)
+        cells = tuple(cell_of(cells, name, partial=part) for cells, part in zip(sides, partial, strict=True))
         if name in above and all(c.missing or c.value is None for c in cells):
             # The object that is null here has fields on another side: each of them says null.
             continue
         rows.append(Row(group, name, cells))
     return rows
+
+
+def _as_logged(value: Any) -> float | None:
+    """A loss as a log has it, which rounds; a checkpoint has every digit."""
+    return round(value, 6) if isinstance(value, float) and math.isfinite(value) else None
 
 
 def _change(name: str, first: Any, value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What one checkpoint brings to a comparison."""
+"""What one checkpoint or run brings to a comparison."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class Side:
     files: Mapping[str, int] = field(default_factory=dict)
     #: Where each setting that is no default came from; None where the checkpoint does not say.
     sources: Mapping[str, str] | None = None
+    #: Whether it knows only a part of its settings (a log does): what it does not name is unknown, not absent.
+    partial: bool = False
 
 
 def side_of(info: BundleInfo, **results: Any) -> Side:
@@ -52,6 +54,7 @@ def results_of(info: BundleInfo) -> dict[str, Any]:
         "val_loss": progress.get("val_loss"),
         "gold_loss": gold.get("best"),
         "gold_step": gold.get("gold_step"),
+        "lowest_loss": gold.get("lowest"),
         "train_loss": progress.get("train_loss"),
         "parameters": real_parameters(info.config),
         "tokens": progress.get("tokens_processed"),

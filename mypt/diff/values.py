@@ -14,7 +14,7 @@ from mypt.text import count, duration, loss, printable, size, whole
 # Names under which losses stand in a training state without being called so.
 _LOSSES = frozenset(("best", "lowest", "previous"))
 _SECONDS = frozenset(("trained_s", "elapsed_s", "duration_s"))
-_COUNTED = frozenset(("parameters", "total_params", "tokens", "tokens_processed"))
+_COUNTED = frozenset(("parameters", "total_params", "tokens", "tokens_processed", "tokens_per_sec"))
 # No model has more; beyond it a number comes from a broken file and is not worth its digits.
 MOST = 10**15
 _LONGEST = 2000

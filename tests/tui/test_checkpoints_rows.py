@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from mypt.bundle import BundleInfo, Kind, split_name
+from mypt.diff import step_and_loss
 from mypt.events import Eval
 from mypt.watch.checkpoints import lineage
 from mypt.watch.history import RunHistory
-from tui.screens.checkpoints.rows import step_and_loss, tree_rows
+from tui.screens.checkpoints.rows import tree_rows
 
 
 def info(name: str, base: str | None = None, **state: object) -> BundleInfo:

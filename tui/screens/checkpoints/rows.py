@@ -6,9 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mypt.bundle import BundleInfo, Kind
-from mypt.diff import results_of
 from mypt.watch.checkpoints import Model
-from mypt.watch.history import RunHistory
 
 # Deeper than this the tree says that there is more above, since its names need the room.
 _DEEPEST_GUIDE = 12
@@ -49,22 +47,6 @@ def tree_rows(models: Iterable[Model]) -> list[TreeRow]:
             sign, bar = ("└ ", "  ") if number == 0 else ("├ ", "│ ")
             waiting.append((child, _short(below + sign), _short(below + bar)))
     return rows
-
-
-def step_and_loss(info: BundleInfo, history: RunHistory | None = None) -> tuple[int | None, float | None]:
-    """Updates done, and the validation loss there: as the bundle says, else as the log of its run does."""
-    told = results_of(info)
-    step = info.step
-    for name in ("val_loss", "gold_loss"):
-        value = told.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return step, float(value)
-    column = history.curves.get("val") if history else None
-    point = column.nearest("step", step) if column and step is not None else None
-    # The original's last bundle says one step less than it has done.
-    if point is not None and step is not None and point.step - step in (0, 1):
-        return step, point.y
-    return step, None
 
 
 def _short(guide: str) -> str:
