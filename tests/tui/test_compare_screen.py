@@ -11,18 +11,22 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.screen import Screen
 
 from mypt import bundle
-from mypt.events import Eval, GoldCheckpoint, LogWriter
+from mypt.events import Eval, GoldCheckpoint, LogWriter, TrainingStart
 from tui.app import MyptApp
+from tui.chart.curves import FEWEST_SMOOTHED
 from tui.chart.widget import Chart
 from tui.dashboard import Dashboard
 from tui.prefs import Preferences
-from tui.screens.compare import CompareScreen
+from tui.screens.compare import CompareScreen, Item, RunKey
 from tui.screens.compare.readout import Readout
+from tui.screens.compare.saving import SaveScreen, suggested
 from tui.screens.compare.table import CompareTable
 from tui.screens.compare.value import ValueScreen
 from tui.screens.home import HomeScreen
+from tui.screens.launch.editors import Field
 from tui.widgets.lines import TopLine
 
 CONFIG = {"batch_size": 2, "block_size": 8, "vocab_size": 4, "n_embd": 8, "n_head": 2, "n_layer": 1}
@@ -70,14 +74,14 @@ async def until(pilot: Pilot[None], holds: Callable[[], object]) -> None:
 
 @asynccontextmanager
 async def shown(
-    place: Path, *names: str, size: tuple[int, int] = (120, 36)
+    place: Path, *items: Item, size: tuple[int, int] = (120, 36)
 ) -> AsyncIterator[tuple[Pilot[None], CompareScreen]]:
     """The screen over Home, when the checkpoints are known."""
     app = MyptApp(place)
     async with app.run_test(size=size) as pilot:
         expected = len(bundle.list_bundles(place / "checkpoints"))
         await until(pilot, lambda: isinstance(app.screen, HomeScreen) and len(app.live.bundles) == expected)
-        screen = CompareScreen(list(names))
+        screen = CompareScreen(items)
         await app.push_screen(screen)
         await pilot.pause()
         yield pilot, screen
@@ -176,7 +180,7 @@ async def test_nothing_differs_says_so(place: Path) -> None:
     shutil.copytree(place / "checkpoints" / "a", place / "checkpoints" / "b")
     async with shown(place, "a", "b") as (pilot, screen):
         assert screen.has_class("-none")
-        await pilot.press("x", "enter")
+        await pilot.press("ctrl+y", "enter")
         await pilot.pause()
         assert pilot.app.clipboard == ""
         assert "Nothing to copy" in said(screen.app)[-1]
@@ -184,18 +188,18 @@ async def test_nothing_differs_says_so(place: Path) -> None:
         assert not screen.has_class("-none")
 
 
-async def test_x_copies_what_is_shown_as_markdown(place: Path) -> None:
+async def test_copying_takes_what_is_shown_as_markdown(place: Path) -> None:
     save(place, "a")
     save(place, "b_c", n_layer=3)
     async with shown(place, "a", "b_c") as (pilot, screen):
-        await pilot.press("x")
+        await pilot.press("ctrl+y")
         await pilot.pause()
         copied = pilot.app.clipboard
         assert copied.startswith("### Model\n\n|  | setting | a | b\\_c |\n")
         assert "| ≠ | n\\_layer | 1 | 3 |" in copied
         assert "dropout" not in copied
         assert said(screen.app)[-1] == f"{len(settings(screen))} settings that differ copied as Markdown"
-        await pilot.press("d", "x")
+        await pilot.press("d", "ctrl+y")
         assert "dropout" in pilot.app.clipboard
 
 
@@ -203,7 +207,7 @@ async def test_csv_and_json_can_be_copied_too(place: Path) -> None:
     save(place, "a")
     save(place, "b", n_layer=3)
     async with shown(place, "a", "b") as (pilot, _):
-        await pilot.press("X")
+        await pilot.press("C")
         assert pilot.app.clipboard.startswith("group,setting,differs,a,b\nModel,parameters,yes,988,2668\n")
         await pilot.press("J")
         assert json.loads(pilot.app.clipboard)["sides"] == ["a", "b"]
@@ -339,7 +343,7 @@ async def test_hostile_names_and_fields_are_shown_as_they_are(place: Path, size:
             assert "\x1b" not in strip.text
         assert "[red]x[b]" in drawn(screen)[0]
         assert '"[/]\\u001b[2J"' in settings(screen)
-        await pilot.press("x", "enter")
+        await pilot.press("ctrl+y", "enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, ValueScreen))
         assert "\x1b" not in pilot.app.clipboard
 
@@ -347,7 +351,7 @@ async def test_hostile_names_and_fields_are_shown_as_they_are(place: Path, size:
 async def test_names_that_were_never_there(place: Path) -> None:
     async with shown(place, "x", "y") as (pilot, screen):
         assert screen.has_class("-none")
-        await pilot.press("d", "c", "x", "enter", "down", "end", "right")
+        await pilot.press("d", "c", "ctrl+y", "e", "enter", "down", "end", "right")
         await pilot.pause()
         assert pilot.app.screen is screen
 
@@ -373,3 +377,170 @@ async def test_a_click_chooses_a_setting_and_two_open_it(place: Path) -> None:
         assert row is not None and row.name == "vocab_size"
         await pilot.click(CompareTable, offset=(4, 4), times=2)
         await until(pilot, lambda: isinstance(pilot.app.screen, ValueScreen))
+
+
+async def test_runs_without_checkpoints_stand_beside_checkpoints(place: Path) -> None:
+    save(place, "a")
+    log(place, "a")
+    start = TrainingStart(
+        config={"learning_rate": 0.5, "max_iters": 7, "batch_size": 2},
+        model={"n_layer": 4, "total_params": 9},
+    )
+    with LogWriter(place / "logs" / "other.jsonl") as writer:
+        writer.write(start)
+        writer.write(Eval(iter=0, val_loss=4.0))
+        writer.write(Eval(iter=9, val_loss=3.5))
+    async with shown(place, "a", RunKey("logs/other.jsonl")) as (pilot, screen):
+        await until(pilot, lambda: "learning_rate" in settings(screen))
+        assert screen.names == ["a", "other"]
+        rows = settings(screen)
+        assert rows["learning_rate"] == ("3e-4", "0.5") and rows["n_layer"] == ("1", "4")
+        assert rows["val_loss"][1] == "3.5000"
+        # What a log does not tell is no difference.
+        assert "dropout" not in rows
+        curves = screen.query_one(Chart).data.curves
+        assert [curve.label for curve in curves] == ["a", "other"]
+        assert len({curve.color for curve in curves}) == 2
+
+
+async def test_a_run_and_its_own_checkpoint_share_a_curve(place: Path) -> None:
+    save(place, "a")
+    log(place, "a")
+    async with shown(place, "a", RunKey("logs/train/a_eval.jsonl")) as (pilot, screen):
+        await until(pilot, lambda: len(screen.query_one(Chart).data.curves) == 1)
+        assert screen.names == ["a", "a"]
+        assert "learning_rate" not in settings(screen)
+
+
+async def test_two_runs_from_elsewhere_and_one_that_goes_away(place: Path) -> None:
+    log(place, "a")
+    log(place, "b")
+    async with shown(place, RunKey("logs/train/a_eval.jsonl"), RunKey("logs/train/b_eval.jsonl")) as (
+        pilot,
+        screen,
+    ):
+        await pilot.press("d")
+        await until(pilot, lambda: "val_loss" in settings(screen))
+        (place / "logs" / "train" / "b_eval.jsonl").unlink()
+        await until(pilot, lambda: screen.columns[1].gone)
+        await pilot.pause()
+        assert "(not here)" in drawn(screen)[0]
+
+
+async def test_where_a_run_s_settings_came_from_is_shown(trained: Path) -> None:
+    async with shown(trained, "dante_gold", RunKey("logs/train/dante_eval.jsonl"), size=(200, 50)) as (
+        pilot,
+        screen,
+    ):
+        await pilot.press("d")
+        await until(pilot, lambda: "dropout" in settings(screen))
+        [row] = [row for row in screen.rows if row.name == "dropout"]
+        assert row.notes == ("command line", "command line")
+        [state] = [row for row in screen.rows if row.name == "state"]
+        assert state.texts == ("–", "finished")
+
+
+async def test_the_axis_and_log_y_are_those_of_home(place: Path) -> None:
+    save(place, "a")
+    save(place, "b", n_layer=3)
+    log(place, "a")
+    async with shown(place, "a", "b") as (pilot, screen):
+        await pilot.press("x", "y")
+        chart = screen.query_one(Chart)
+        assert (chart.axis, chart.log_y) == ("tokens", True)
+        assert (screen.app.prefs["axis"], screen.app.prefs["log_y"]) == ("tokens", True)
+
+
+async def test_curves_are_smoothed_as_on_home(place: Path) -> None:
+    save(place, "a")
+    save(place, "b", n_layer=3)
+    with LogWriter(place / "logs" / "train" / "a_eval.jsonl") as writer:
+        for step in range(FEWEST_SMOOTHED):
+            writer.write(Eval(iter=step, val_loss=3.0 + step % 2))
+    async with shown(place, "a", "b") as (pilot, screen):
+        await until(pilot, lambda: screen.query_one(Chart).data.curves)
+        await pilot.press("s")
+        await pilot.pause()
+        smoothed, raw = screen.query_one(Chart).data.curves
+        assert smoothed.raw is raw.column and raw.quiet
+        assert screen.app.prefs["smoothing"] == 0.6 and "smoothing: weight 0.6" in said(screen.app)
+
+
+async def test_export_writes_a_file_and_says_where(place: Path) -> None:
+    save(place, "a")
+    save(place, "b", n_layer=3)
+    async with shown(place, "a", "b") as (pilot, screen):
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(pilot.app.screen, SaveScreen))
+        await pilot.press("enter")
+        await until(pilot, lambda: pilot.app.screen is screen)
+        written = place / "comparisons" / "a-b.md"
+        assert written.read_text().startswith("### Model")
+        assert said(screen.app)[-1].endswith("comparisons/a-b.md")
+
+
+async def test_export_asks_before_it_replaces(place: Path) -> None:
+    save(place, "a")
+    save(place, "b", n_layer=3)
+    target = place / "comparisons" / "a-b.json"
+    target.parent.mkdir()
+    target.write_text("precious")
+    async with shown(place, "a", "b") as (pilot, screen):
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(pilot.app.screen, SaveScreen))
+        dialogue = pilot.app.screen
+        assert isinstance(dialogue, SaveScreen)
+        await pilot.press("shift+tab", "right", "right", "tab")
+        assert dialogue.how == "JSON" and dialogue.query_one("#file", Field).value == "comparisons/a-b.json"
+        await pilot.press("enter")
+        await until(pilot, lambda: "once more replaces it" in note_of(dialogue))
+        assert target.read_text() == "precious"
+        await pilot.press("x", "backspace", "enter")
+        await until(pilot, lambda: "once more replaces it" in note_of(dialogue))
+        assert target.read_text() == "precious"
+        await pilot.press("enter")
+        await until(pilot, lambda: pilot.app.screen is screen)
+        assert json.loads(target.read_text())["sides"] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("", "name a file"),
+        ("configs", "is a folder"),
+        ("file/x.md", "cannot be written"),
+        ("n" * 300, "cannot be"),
+    ],
+)
+async def test_files_that_cannot_be_written(place: Path, typed: str, words: str) -> None:
+    save(place, "a")
+    save(place, "b", n_layer=3)
+    (place / "configs").mkdir()
+    (place / "file").write_text("")
+    async with shown(place, "a", "b") as (pilot, screen):
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(pilot.app.screen, SaveScreen))
+        dialogue = pilot.app.screen
+        dialogue.query_one("#file", Field).value = typed
+        await pilot.press("enter")
+        await until(pilot, lambda: words in note_of(dialogue))
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is screen)
+        assert not (place / "comparisons").exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["a", "b_gold"], "a-b_gold.md"),
+        (["../x", "\x1b[2J"], "x-2J.md"),
+        (["長", "[/]"], "comparison.md"),
+        (["m" * 200, "n"], f"{'m' * 80}.md"),
+    ],
+)
+def test_suggested_files_are_plain(names: list[str], expected: str) -> None:
+    assert suggested(names, "Markdown") == f"comparisons/{expected}"
+
+
+def note_of(screen: Screen[Any]) -> str:
+    return str(screen.query_one("#save-note").render())

@@ -8,9 +8,10 @@ import pytest
 
 from mypt.diff import Side, compare
 from mypt.watch.column import Column
-from tui.screens.compare.curves import model_numbers, said_at
+from tui.screens.compare.curves import said_at
+from tui.screens.compare.items import Compared, numbers
+from tui.screens.compare.lines import Line, column_widths, table_lines
 from tui.screens.compare.readout import text_of
-from tui.screens.compare.table import Line, column_widths, table_lines
 
 
 def words(lines: Iterable[Line]) -> list[str]:
@@ -78,5 +79,6 @@ def test_the_widest_columns_give_way_until_the_table_scrolls(
     assert column_widths(natural, room) == widths
 
 
-def test_a_model_s_bundles_share_a_colour() -> None:
-    assert model_numbers(["a", "b_gold", "a_gold", "b", "c_fp16"]) == {"a": 0, "b": 1, "c": 2}
+def test_what_shares_a_curve_shares_its_colour() -> None:
+    columns = [Compared(name, Side(name), name[0]) for name in ("a", "b_gold", "a_gold", "b", "c_fp16")]
+    assert numbers(columns) == {"a": 0, "b": 1, "c": 2}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
@@ -11,20 +12,21 @@ from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widgets import Static
 
-from mypt.bundle import BundleInfo
-from mypt.diff import DETAILS, Row, Side, compare, side_of, to_csv, to_json, to_markdown
+from mypt.diff import DETAILS, Row, Side, compare, preset_of, preset_values, to_csv, to_json, to_markdown
 from mypt.text import printable
 from tui.actions import Action, bindings
 from tui.chart.model import series_color
 from tui.chart.widget import Chart
 from tui.dashboard import Dashboard, shown_path
 from tui.live import Live
-from tui.screens.checkpoints.rows import step_and_loss
-from tui.screens.checkpoints.runs import Runs
-from tui.screens.compare.curves import model_numbers, overlay
+from tui.screens.compare.curves import OverlaidChart
+from tui.screens.compare.items import Compared, Item, RunKey, look_up, numbers
+from tui.screens.compare.lines import Head, table_lines
 from tui.screens.compare.readout import Readout, meaning
-from tui.screens.compare.table import CompareTable, Head, table_lines
+from tui.screens.compare.saving import SaveScreen
+from tui.screens.compare.table import CompareTable
 from tui.screens.compare.value import ValueScreen
+from tui.screens.home.monitor import SMOOTHING
 from tui.widgets.lines import KeyLine, TopLine
 
 _ONLY = "compare_only_differences"
@@ -39,28 +41,36 @@ _FORMATS: dict[str, Callable[[Sequence[Row], Sequence[Side]], str]] = {
 
 
 class CompareScreen(Screen[None]):
-    """Two or more checkpoints, by their folders' names: settings and results side by side, curves below."""
+    """Two or more checkpoints and runs: results and settings side by side, their curves below.
+
+    Each of `items` is a checkpoint's folder name (`"dante_gold"`) or `RunKey(run.key)` for a run, which need not have a
+    checkpoint; they may be mixed. What goes away while it is shown stays as a column that says so.
+    """
 
     CSS_PATH = "compare.tcss"
     ACTIONS: ClassVar[tuple[Action, ...]] = (
         Action("differences", "d", "Differences", "Only what differs, or every setting", _AREA),
         Action("curves", "c", "Curves", "Show or hide the loss curves", _AREA),
-        Action("export('Markdown')", "x", "Copy", "Copy the table as Markdown", _AREA),
-        Action("export('CSV')", "X", "Copy CSV", "Copy the table as CSV", _AREA, False),
-        Action("export('JSON')", "J", "Copy JSON", "Copy the table as JSON", _AREA, False),
+        Action("save", "e", "Export", "Save the table as a Markdown, CSV or JSON file", _AREA),
+        Action("copy('Markdown')", "ctrl+y", "Copy", "Copy the table as Markdown", _AREA),
+        Action("copy('CSV')", "C", "Copy CSV", "Copy the table as CSV", _AREA, False),
+        Action("copy('JSON')", "J", "Copy JSON", "Copy the table as JSON", _AREA, False),
         Action("open", "enter", "Whole value", "Show the values of this setting in full", _AREA),
         Action("details", "m", "Details", "Show or hide files, versions and bookkeeping", _AREA),
-        Action("axis", "t", "Axis", "The chart over steps, tokens or time", _AREA, False),
-        Action("back", "escape", "Back", "Back to the checkpoints", _AREA),
+        Action("axis", "x,t", "Axis", "The chart over steps, tokens or time", _AREA),
+        Action("smooth", "s", "Smooth", "Smooth the curves: not, a little, more, much", _AREA, False),
+        Action("log_y", "y", "Log y", "Logarithmic losses, or linear", _AREA, False),
+        Action("back", "escape", "Back", "Back to where you came from", _AREA),
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings(ACTIONS)
     app: Dashboard
 
-    def __init__(self, names: list[str]) -> None:
+    def __init__(self, items: Sequence[Item]) -> None:
         super().__init__()
-        self.names = list(names)
+        self.items = list(items)
+        self.columns: list[Compared] = []
         self.rows: list[Row] = []
-        self.sides: list[Side] = []
+        self._presets: dict[str, dict[str, object]] = {}
         self._seen: object = None
         self._helps: dict[str, str] = {}
 
@@ -70,7 +80,7 @@ class CompareScreen(Screen[None]):
         yield Static(id="none", markup=False)
         yield CompareTable(id="table")
         yield Readout()
-        chart = Chart(id="curves", classes="pane", empty_text="No logs of these models in logs/")
+        chart = OverlaidChart(id="curves", classes="pane", empty_text="No logs of these in logs/")
         chart.border_title = "Validation loss"
         yield chart
         yield KeyLine(self.ACTIONS)
@@ -86,14 +96,25 @@ class CompareScreen(Screen[None]):
         self.query_one(CompareTable).focus()
         self._show()
         self._place_curves()
-        self.run_worker(self._read_helps, thread=True, group="helps")
+        self.run_worker(self._read_settings, thread=True, group="settings")
 
-    def _read_helps(self) -> None:
+    def _read_settings(self) -> None:
         # The settings bring pydantic along, for which nobody shall wait.
         from mypt.settings import fields
 
-        self._helps = {name: fields.help_text(name) for name in fields.names()}
-        self.app.call_from_thread(self._show_readout)
+        workspace = self.app.live.workspace
+        keys = [item.key for item in self.items if isinstance(item, RunKey)]
+        runs = [run for key in keys if (run := workspace.get(key)) is not None]
+        named = {name for run in runs if (name := preset_of(run))}
+        presets = {name: preset_values(self.app.workspace, name) for name in named}
+        helps = {name: fields.help_text(name) for name in fields.names()}
+        self.app.call_from_thread(self._take_settings, helps, presets)
+
+    def _take_settings(self, helps: dict[str, str], presets: dict[str, dict[str, object]]) -> None:
+        self._helps, self._presets = helps, presets
+        if self.is_current:
+            self._show()
+            self._show_readout()
 
     def on_screen_resume(self) -> None:
         """Back from another screen: what was missed is shown at once."""
@@ -110,37 +131,37 @@ class CompareScreen(Screen[None]):
         if self.is_current and (message.bundles or message.first or message.changes.any):
             self._show()
 
-    def _show(self) -> None:
-        there = {info.name: info for info in self.app.live.bundles}
-        runs = Runs(self.app.live.workspace.runs)
-        sides = [self._side(name, there.get(name), runs) for name in self.names]
-        if sides != self._seen:
-            self._seen = sides
-            self.sides, self.rows = sides, compare(sides)
-            self._show_table()
-        numbers = model_numbers(self.names)
-        self.query_one(Chart).show(overlay(numbers, runs))
+    @property
+    def names(self) -> list[str]:
+        """What the columns are called."""
+        return [column.label for column in self.columns]
 
-    def _side(self, name: str, info: BundleInfo | None, runs: Runs) -> Side:
-        if info is None:
-            return Side(name)
-        run = runs.of(info.model_name)
-        # The original's bundles say no losses; the log of their run does.
-        _, value = step_and_loss(info, run.history if run else None)
-        return side_of(info, val_loss=value)
+    @property
+    def sides(self) -> list[Side]:
+        """What is compared."""
+        return [column.side for column in self.columns]
+
+    def _show(self) -> None:
+        live = self.app.live
+        columns = look_up(self.items, live.bundles, live.workspace.runs, self._presets)
+        # Histories grow by themselves: what the table shows of them is in the sides.
+        seen = [(c.label, c.side, c.curve, c.gone, c.broken) for c in columns]
+        self.columns = columns
+        if seen != self._seen:
+            self._seen = seen
+            self.rows = compare(self.sides)
+            self._show_table()
+        self.query_one(OverlaidChart).lay(self.columns, self.app.prefs["smoothing"])
 
     def _show_table(self) -> None:
-        there = {info.name: info for info in self.app.live.bundles}
         chart = self.query_one(Chart)
-        numbers = model_numbers(self.names)
+        colours = numbers(self.columns)
         heads = []
-        for name in self.names:
-            info = there.get(name)
-            number = numbers[info.model_name] if info else None
-            component = f"chart--{series_color(number)}" if number is not None else ""
-            colour = chart.get_component_styles(component).color.hex if component else ""
-            shown = name if info is not None else f"{name} (not here)"
-            heads.append(Head(shown, colour, broken=info is None or bool(info.problem)))
+        for column in self.columns:
+            component = f"chart--{series_color(colours[column.curve])}"
+            colour = "" if column.gone else chart.get_component_styles(component).color.hex
+            shown = f"{column.label} (not here)" if column.gone else column.label
+            heads.append(Head(shown, colour, broken=column.gone or column.broken))
         only, details = self.only_differences, bool(self.app.prefs[_DETAILS])
         lines = table_lines(self.rows, only_differences=only, details=details)
         self.query_one(CompareTable).show(heads, lines)
@@ -155,10 +176,9 @@ class CompareScreen(Screen[None]):
     @property
     def nothing(self) -> Text:
         """What stands in place of the table when there is nothing in it."""
-        there = {info.name for info in self.app.live.bundles}
-        gone = [printable(name, newline=False) for name in self.names if name not in there]
+        gone = [printable(column.label, newline=False) for column in self.columns if column.gone]
         if not self.rows:
-            return Text("None of these checkpoints is here any more: esc goes back", "dim", justify="center")
+            return Text("None of these is here any more: esc goes back", "dim", justify="center")
         text = Text(justify="center")
         if gone:
             text.append(f"{', '.join(gone)} {'is' if len(gone) == 1 else 'are'} not here any more\n", "bold")
@@ -196,15 +216,36 @@ class CompareScreen(Screen[None]):
         self.app.prefs[_DETAILS] = not self.app.prefs[_DETAILS]
         self._show_table()
 
-    def action_export(self, how: str) -> None:
+    @property
+    def _rows_in_view(self) -> list[Row]:
+        return [line.row for line in self.query_one(CompareTable).lines if line.row is not None]
+
+    def _said(self, number: int) -> str:
+        kind = "settings that differ" if self.only_differences else "settings"
+        return f"{number} {kind}"
+
+    def action_copy(self, how: str) -> None:
         """Copy what is shown."""
-        rows = [line.row for line in self.query_one(CompareTable).lines if line.row is not None]
+        rows = self._rows_in_view
         if not rows:
             self.notify("Nothing to copy: no setting differs", severity="warning", markup=False)
             return
         self.app.copy_to_clipboard(_FORMATS[how](rows, self.sides))
-        what = "settings that differ" if self.only_differences else "settings"
-        self.notify(f"{len(rows)} {what} copied as {how}", markup=False)
+        self.notify(f"{self._said(len(rows))} copied as {how}", markup=False)
+
+    def action_save(self) -> None:
+        """Save what is shown as a file."""
+        rows, sides = self._rows_in_view, self.sides
+        if not rows:
+            self.notify("Nothing to export: no setting differs", severity="warning", markup=False)
+            return
+        what = f"{self._said(len(rows))} of {', '.join(printable(n, newline=False) for n in self.names)}"
+        screen = SaveScreen(what, self.names, self.app.workspace, lambda how: _FORMATS[how](rows, sides))
+        self.app.push_screen(screen, self._saved)
+
+    def _saved(self, path: Path | None) -> None:
+        if path is not None:
+            self.notify(shown_path(path), title="Saved", timeout=8)
 
     def action_open(self) -> None:
         """The chosen setting in full; on a heading that folds, what is below it."""
@@ -224,6 +265,20 @@ class CompareScreen(Screen[None]):
         chart = self.query_one(Chart)
         chart.action_next_axis()
         self.app.prefs["axis"] = chart.axis
+
+    def action_smooth(self) -> None:
+        """The next weight; the same choice as on Home."""
+        now = self.app.prefs["smoothing"]
+        place = SMOOTHING.index(now) if now in SMOOTHING else 0
+        weight = self.app.prefs["smoothing"] = SMOOTHING[(place + 1) % len(SMOOTHING)]
+        self.notify(f"smoothing: weight {weight:g}" if weight else "smoothing: off", markup=False)
+        self.query_one(OverlaidChart).lay(self.columns, self.app.prefs["smoothing"])
+
+    def action_log_y(self) -> None:
+        """Logarithmic or linear; the same choice as on Home."""
+        chart = self.query_one(Chart)
+        chart.action_log_y()
+        self.app.prefs["log_y"] = chart.log_y
 
     def action_back(self) -> None:
         """From the chart to the table, from the table to where one came from."""

@@ -1,10 +1,10 @@
-"""Settings down, checkpoints across: the names of both stay in sight while one scrolls."""
+"""Settings down, checkpoints and runs across: the names of both stay in sight while one scrolls."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -17,71 +17,13 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from mypt.diff import DETAILS, Row, by_group
-from mypt.text import printable
+from mypt.diff import Row
+from tui.screens.compare.lines import GAP, NOTE_GAP, Head, Line, column_widths, plain, wished
 from tui.widgets.lines import fit
 
 _HEADER = 1
 _GUTTER = 2
-_GAP = 2
-_NOTE_GAP = 2
-_NARROWEST, _WIDEST = 16, 44
 _WIDEST_NAME = 34
-
-
-class Head(NamedTuple):
-    """The head of a column: a checkpoint's name, the colour of its curve, and whether it can be read."""
-
-    name: str
-    colour: str = ""
-    broken: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line of the table: a heading, or a setting with its texts. A heading that `folds` shows or hides its group."""
-
-    heading: str = ""
-    folds: bool = False
-    row: Row | None = None
-    texts: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    differs: tuple[bool, ...] = field(default=())
-
-    @property
-    def key(self) -> tuple[str, str] | None:
-        """What it is known by; None for a heading that only stands there."""
-        if self.row is not None:
-            return (self.row.group, self.row.name)
-        return ("", self.heading.partition(" ")[0]) if self.folds else None
-
-
-def table_lines(rows: Sequence[Row], *, only_differences: bool, details: bool = True) -> list[Line]:
-    """The lines to show: headings for the groups that have rows; the details only where they are asked for."""
-    lines: list[Line] = []
-    for group, members in by_group(row for row in rows if row.differs or not only_differences):
-        folds = group == DETAILS
-        if folds:
-            what = "differ" if only_differences else f"value{'s' * (len(members) != 1)}"
-            lines.append(Line(heading=f"{group} {'▾' if details else '▸'} {len(members)} {what}", folds=True))
-            if not details:
-                continue
-        else:
-            lines.append(Line(heading=group))
-        lines += [
-            Line(row=row, texts=row.texts, notes=row.notes, differs=row.unlike_first) for row in members
-        ]
-    return lines
-
-
-def column_widths(natural: Sequence[int], room: int) -> list[int]:
-    """Widths for columns that would like `natural`: as wished where they fit, else the widest give way, to a point."""
-    wished = [min(max(width, _NARROWEST), _WIDEST) for width in natural]
-    for limit in range(_WIDEST, _NARROWEST, -1):
-        widths = [min(width, limit) for width in wished]
-        if sum(widths) <= room:
-            return widths
-    return [_NARROWEST] * len(wished)
 
 
 class CompareTable(ScrollView, can_focus=True):
@@ -233,16 +175,16 @@ class CompareTable(ScrollView, can_focus=True):
     def _lay_out(self) -> None:
         # Known before the scroll bar is: it comes with the lines that do not fit.
         width = self.size.width - (1 if len(self._lines) + _HEADER > self.size.height else 0)
-        longest = max((cell_len(_plain(line.row.label)) for line in self._lines if line.row), default=8)
-        self._name_width = min(longest + _GUTTER + _GAP, _WIDEST_NAME, max(width * 2 // 5, 12))
+        longest = max((cell_len(plain(line.row.label)) for line in self._lines if line.row), default=8)
+        self._name_width = min(longest + _GUTTER + GAP, _WIDEST_NAME, max(width * 2 // 5, 12))
         natural = [
             max(
                 [
-                    cell_len(_plain(head.name)) + 2,
-                    *(_wished(line, i) for line in self._lines if line.row),
+                    cell_len(plain(head.name)) + 2,
+                    *(wished(line, i) for line in self._lines if line.row),
                 ]
             )
-            + _GAP
+            + GAP
             for i, head in enumerate(self._heads)
         ]
         self._widths = column_widths(natural, width - self._name_width)
@@ -265,20 +207,20 @@ class CompareTable(ScrollView, can_focus=True):
         if line.row is None:
             return Strip([Segment(fit(line.heading, width), base + self._ink("group"))])
         sign = "≠ " if line.row.differs else "  "
-        name = fit(_plain(line.row.label), self._name_width - _GUTTER - _GAP) + " " * _GAP
+        name = fit(plain(line.row.label), self._name_width - _GUTTER - GAP) + " " * GAP
         left = [(sign, self._ink("sign")), (name, self._ink("name" if line.row.differs else "same"))]
         parts = [part for number in range(len(self._widths)) for part in self._cell(line, number)]
         return self._assemble(left, parts, base, width)
 
     def _cell(self, line: Line, number: int) -> list[tuple[str, Style]]:
         """A value, and beside it where it came from if that has room: half a word would say nothing."""
-        text, note, room = line.texts[number], line.notes[number], self._widths[number] - _GAP
+        text, note, room = line.texts[number], line.notes[number], self._widths[number] - GAP
         ink = self._cell_ink(line, number)
-        beside = _plain(note)
-        if not beside or cell_len(text) + _NOTE_GAP + cell_len(beside) > room:
-            return [(fit(text, room) + " " * _GAP, ink)]
-        rest = room + _GAP - cell_len(text)
-        return [(text, ink), (fit(" " * _NOTE_GAP + beside, rest), self._ink("note"))]
+        beside = plain(note)
+        if not beside or cell_len(text) + NOTE_GAP + cell_len(beside) > room:
+            return [(fit(text, room) + " " * GAP, ink)]
+        rest = room + GAP - cell_len(text)
+        return [(text, ink), (fit(" " * NOTE_GAP + beside, rest), self._ink("note"))]
 
     def _assemble(
         self, left: list[tuple[str, Style]], right: list[tuple[str, Style]], base: Style, width: int
@@ -296,7 +238,7 @@ class CompareTable(ScrollView, can_focus=True):
             sign = ("✗ ", self._ink("trouble")) if head.broken else ("━ ", self._colour(head.colour))
             if not head.broken and not head.colour:
                 sign = ("  ", Style())
-            parts += [sign, (fit(_plain(head.name), wide - 2 - _GAP) + " " * _GAP, self._ink("head"))]
+            parts += [sign, (fit(plain(head.name), wide - 2 - GAP) + " " * GAP, self._ink("head"))]
         return parts
 
     def _cell_ink(self, line: Line, number: int) -> Style:
@@ -314,13 +256,3 @@ class CompareTable(ScrollView, can_focus=True):
 
     def _colour(self, name: str) -> Style:
         return Style(color=Color.parse(name).rich_color) if name else Style()
-
-
-def _wished(line: Line, number: int) -> int:
-    """Cells that a value would like, with the word beside it."""
-    note = line.notes[number]
-    return cell_len(line.texts[number]) + (_NOTE_GAP + cell_len(_plain(note)) if note else 0)
-
-
-def _plain(text: str) -> str:
-    return printable(text, newline=False)

@@ -1,0 +1,155 @@
+"""Asks where a comparison is to be saved, and in which format; never replaces a file without being told twice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.widgets import Button, Static
+
+from mypt.fsio import write_atomic
+from mypt.text import printable
+from tui.screens.launch.editors import Choice, Field
+from tui.widgets.dialogue import Dialogue
+
+SUFFIXES: Mapping[str, str] = {"Markdown": ".md", "CSV": ".csv", "JSON": ".json"}
+_FOLDER = "comparisons"
+_LONGEST = 80
+
+
+def suggested(names: Sequence[str], how: str) -> str:
+    """A file for a comparison of these, below the workspace: plain signs alone, whatever they are called."""
+    plain = (re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII).strip("._") for name in names)
+    joined = "-".join(part for part in plain if part) or "comparison"
+    return f"{_FOLDER}/{joined[:_LONGEST]}{SUFFIXES[how]}"
+
+
+class SaveScreen(Dialogue[Path | None]):
+    """A format and a file. `write` gives the content in a format; dismissed with the file that was written."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel", tooltip="Write nothing")]
+
+    class Written(Message):
+        """The file is there."""
+
+        def __init__(self, path: Path) -> None:
+            super().__init__()
+            self.path = path
+
+    class Refused(Message):
+        """It could not be written, or would replace a file."""
+
+        def __init__(self, why: str, taken: Path | None = None) -> None:
+            super().__init__()
+            self.why, self.taken = why, taken
+
+    def __init__(self, what: str, names: Sequence[str], workspace: Path, write: Callable[[str], str]) -> None:
+        super().__init__()
+        self._what, self._names, self._workspace, self._write = what, list(names), workspace, write
+        self._taken: Path | None = None
+
+    def compose(self) -> ComposeResult:
+        """What is saved, how, where."""
+        with Vertical(classes="pane box") as box:
+            box.border_title = "Export the comparison"
+            box.border_subtitle = "←→ format · tab next · ⏎ saves"
+            yield Static(Text(f"{self._what}\n"), classes="quiet")
+            with Horizontal(classes="line"):
+                yield Static("format", classes="label")
+                yield Choice(list(SUFFIXES), "Markdown", may_be_unset=False, id="format")
+            with Horizontal(classes="line"):
+                yield Static("file", classes="label")
+                yield Field(suggested(self._names, "Markdown"), id="file")
+            yield Static("", id="save-note", classes="note", markup=False)
+            with Horizontal(classes="buttons"):
+                yield Button("Save ⏎", id="save", variant="primary", compact=True)
+                yield Button("Cancel esc", id="cancel", compact=True)
+
+    def on_mount(self) -> None:
+        """The file's name is what one most likely changes."""
+        self.query_one("#file", Field).focus()
+
+    @property
+    def how(self) -> str:
+        """The chosen format."""
+        return self.query_one("#format", Choice).value
+
+    def on_choice_changed(self, message: Choice.Changed) -> None:
+        """Another format, another ending."""
+        message.stop()
+        field = self.query_one("#file", Field)
+        path = Path(field.value)
+        if path.suffix in SUFFIXES.values():
+            field.value = str(path.with_suffix(SUFFIXES[message.value]))
+        self._say("")
+
+    def on_input_changed(self, message: Field.Changed) -> None:
+        """Another name is another try."""
+        message.stop()
+        self._taken = None
+        self._say("")
+
+    def on_input_submitted(self, message: Field.Submitted) -> None:
+        """Enter saves."""
+        message.stop()
+        self._try()
+
+    def on_button_pressed(self, message: Button.Pressed) -> None:
+        """A click answers."""
+        message.stop()
+        if message.button.id == "save":
+            self._try()
+        else:
+            self.dismiss(None)
+
+    def action_cancel(self) -> None:
+        """Nothing is written."""
+        self.dismiss(None)
+
+    def _say(self, words: str) -> None:
+        self.query_one("#save-note", Static).update(Text(printable(words)))
+
+    def _try(self) -> None:
+        name = self.query_one("#file", Field).value.strip()
+        if not name:
+            self._say("✗ name a file")
+            return
+        if "\0" in name:
+            self._say("✗ no file can be called so")
+            return
+        path = self._workspace / Path(name).expanduser()
+        how, sure = self.how, self._taken == path
+        self.run_worker(lambda: self._save(path, how, sure), thread=True, group="save", exclusive=True)
+
+    def _save(self, path: Path, how: str, sure: bool) -> None:
+        try:
+            if path.is_dir():
+                self.post_message(self.Refused(f"✗ {path} is a folder: name a file in it"))
+                return
+            if path.exists() and not sure:
+                self.post_message(
+                    self.Refused(f"{path.name} is there already: ⏎ once more replaces it", path)
+                )
+                return
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, self._write(how).rstrip("\n") + "\n")
+        except (OSError, ValueError) as error:
+            self.post_message(self.Refused(f"✗ cannot be written: {getattr(error, 'strerror', '') or error}"))
+        else:
+            self.post_message(self.Written(path))
+
+    def on_save_screen_refused(self, message: Refused) -> None:
+        """Say why."""
+        self._taken = message.taken
+        self._say(message.why)
+
+    def on_save_screen_written(self, message: Written) -> None:
+        """It is there."""
+        self.dismiss(message.path)
