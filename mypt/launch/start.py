@@ -101,13 +101,13 @@ def _popen(command: list[str], log: int, workspace: Path, **how: Any) -> subproc
         stdout=log,
         stderr=log,
         cwd=workspace,
-        env=_environment(),
+        env=environment(),
         close_fds=True,
         **how,
     )
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Ours, with the place where `mypt` lies, so that the same one is found without the current directory."""
     environment = dict(os.environ)
     # A checkout that is not installed is found through the path alone.
