@@ -11,15 +11,15 @@ from rich.cells import cell_len, chop_cells
 from rich.text import Text
 
 from mypt.bundle import CONFIG, STATE, TOKENIZER, BundleInfo, Kind
-from mypt.diff import Cell, flatten, real_parameters, spelled, tokenizer_of, value_text
+from mypt.diff import Cell, flatten, real_parameters, spelled, step_and_loss, tokenizer_of, value_text
 from mypt.settings.model_config import GPTConfig
 from mypt.text import count, duration, loss, printable, size, whole
 from mypt.watch.run import Run
-from tui.screens.checkpoints.rows import TreeRow, step_and_loss
+from tui.screens.checkpoints.rows import TreeRow
 from tui.widgets.lines import fit
 from tui.widgets.states import SIGNS, Colours, state_style
 
-TABS = ("config", "training state", "tokenizer", "files", "curve")
+TABS = ("config", "training state", "tokenizer", "files", "gold", "curve")
 
 _FIRST = ("n_layer", "n_head", "n_embd", "block_size", "vocab_size", "dropout", "bias", "tie_weights")
 # A file can be large beyond sense; nobody reads more lines than these.
