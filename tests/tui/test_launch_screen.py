@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import time
 from collections.abc import AsyncIterator, Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from rich.console import Console
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Button, Input, OptionList, Static
@@ -183,6 +185,25 @@ async def test_choose_type_review(workspace: Path) -> None:
             if "preset mini" not in line and "7 " in line and "you" in line
         ]
         assert "max_iters" in said
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 50)])
+async def test_a_fine_tune_stands_beside_its_base(trained: Path, size: tuple[int, int]) -> None:
+    given = {"input_file": "input.txt", "max_iters": "50", "dropout": "0.5"}
+    async with bench(trained, size, base="dante", given=given) as b:
+        review = await b.review()
+        assert review.ready
+        b.screen.action_step(3)
+        await b.pilot.pause()
+        body = b.screen.query_one("#review-body", Static)
+        console = Console(width=body.size.width, file=io.StringIO())
+        with console.capture() as captured:
+            console.print(body.content)
+        seen = captured.get()
+        assert "new in this run" in seen and "inherited" in seen
+        assert "dropout 0.2 → 0.5" in seen
+        [row] = [line for line in seen.splitlines() if line.startswith("max_iters")]
+        assert row.split()[1:3] == ["8", "50"] and "you" in row
 
 
 async def test_a_bad_value_is_told_beside_its_field_and_keeps_the_run_from_starting(workspace: Path) -> None:

@@ -14,6 +14,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Static
 
 from mypt.text import count, printable, size, whole
+from tui.screens.launch.beside import Beside, Inheritance, inheritance
 from tui.screens.launch.draft import GIVEN_BY
 from tui.screens.launch.form import shown_source, shown_value
 from tui.screens.launch.look import Review, in_list
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _GAP = 2
 # Parts of the memory that are told by name.
 _NAMED = 3
+_SHORTEST_SOURCE = 10
+_EMPTY_ROW = ("", "", "", "", "")
 _PARTS = {"optimizer": "AdamW", "process": "PyTorch itself"}
 
 
@@ -129,7 +132,10 @@ class ReviewPane(Vertical):
             parts.append(Text(""))
         if review.shown is not None and review.is_sized:
             parts += [self._facts(review, review.shown), Text("")]
-        if review.values is not None:
+        beside = inheritance(review.shown) if review.shown is not None else None
+        if beside is not None:
+            parts += [*self._beside(beside), Text("")]
+        elif review.values is not None:
             parts += [self._values(review), self._rest(review), Text("")]
         if review.command:
             head = Text("the same in a shell", "bold")
@@ -210,6 +216,51 @@ class ReviewPane(Vertical):
                 value, source = str(exact), "the text's characters"
             rows.append((effective.name, value, source, colour))
         return self._three_columns([("setting", "value", "from", "bold"), *rows])
+
+    def _beside(self, beside: Inheritance) -> list[RenderableType]:
+        """The base and the run side by side: what is new, then what is inherited."""
+        parts: list[RenderableType] = [self._marked("!", words, "warning") for words in beside.said]
+        rows = [("new in this run", "base", "this run", "from", "bold")]
+        rows += [self._row(row) for row in beside.of("new")] or [("nothing", "", "", "", "dim")]
+        rows += [_EMPTY_ROW, ("inherited", "base", "this run", "", "bold")]
+        rows += [self._row(row, "dim") for row in beside.of("inherited")]
+        alike = beside.of("same")
+        if self.all_values and alike:
+            rows += [_EMPTY_ROW, ("as the base had it", "base", "this run", "from", "bold")]
+            rows += [self._row(row, "dim") for row in alike]
+        words = (
+            "^r hides what is as the base had it" if self.all_values else f"{len(alike)} more as there: ^r"
+        )
+        return [*parts, *([Text("")] if parts else []), self._four_columns(rows), Text(words, "dim")]
+
+    def _row(self, row: Beside, ink: str = "") -> tuple[str, str, str, str, str]:
+        """A setting; what was asked for and loses stands where it would say where it comes from."""
+        colour = self._ink("warning" if row.ignored else "accent") if row.ignored or row.typed else ink
+        return (row.name, row.base, row.run, f"✗ {row.ignored}" if row.ignored else row.source, colour)
+
+    def _four_columns(self, rows: list[tuple[str, str, str, str, str]]) -> Table:
+        """Names are whole. Where sources have no column, those that say more than the rest stand behind the values."""
+        room = max(self._body.size.width - 3 * _GAP, 30)
+        titles = [row for row in rows if row[4] == "bold"]
+        names, base, run, source = (
+            max(cell_len(row[column]) for row in rows if column or row not in titles) for column in range(4)
+        )
+        names = min(max(names, cell_len(titles[0][0])), room // 2)
+        source = min(source, room - names - base - run)
+        apart = source >= _SHORTEST_SOURCE
+        left = room - names - (source if apart else -_GAP)
+        base = min(base, left // 2)
+        table = Table.grid(padding=(0, _GAP, 0, 0))
+        for width in (names, base, min(run, left - base) if apart else left - base, *([source] * apart)):
+            table.add_column(width=width, overflow="fold")
+        for name, before, after, origin, colour in rows:
+            own = Text(after, colour)
+            if not apart and colour != "bold" and origin not in ("", "default", "inherited"):
+                own.append(f" ({origin})", "dim")
+            quiet = colour if colour == "bold" else "dim"
+            cells = [Text(name, colour), Text(before, quiet), own]
+            table.add_row(*cells, *([Text(fit(origin, source), colour, no_wrap=True)] * apart))
+        return table
 
     def _three_columns(self, rows: list[tuple[str, str, str, str]]) -> Table:
         """Names are whole, a long value takes several lines, and a long source is cut."""
