@@ -55,6 +55,8 @@ TORCH_FREE = (
         "fsio",
         "api",
         "plotting",
+        "diff",
+        "housekeeping",
     ),
     *("tokenizers.char", "sampling"),
 )
