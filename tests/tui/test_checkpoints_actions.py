@@ -6,13 +6,14 @@ import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Button
 
-from mypt import bundle
+from mypt import bundle, housekeeping
 from mypt.bundle import Kind
 from mypt.runs import record
 from mypt.runs.lock import ModelLock
@@ -68,7 +69,7 @@ def said(app: Dashboard) -> list[str]:
     return [notification.message for notification in app._notifications]
 
 
-def text(screen: Screen[object], where: str) -> str:
+def text(screen: Screen[Any], where: str) -> str:
     return str(screen.query_one(where).render())
 
 
@@ -84,6 +85,16 @@ async def test_rename_moves_everything_and_keeps_the_line(place: Path) -> None:
         assert names(place) == ["virgil", "virgil_fp16", "virgil_gold"]
         assert (place / "logs" / "train" / "virgil_eval.jsonl").exists()
         assert "dante is called virgil now" in said(screen.app)
+
+
+async def test_a_fine_tune_names_its_base_as_it_was_called_and_as_it_is(place: Path) -> None:
+    save(place, "child", base="dante_gold")
+    housekeeping.rename(place, "dante", "virgil")
+    async with shown(place) as (pilot, screen):
+        await pilot.press("end")
+        await until(pilot, lambda: screen.row is not None and screen.row.key == "child")
+        assert rows(screen) == ["virgil", "virgil_gold", "virgil_fp16", "child"]
+        assert "fine-tuned from dante_gold (now virgil) at step 3" in text(screen, "#head")
 
 
 async def test_what_is_wrong_with_a_name_is_said_while_it_is_typed(place: Path) -> None:

@@ -163,6 +163,9 @@ async def test_sections_show_every_file(place: Path) -> None:
         assert "1 kB" in text_of(screen)
         await pilot.press("right_square_bracket")
         await pilot.pause()
+        assert "Is this gold?" in text_of(screen)
+        await pilot.press("right_square_bracket")
+        await pilot.pause()
         assert screen.tab == "curve"
         assert not screen.query_one("#lines").display
         await pilot.press("right_square_bracket")
@@ -198,7 +201,7 @@ async def test_every_section_has_its_name_in_sight_at_a_hundred_columns(place: P
     async with shown(place, size=(100, 30)) as (pilot, screen):
         await settle(pilot, screen, ["base"])
         tabs = screen.query_one(TabLine)
-        assert tabs.render().plain == "config│training state│tokenizer│files│curve"
+        assert tabs.render().plain == "config│training state│tokenizer│files│gold│curve"
         await pilot.click(TabLine, offset=(tabs.render().cell_len - 1, 0))
         await until(pilot, lambda: screen.tab == "curve")
 
@@ -288,7 +291,7 @@ async def test_on_a_small_terminal_tree_and_details_take_turns(place: Path) -> N
         await pilot.press("down", "enter")
         await until(pilot, lambda: not tree(screen).display)
         assert "parameters" in text_of(screen) and screen.query_one("#lines").region.height >= 14
-        for _ in range(4):
+        for _ in range(5):
             await pilot.press("right")
         await until(pilot, lambda: screen.query_one(Chart).has_focus)
         assert screen.query_one(Chart).region.height >= 14

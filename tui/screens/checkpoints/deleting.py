@@ -146,6 +146,7 @@ class DeleteScreen(Dialogue[Deletion | None]):
         if self._allowed and not self._busy:
             self._busy = True
             self._allow(False)
+            self.query_one("#delete-note", Static).update("deleting …")
             wish = self.wish
             self.run_worker(lambda: self._delete(wish), thread=True, group="delete")
 

@@ -14,6 +14,7 @@ from mypt.bundle import CONFIG, STATE, TOKENIZER, BundleInfo, Kind
 from mypt.diff import Cell, flatten, real_parameters, spelled, step_and_loss, tokenizer_of, value_text
 from mypt.settings.model_config import GPTConfig
 from mypt.text import count, duration, loss, printable, size, whole
+from mypt.watch.checkpoints import base_model
 from mypt.watch.run import Run
 from tui.screens.checkpoints.rows import TreeRow
 from tui.widgets.lines import fit
@@ -117,7 +118,11 @@ def head(row: TreeRow, run: Run | None, colours: Colours, now: float | None = No
     base = info.training_state.get("base")
     if info.base and isinstance(base, dict):
         at = f" at step {value_text('step', base['step'])}" if base.get("step") is not None else ""
-        third.append(f"fine-tuned from {printable(info.base, newline=False)}{at}")
+        present = row.model.base or ""
+        renamed = (
+            "" if present in ("", base_model(info.base)) else f" (now {printable(present, newline=False)})"
+        )
+        third.append(f"fine-tuned from {printable(info.base, newline=False)}{renamed}{at}")
     text.append("\n" + " · ".join(third), "dim")
     return text
 

@@ -114,6 +114,7 @@ class RenameScreen(Dialogue[Renaming | None]):
     def _try(self) -> None:
         if not self.busy:
             self.busy = True
+            self._say("renaming …")
             name = self.name_typed
             self.run_worker(lambda: self._rename(name), thread=True, group="rename")
 
