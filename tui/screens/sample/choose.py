@@ -15,9 +15,10 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from mypt.bundle import BundleInfo, Kind, split_name
+from mypt.diff import step_and_loss
 from mypt.text import loss, printable, size, whole
 from tui.dashboard import Dashboard
-from tui.screens.checkpoints.rows import TreeRow, step_and_loss, tree_rows
+from tui.screens.checkpoints.rows import TreeRow, tree_rows
 from tui.screens.checkpoints.runs import Runs
 from tui.screens.sample.words import title
 from tui.widgets.lines import fit

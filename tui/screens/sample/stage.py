@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Static
 
+from mypt.diff import step_and_loss
 from mypt.errors import UserError
 from mypt.runs.state import RunState
 from mypt.sampling.process import Gone, Said
@@ -20,7 +21,6 @@ from mypt.sampling.protocol import Piece, Ready, Told
 from tui.actions import Action
 from tui.dashboard import Dashboard, shown_path
 from tui.live import Live
-from tui.screens.checkpoints.rows import step_and_loss
 from tui.screens.checkpoints.runs import Runs
 from tui.screens.sample.actions import ACTIONS, EMPTY_ACTIONS, WRITING_ACTIONS
 from tui.screens.sample.choose import suggestion
