@@ -129,6 +129,7 @@ def _run_ids(workspace: Path) -> list[str]:
 
 
 def goes_on(record: RunRecord, run: RunDirectory) -> bool:
+    """Whether a run is still queued or running on this machine, as far as its record tells."""
     if run.exit_file.exists():
         return False
     known = [identity for identity in (record.trainer, record.supervisor) if identity is not None]
