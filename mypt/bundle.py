@@ -10,7 +10,7 @@ import contextlib
 import difflib
 import json
 import os
-import shutil
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,8 +19,9 @@ from typing import Any
 
 from mypt.errors import Problem, UserError
 from mypt.files import why_no_file
-from mypt.fsio import fsync_file, replace, swap_in, write_json_atomic
+from mypt.fsio import fsync_file, remove_folder, replace, swap_in, write_json_atomic
 from mypt.names import why_no_name
+from mypt.own_files import move_on
 from mypt.text import printable
 
 CONFIG = "config.json"
@@ -30,9 +31,12 @@ MODEL = "model.pt"
 OPTIMIZER = "optimizer.pt"
 MANIFEST = "manifest.json"
 _DOCUMENTS = (CONFIG, STATE, TOKENIZER)
+_OURS = frozenset((*_DOCUMENTS, MODEL, OPTIMIZER, MANIFEST))
 
 # No model may be called so: a leading dot is refused in model names.
 _STAGING = ".tmp."
+# A whole bundle about to be swapped in, and for an instant after that the one whose place it took.
+_SWAPPED = ".new."
 _ASIDE = ".old."
 # Metadata is read by the dashboard, so a file that claims to be JSON must not fill its memory.
 _LARGEST_JSON = 256 * 1024 * 1024
@@ -267,11 +271,14 @@ def writing(target: Path) -> Iterator[Path]:
     """Gives a staging folder; what is in it when the block ends becomes the bundle `target`, in one step.
 
     The files are synced, a manifest is written last, and the folders are swapped: a kill or a power cut at any
-    moment leaves the previous bundle or the new one. When the block raises, nothing has happened to `target`.
+    moment leaves the previous bundle or the new one. What a person had put into the previous one is moved to the new
+    one. When the block raises, nothing has happened to `target`. A link to a folder elsewhere stays one.
     """
+    target = target.resolve() if target.is_symlink() else target
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = target.parent / f"{_STAGING}{os.getpid()}.{target.name}"
-    shutil.rmtree(staging, ignore_errors=True)
+    swapped = target.parent / f"{_SWAPPED}{os.getpid()}.{os.urandom(4).hex()}.{target.name}"
+    remove_folder(staging)
     staging.mkdir()
     try:
         yield staging
@@ -281,9 +288,12 @@ def writing(target: Path) -> Iterator[Path]:
                 fsync_file(handle.fileno())
             sizes[file.name] = file.stat().st_size
         write_json_atomic(staging / MANIFEST, {"files": sizes}, durable=True)
-        swap_in(staging, target, target.parent / f"{_ASIDE}{target.name}")
+        replace(staging, swapped)
+        aside = target.parent / f"{_ASIDE}{target.name}"
+        swap_in(swapped, target, aside, remove=lambda folder: _clear(folder, target))
     except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
+        remove_folder(staging)
+        _clear(swapped, target)
         raise
 
 
@@ -305,24 +315,50 @@ def repair(checkpoints: Path, model_name: str) -> list[str]:
     Only the holder of the model's lock may call this. Returns what was done, in sentences.
     """
     done: list[str] = []
-    names = {directory_name(model_name, kind) for kind in Kind}
-    try:
-        entries = sorted(e.name for e in os.scandir(checkpoints) if e.name.startswith((_STAGING, _ASIDE)))
-    except OSError:
-        return done
-    for entry in entries:
-        if entry.startswith(_ASIDE):
-            name = entry.removeprefix(_ASIDE)
-            if name in names and not (checkpoints / name).exists():
-                replace(checkpoints / entry, checkpoints / name)
+    for name in (directory_name(model_name, kind) for kind in Kind):
+        target = checkpoints / name
+        # Where the bundle is a link, what belongs to it lies beside the folder that it leads to.
+        target = target.resolve() if target.is_symlink() else target
+        for entry in _leftovers(target):
+            if entry.name.startswith(_ASIDE) and not target.exists():
+                replace(entry, target)
                 done.append(f"checkpoints/{name}: put back after a save that was cut off")
-                continue
-        else:
-            name = entry.removeprefix(_STAGING).partition(".")[2]
-        if name in names:
-            shutil.rmtree(checkpoints / entry, ignore_errors=True)
-            done.append(f"checkpoints/{name}: removed a copy that was only half written")
+            elif entry.name.startswith(_STAGING):
+                remove_folder(entry)
+                done.append(f"checkpoints/{name}: removed a copy that was only half written")
+            elif _clear(entry, target):
+                done.append(f"checkpoints/{name}: removed a copy that was left from a save that was cut off")
     return done
+
+
+def _leftovers(target: Path) -> list[Path]:
+    """What interrupted saves of the bundle `target` left beside it; one that was put aside comes first."""
+    try:
+        names = sorted(entry.name for entry in os.scandir(target.parent))
+    except OSError:
+        return []
+    # Behind the prefix stand a process and maybe a number, neither of which has a point in it.
+    wanted = re.compile(
+        rf"({re.escape(_STAGING)}\d+|{re.escape(_SWAPPED)}\d+\.[0-9a-f]+)\.{re.escape(target.name)}"
+    )
+    aside = f"{_ASIDE}{target.name}"
+    return [target.parent / name for name in (aside, *filter(wanted.fullmatch, names)) if name in names]
+
+
+def _clear(folder: Path, target: Path) -> bool:
+    """Remove a whole bundle that is left of a save, after what a person had in it went on to `target`; whether it is gone."""
+    if os.path.lexists(folder):
+        move_on(folder, target, _OURS | _listed(folder) | _listed(target))
+    return not os.path.lexists(folder)
+
+
+def _listed(folder: Path) -> set[str]:
+    """The files that the manifest of a bundle names."""
+    try:
+        files = read_json_object(folder / MANIFEST).get("files")
+    except UserError:
+        return set()
+    return set(files) if isinstance(files, dict) else set()
 
 
 def _against_manifest(path: Path, files: dict[str, int]) -> list[tuple[str, str]]:

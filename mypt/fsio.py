@@ -150,29 +150,37 @@ def exchange_dirs(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> bool:
     raise OSError(code, os.strerror(code), os.fspath(a), None, os.fspath(b))
 
 
-def swap_in(staging: Path, target: Path, aside: Path) -> None:
-    """Make the synced folder `staging` the folder `target`, durably, and remove the one that was there.
+def remove_folder(folder: Path) -> None:
+    """Remove `folder` and all that is in it, as far as the file system lets it."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def swap_in(
+    staging: Path, target: Path, aside: Path, remove: Callable[[Path], None] = remove_folder
+) -> None:
+    """Make the synced folder `staging` the folder `target`, durably, and `remove` the one that was there.
 
     In one step where the system can exchange folders; elsewhere the old one is renamed to `aside` for an instant, so a
     kill then leaves it there, and whoever comes next puts it back. All three are on one file system.
     """
-    shutil.rmtree(aside, ignore_errors=True)
+    remove(aside)
     if not target.exists():
         replace(staging, target)
         fsync_dir(target.parent)
         return
     if exchange_dirs(staging, target):
         fsync_dir(target.parent)
-        shutil.rmtree(staging, ignore_errors=True)
+        remove(staging)
         return
     replace(target, aside)
     try:
         replace(staging, target)
     except BaseException:
-        replace(aside, target)
+        if not target.exists():
+            replace(aside, target)
         raise
     fsync_dir(target.parent)
-    shutil.rmtree(aside, ignore_errors=True)
+    remove(aside)
 
 
 @lru_cache(maxsize=1)

@@ -87,9 +87,70 @@ def test_the_next_one_replaces_it(tmp_path: Path) -> None:
 
 
 def test_files_of_the_one_before_do_not_stay(tmp_path: Path) -> None:
-    (save(tmp_path, "dante", 1) / "gold_selection_state.json").write_text("{}")
+    save(tmp_path, "dante", 1)
+    with writing(tmp_path / "dante") as staging:
+        fill(staging, 2)
+        (staging / "optimizer.pt").unlink()
+    assert not (tmp_path / "dante" / "optimizer.pt").exists()
+
+
+def put_in(bundle_folder: Path) -> None:
+    """What a person, and the original MyPT, put beside our files."""
+    (bundle_folder / "notes.txt").write_text("the one with the good verses")
+    (bundle_folder / "gold_selection_state.json").write_text("{}")
+    (bundle_folder / "plots" / "old").mkdir(parents=True)
+    (bundle_folder / "plots" / "old" / "loss.png").write_bytes(b"png")
+    if sys.platform != "win32":
+        (bundle_folder / "link").symlink_to("plots")
+
+
+def has_been_put_in(bundle_folder: Path) -> bool:
+    """Whether all of it is there, once, beside a whole bundle."""
+    found = {path.name for path in bundle_folder.iterdir()} - set(bundle._OURS)
+    wanted = {"notes.txt", "gold_selection_state.json", "plots", *["link"] * (sys.platform != "win32")}
+    return (
+        found == wanted
+        and (bundle_folder / "notes.txt").read_text().endswith("verses")
+        and (bundle_folder / "plots" / "old" / "loss.png").read_bytes() == b"png"
+        and read_info(bundle_folder).problem == ""
+    )
+
+
+@pytest.mark.parametrize("swap", ["exchange", "two steps"])
+def test_what_a_person_put_beside_it_goes_on_to_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swap: str
+) -> None:
+    if swap == "two steps":
+        monkeypatch.setattr(fsio, "exchange_dirs", lambda *_: False)
+    put_in(save(tmp_path, "dante", 1))
+    save(tmp_path, "dante_gold", 1)
+    for step in (2, 3):
+        save(tmp_path, "dante", step)
+        save(tmp_path, "dante_gold", step)
+    assert has_been_put_in(tmp_path / "dante") and steps_of(tmp_path / "dante") == {3}
+    assert {path.name for path in (tmp_path / "dante_gold").iterdir()} == bundle._OURS
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["dante", "dante_gold"]
+
+
+def test_a_save_that_fails_leaves_it_where_it_was(tmp_path: Path) -> None:
+    put_in(save(tmp_path, "dante", 1))
+    with pytest.raises(KeyboardInterrupt), writing(tmp_path / "dante") as staging:
+        fill(staging, 2)
+        raise KeyboardInterrupt
+    assert has_been_put_in(tmp_path / "dante") and steps_of(tmp_path / "dante") == {1}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_bundle_on_another_disk_stays_there(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    put_in(save(tmp_path / "disk", "dante", 1))
+    (tmp_path / "dante").symlink_to(tmp_path / "disk" / "dante")
     save(tmp_path, "dante", 2)
-    assert not (tmp_path / "dante" / "gold_selection_state.json").exists()
+    (tmp_path / "disk" / ".tmp.7.dante").mkdir()
+    assert len(repair(tmp_path, "dante")) == 1
+    assert (tmp_path / "dante").is_symlink() and has_been_put_in(tmp_path / "disk" / "dante")
+    assert steps_of(tmp_path / "disk" / "dante") == {2}
+    assert [p.name for p in (tmp_path / "disk").iterdir()] == ["dante"]
 
 
 def test_without_an_exchange_of_folders_it_works_as_well(
@@ -106,7 +167,7 @@ def test_a_swap_that_fails_half_way_is_taken_back(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(fsio, "exchange_dirs", lambda *_: False)
 
     def held(source: Path, target: Path) -> None:
-        if source.name.startswith(".tmp."):
+        if source.name.startswith(".new."):
             raise PermissionError(13, "held open by another program")
         replace(source, target)
 
@@ -150,7 +211,7 @@ def test_a_kill_at_any_moment_leaves_a_whole_bundle(tmp_path: Path, swap: str) -
     """A real process saves without pause and is really killed; what is left is the last bundle or the next."""
     moments = random.Random(swap)
     step = 0
-    save(tmp_path, "dante", 0)
+    put_in(save(tmp_path, "dante", 0))
     for _ in range(12):
         command = [sys.executable, "-c", WRITER, str(Path(__file__).parent), str(tmp_path), swap, str(step)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
@@ -164,6 +225,7 @@ def test_a_kill_at_any_moment_leaves_a_whole_bundle(tmp_path: Path, swap: str) -
         # Between the two renames of a swap in two steps the bundle is aside, and repair puts it back.
         repair(tmp_path, "dante")
         assert sorted(p.name for p in tmp_path.iterdir()) == ["dante"]
+        assert has_been_put_in(tmp_path / "dante")
         info = read_info(tmp_path / "dante")
         assert info.problem == ""
         (there,) = steps_of(tmp_path / "dante")
@@ -239,6 +301,18 @@ def test_repair_removes_leftovers_of_this_model_alone(tmp_path: Path) -> None:
     assert len(repair(tmp_path, "dante")) == 3
     assert sorted(p.name for p in tmp_path.iterdir()) == [".old.virgil", ".tmp.7.virgil", "dante"]
     assert steps_of(tmp_path / "dante") == {2}
+
+
+def test_repair_moves_on_what_a_person_had_in_the_one_before(tmp_path: Path) -> None:
+    # A kill between the swap and the moving of it; and somebody who missed a file has made it anew since.
+    put_in(save(tmp_path, "dante", 1))
+    (tmp_path / "dante").rename(tmp_path / ".new.7.0a1b.dante")
+    (save(tmp_path, "dante", 2) / "notes.txt").write_text("where is it?")
+    assert len(repair(tmp_path, "dante")) == 1
+    assert (tmp_path / "dante" / "notes.txt").read_text() == "where is it?"
+    (tmp_path / "dante" / "notes.txt~").replace(tmp_path / "dante" / "notes.txt")
+    assert has_been_put_in(tmp_path / "dante") and steps_of(tmp_path / "dante") == {2}
+    assert [p.name for p in tmp_path.iterdir()] == ["dante"]
 
 
 def test_repair_of_nothing_does_nothing(tmp_path: Path) -> None:

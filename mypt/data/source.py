@@ -48,6 +48,7 @@ class RunData:
     phases: list[PhaseData]
     eval_sets: dict[str, Split] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
+    eval_fingerprints: dict[str, str] = field(default_factory=dict)
 
     def phase_at(self, done: int) -> PhaseData:
         """The phase in which the update after `done` updates is trained."""
@@ -58,8 +59,14 @@ class RunData:
 
     @property
     def fingerprint(self) -> str:
-        """Tells changed data from unchanged."""
+        """Tells changed training and validation data from unchanged."""
         return "-".join(phase.fingerprint for phase in self.phases)
+
+    def changed_eval_sets(self, saved: Mapping[str, Any]) -> list[str]:
+        """The eval sets that hold something else now than when the training state `saved` was written."""
+        before = saved.get("eval_set_fingerprints")
+        known = before if isinstance(before, dict) else {}
+        return [name for name, mark in self.eval_fingerprints.items() if known.get(name, mark) != mark]
 
 
 def open_data(run: Resolved) -> RunData:
@@ -76,12 +83,13 @@ def open_data(run: Resolved) -> RunData:
     if settings.eval_dataset_dir:
         wanted["general"] = settings.eval_dataset_dir
     eval_sets: dict[str, Split] = {}
+    marks: dict[str, str] = {}
     problems: list[Problem] = []
     for name, folder in wanted.items():
         try:
             check_same_tokens(workspace / folder, folder, tokenizer)
             found = _folder(workspace, folder, tokenizer, run, block, eval_only=True)
-            eval_sets[name] = found.val
+            eval_sets[name], marks[name] = found.val, found.fingerprint
             problems += unmarked(found.val, folder, settings, "val")
         except UserError as error:
             problems += [
@@ -98,8 +106,9 @@ def open_data(run: Resolved) -> RunData:
     trained = {phase.shown: phase.train for phase in phases}
     sets = {f"eval set {name}": split for name, split in eval_sets.items()}
     others = {**{f"{phase.shown} (val)": phase.val for phase in phases}, **sets}
-    notices = [*_changed(run, phases), *remarks(settings, trained, others)]
-    return RunData(tokenizer, phases, eval_sets, notices)
+    data = RunData(tokenizer, phases, eval_sets, eval_fingerprints=marks)
+    data.notices.extend([*_changed(run, data), *remarks(settings, trained, others)])
+    return data
 
 
 def _refuse_without_data(run: Resolved) -> None:
@@ -260,14 +269,19 @@ def vocabulary_rows(run: Resolved, tokenizer: Tokenizer) -> int:
     return run.config.vocab_size
 
 
-def _changed(run: Resolved, phases: list[PhaseData]) -> list[str]:
+def _changed(run: Resolved, data: RunData) -> list[str]:
     saved: Mapping[str, Any] = run.checkpoint.training_state if run.checkpoint else {}
-    before = saved.get("data_fingerprint")
-    if before is None or before == "-".join(phase.fingerprint for phase in phases):
-        return []
-    return [
-        "the data has changed since the checkpoint was saved: from here on the run is no exact continuation"
+    said = []
+    if saved.get("data_fingerprint") not in (None, data.fingerprint):
+        said.append(
+            "the data has changed since the checkpoint was saved: from here on the run is no exact continuation"
+        )
+    said += [
+        f"the eval set {name} has changed since the checkpoint was saved: from here on its losses are no "
+        "exact continuation"
+        for name in data.changed_eval_sets(saved)
     ]
+    return said
 
 
 def describe(data: RunData) -> list[str]:

@@ -86,7 +86,7 @@ def build(run: Resolved, data: RunData, console: Console) -> Built:
             model, learning_rate=run.settings.learning_rate, weight_decay=run.settings.weight_decay
         )
         progress = (
-            _resume(run, optimizer, notices, data.fingerprint) if run.checkpoint is not None else Progress()
+            _resume(run, optimizer, notices, data) if run.checkpoint is not None else Progress()
         )
     if short := disk.check_space(run.workspace, disk.needed_space(model)):
         notices.append(short)
@@ -98,7 +98,7 @@ def build(run: Resolved, data: RunData, console: Console) -> Built:
     return Built(run, data, engine, progress, notices)
 
 
-def _resume(run: Resolved, optimizer: AdamW, notices: list[str], fingerprint: str) -> Progress:
+def _resume(run: Resolved, optimizer: AdamW, notices: list[str], data: RunData) -> Progress:
     info = run.checkpoint
     assert info is not None
     step = info.step or 0
@@ -123,7 +123,7 @@ def _resume(run: Resolved, optimizer: AdamW, notices: list[str], fingerprint: st
         step=step,
         tokens_per_step=s.batch_size * s.block_size * s.grad_accum_steps,
     )
-    progress.gold = _gold(run, progress, fingerprint)
+    progress.gold = _gold(run, progress, data)
     progress.eval_sequences = _eval_sequences(run, progress.eval_sequences)
     interval = info.training_config.get("eval_interval")
     if isinstance(interval, int) and interval > 0 and step % interval and step < s.max_iters:
@@ -132,10 +132,13 @@ def _resume(run: Resolved, optimizer: AdamW, notices: list[str], fingerprint: st
     return progress
 
 
-def _gold(run: Resolved, progress: Progress, fingerprint: str) -> GoldState:
+def _gold(run: Resolved, progress: Progress, data: RunData) -> GoldState:
     """What is known of gold where the run resumes: from its checkpoint, and from a gold that was saved after it."""
     assert run.checkpoint is not None
-    state = progress.gold
+    state, fingerprint = progress.gold, data.fingerprint
+    changed = data.changed_eval_sets(run.checkpoint.training_state)
+    # What a set that holds something else now began with is no measure for it.
+    state = replace(state, first={name: v for name, v in state.first.items() if name not in changed})
     if not _same_measure(run.checkpoint, run, fingerprint):
         # A loss on other data is no measure for this; otherwise the old best could block gold for ever.
         state = replace(new_phase(state), ahead=None)

@@ -77,7 +77,7 @@ def save(
 def check_target(folder: Path) -> None:
     """Raises `UserError` where a bundle in `folder` would take the place of something else."""
     if folder.is_dir() and any(folder.iterdir()) and not (folder / bundle.CONFIG).is_file():
-        reason = "holds other files than a checkpoint's, which would be lost"
+        reason = "holds other files, and no checkpoint"
     elif folder.exists() and not folder.is_dir():
         reason = "is a file"
     elif not folder.name or folder.name == "..":

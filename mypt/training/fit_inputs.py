@@ -96,7 +96,12 @@ def run_data(model: GPT, loader: GPTDataLoader, eval_loaders: Mapping[str, GPTDa
             raise UserError(Problem(message, where=name))
     assert loader.train is not None
     phase = PhaseData("default", None, loader.train, loader.val, loader.fingerprint, loader.shown)
-    return RunData(loader.tokenizer, [phase], {name: each.val for name, each in eval_loaders.items()})
+    return RunData(
+        loader.tokenizer,
+        [phase],
+        {name: each.val for name, each in eval_loaders.items()},
+        eval_fingerprints={name: each.fingerprint for name, each in eval_loaders.items()},
+    )
 
 
 def check_folder(folder: Path) -> None:

@@ -94,6 +94,7 @@ class BundleKeeper:
             "model_dtype_at_save": "float32",
             "numerics": engine.numerics.to_json(),
             "data_fingerprint": self.built.data.fingerprint,
+            "eval_set_fingerprints": self.built.data.eval_fingerprints,
             "versions": checkpointing.versions(),
         }
         if engine.scaler is not None:

@@ -17,7 +17,7 @@ from mypt.training import optimizer as adamw
 from mypt.training.engine import Engine
 from mypt.training.evaluation import Measured, evaluate, split_loss
 from mypt.training.numerics import Numerics
-from tests.training.runs import train
+from tests.training.runs import state_of, train
 from tests.workbench import CHARS, SHAPE, TINY, events, ids_of, story, write_dataset
 
 FP32 = Numerics(device="cpu", precision="fp32", attention="sdpa", compile=False, threads=1)
@@ -110,6 +110,30 @@ def test_several_sets_each_by_its_name(workspace: Path) -> None:
     # A resume without flags evaluates on the same sets.
     assert train(workspace, "--model_name", "m", "--max_iters", "3") == 0
     assert {"eval_code", "eval_general"} <= events(workspace, "m", "eval")[-1].keys()
+
+
+def test_a_set_that_has_changed_is_told_and_begins_anew(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = ids_of(story(1200))
+    for name in ("main", "general", "code"):
+        write_dataset(workspace / "data" / name, train=[ids], val=[ids[:300]])
+    flags = [*SHAPE, *TINY[-8:], "--dataset_dir", "data/main", "--max_iters", "2"]
+    sets = ["--eval_sets", "general=data/general,code=data/code"]
+    assert train(workspace, "--model_name", "m", *flags, *sets) == 0
+    before = state_of(workspace, "m")
+    assert train(workspace, "--model_name", "m", "--max_iters", "3") == 0
+    assert "has changed" not in capsys.readouterr().out
+    write_dataset(workspace / "data" / "general", train=[ids], val=[ids_of(story(400, 7))])
+    assert train(workspace, "--model_name", "m", "--max_iters", "4") == 0
+    said = "the eval set general has changed since the checkpoint was saved: from here on its losses are no exact"
+    out = capsys.readouterr().out
+    assert out.count("has changed") == 1 and f"Note: {said} continuation" in out
+    first, after = before["gold"]["first"], state_of(workspace, "m")
+    # The guard against regressions measures what the set holds now.
+    assert after["gold"]["first"]["code"] == first["code"]
+    assert after["gold"]["first"]["general"] != first["general"]
+    assert after["eval_set_fingerprints"]["general"] != before["eval_set_fingerprints"]["general"]
 
 
 def test_masks_are_learned_from_only_where_asked(workspace: Path) -> None:
