@@ -70,12 +70,9 @@ class LoadedBundle:
 
         The original MyPT's closing bundles say one less in `training_state.json`; there the optimizer's count tells.
         """
-        said = self.info.step or 0
-        if "progress" in self.training_state or self.optimizer_state is None:
-            return said
-        from mypt.training import optimizer
+        from mypt.training import checkpointing
 
-        return max(said, optimizer.steps_done(self.optimizer_state) or 0)
+        return checkpointing.updates_done(self.info) or 0
 
     def stream(
         self,

@@ -13,7 +13,7 @@ from mypt import bundle
 from mypt.bundle import BundleInfo
 from mypt.data.source import RunData, vocabulary_rows
 from mypt.data.split import key_of
-from mypt.errors import Problem, UserError
+from mypt.errors import MyptError, Problem, UserError
 from mypt.estimate import parameters
 from mypt.model import GPT
 from mypt.model.weights import load_weights
@@ -42,6 +42,8 @@ class Built:
     engine: Engine
     progress: Progress
     notices: list[str] = field(default_factory=list)
+    base_step: int | None = None
+    """Updates that the base of a fine-tune has behind it, where that is known."""
 
     @property
     def model(self) -> GPT:
@@ -95,7 +97,7 @@ def build(run: Resolved, data: RunData, console: Console) -> Built:
     if scaler is not None and isinstance(saved, dict):
         scaler.load_state_dict(saved)
     engine = Engine(model, optimizer, run.settings, numerics, forward_of(model, numerics, console), scaler)
-    return Built(run, data, engine, progress, notices)
+    return Built(run, data, engine, progress, notices, _base_step(run.base))
 
 
 def _resume(run: Resolved, optimizer: AdamW, notices: list[str], data: RunData) -> Progress:
@@ -206,6 +208,14 @@ def _from_base(
         model, checkpointing.read_weights(base), where=f"{base.name}/{bundle.MODEL}", adapt=True
     )
     return model
+
+
+def _base_step(base: BundleInfo | None) -> int | None:
+    try:
+        return None if base is None else checkpointing.updates_done(base)
+    except MyptError:
+        # A fine-tune needs no optimizer of its base's, and may have one that is broken.
+        return base.step if base is not None else None
 
 
 def _freeze(model: GPT, run: Resolved) -> None:

@@ -103,7 +103,7 @@ class BundleKeeper:
             # The log goes by the model's name, also when a bundle is copied to go on under another one.
             state["training_config"]["log_file"] = None
         if run.base is not None:
-            state["base"] = {"name": run.base.name, "step": run.base.step}
+            state["base"] = {"name": run.base.name, "step": self.built.base_step}
         if run.checkpoint is not None:
             _keep_unknown(state, run.checkpoint)
         return state

@@ -125,6 +125,14 @@ def test_a_fine_tune_begins_with_it(old: Path) -> None:
     config = config_of(old, "tuned")
     assert (config["dropout"], config["head_bias"], config["n_layer"]) == (0.25, True, 2)
     assert api.get_model_info("tuned", old)["training_state"]["base"]["name"] == "a_gold"
+    # Its closing bundle says 59, and 60 updates are done; where nothing can be counted, what it says counts.
+    again: dict[str, Any] = {"workspace": old, "input_file": "story.txt", "max_iters": 1, "quiet": True}
+    api.train(model_name="closing", init_from_model="a", eval_iters=1, sample_interval=0, **again)
+    closing = api.get_model_info("closing", old)["training_state"]
+    assert closing["base"] == {"name": "a", "step": 60}
+    (old / "checkpoints" / "a" / "optimizer.pt").write_bytes(b"PK")
+    api.train(model_name="torn", init_from_model="a", eval_iters=1, sample_interval=0, **again)
+    assert api.get_model_info("torn", old)["training_state"]["base"] == {"name": "a", "step": 59}
     base, tuned = (api.load_bundle(name, old).model.state_dict() for name in ("a_gold", "tuned"))
     assert set(base) == set(tuned)
     assert all((base[name] - tuned[name]).abs().max() < 2e-3 for name in base)
