@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mypt import bundle
 from mypt.errors import UserError
 from mypt.settings.resolve import Request, resolve
-from mypt.training.stopping import deliver_again
+from mypt.training.stopping import StopFlag, deliver_again
 
 if TYPE_CHECKING:
     from mypt.api.bundles import LoadedBundle
@@ -68,7 +68,7 @@ def train(
     one that is None counts as not given. A model that exists goes on. `quiet` prints nothing; the run keeps its
     console output either way. Raises `UserError` for bad input, with everything that is wrong, after which nothing
     was written; `RunError` for what fails while running. Ctrl+C and SIGTERM save a checkpoint first and do then what
-    they do to a program (KeyboardInterrupt, its end).
+    they do to a program (KeyboardInterrupt, its end); a second one, a second later, does so at once.
     """
     root = Path(workspace)
     if not root.is_dir():
@@ -94,8 +94,9 @@ def train(
     from mypt.training.run import train as train_to_the_end
 
     silence = contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext()
+    stop = StopFlag(say=lambda text: None) if quiet else StopFlag()
     with silence:
-        code = train_to_the_end(request, root, command=["mypt", "train", *run.argv()])
+        code = train_to_the_end(request, root, command=["mypt", "train", *run.argv()], stop=stop)
     deliver_again(code)
     return _result(run.model_name, root, run.settings.max_iters, run.log_path)
 

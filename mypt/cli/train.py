@@ -85,7 +85,7 @@ def run(options: argparse.Namespace, workspace: Path) -> int:
         return _save_preset(request, options.save_preset, workspace)
     if options.dry_run:
         return show(request, workspace)
-    return train(request, workspace, command=["mypt", *sys.argv[1:]])
+    return train(request, workspace, command=["mypt", *sys.argv[1:]], own_process=True)
 
 
 def _save_preset(request: Request, name: str, workspace: Path) -> int:

@@ -138,7 +138,9 @@ def _closed(closing: str) -> tuple[RunState, str]:
     if reason == "request":
         return RunState.STOPPED, f"stopped on request{tail}"
     if reason == "signal":
-        return RunState.STOPPED, f"stopped by a signal, after saving{tail}"
+        # One that came twice did not wait for the checkpoint, and says so.
+        saved = "" if "not saved" in message else ", after saving"
+        return RunState.STOPPED, f"stopped by a signal{saved}{tail}"
     if reason == "nan":
         return RunState.FAILED, f"stopped at a loss that is not a number{tail}"
     if reason == "error":

@@ -84,7 +84,7 @@ def fit(
 
     Raises `UserError` for settings and data that do not fit, before anything is written; `RunError` for a loss that
     is not a number, and for memory or a disk that ends. Ctrl+C and SIGTERM end with a checkpoint first, and do then
-    what they do to a program.
+    what they do to a program; a second one, a second later, does so at once.
     """
     plain = unwrapped(model)
     if data_loader.train is None:
@@ -102,7 +102,7 @@ def fit(
         rate, decay = effective.learning_rate, effective.weight_decay
         optimizer = adamw.build(plain, learning_rate=rate, weight_decay=decay)
     console = Console(io.StringIO()) if quiet else Console()
-    stop = StopFlag()
+    stop = StopFlag(say=lambda text: None) if quiet else StopFlag()
     stop.listen()
     try:
         with _held(folder):

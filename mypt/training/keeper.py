@@ -50,7 +50,9 @@ class BundleKeeper:
     def kept(self) -> str:
         """What is there to go on from when a run fails, in words."""
         if self.target.is_dir():
-            return f"the last good checkpoint is {self.shown(bundle.Kind.LAST)}"
+            step = bundle.read_info(self.target).step
+            of = "" if step is None else f" of step {step}"
+            return f"the last good checkpoint is {self.shown(bundle.Kind.LAST)}{of}"
         return "no checkpoint had been saved yet"
 
     def last(self, progress: Progress) -> None:

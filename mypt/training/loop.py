@@ -136,10 +136,13 @@ class Trainer:
     # ── one update ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _update(self) -> bool:
-        """One update; False where a stop came between two micro-batches, and nothing was done."""
+        """One update; False where a stop came while data was read or between two micro-batches: nothing was done."""
         p, began = self.progress, time.perf_counter()
         number = p.iter + 1
-        done = self.engine.update(number, self._batches.take(number), self.rate(number), self._is_to_stop)
+        batches = self._batches.take(number, self._is_to_stop)
+        if batches is None:
+            return False
+        done = self.engine.update(number, batches, self.rate(number), self._is_to_stop)
         if done is None:
             return False
         p.iter, p.tokens, p.train_loss = number, p.tokens + self.tokens_per_step, done.loss

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
@@ -10,6 +13,11 @@ from mypt.data.source import RunData
 from mypt.data.split import Batch
 from mypt.settings.fields import Settings
 from mypt.training.batches import DeviceBatch, draw, on_device
+
+# How often somebody who waits for a slow disk looks up.
+_LOOK_S = 0.2
+# A batch that is just being read is soon read; a disk that hangs is not waited for at the end.
+_PATIENCE_S = 1.0
 
 
 class Prefetcher:
@@ -22,32 +30,49 @@ class Prefetcher:
 
     def __init__(self, data: RunData, settings: Settings, device: str) -> None:
         self._data, self._settings, self._device = data, settings, device
-        self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mypt-prefetch")
+        self._asked: SimpleQueue[tuple[int, Future[list[Batch]]] | None] = SimpleQueue()
         self._ahead: tuple[int, Future[list[Batch]]] | None = None
+        # A daemon: where the disk never answers, the process ends all the same.
+        self._reader = threading.Thread(target=self._read, name="mypt-prefetch", daemon=True)
+        self._reader.start()
 
-    def take(self, number: int) -> list[DeviceBatch]:
-        """The micro-batches of update `number` (from 1) on the device."""
-        drawn = self._ready(number)
+    def take(self, number: int, stop: Callable[[], bool] = lambda: False) -> list[DeviceBatch] | None:
+        """The micro-batches of update `number` (from 1) on the device; None where `stop` came while they were read."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None or ahead[0] != number:
+            # What was read for another update is left to the thread, which reads one thing after the other.
+            ahead = number, self._submit(number)
+        while True:
+            try:
+                drawn = ahead[1].result(timeout=_LOOK_S)
+                break
+            except TimeoutError:
+                if ahead[1].done():
+                    raise
+                if stop():
+                    return None
         if number < self._settings.max_iters:
-            self._ahead = number + 1, self._reader.submit(self._draw, number + 1)
+            self._ahead = number + 1, self._submit(number + 1)
         return [on_device(batch, self._device) for batch in drawn]
 
     def close(self) -> None:
         """Let the thread end; what was read ahead is forgotten."""
         self._ahead = None
-        self._reader.shutdown(wait=True, cancel_futures=True)
+        self._asked.put(None)
+        self._reader.join(timeout=_PATIENCE_S)
 
-    def _ready(self, number: int) -> list[Batch]:
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None:
-            # Waited for even where another update is asked for: the data is read by one thread at a time.
-            ahead[1].exception()
-            if ahead[0] == number:
-                return ahead[1].result()
-        return self._draw(number)
+    def _submit(self, number: int) -> Future[list[Batch]]:
+        wanted: Future[list[Batch]] = Future()
+        self._asked.put((number, wanted))
+        return wanted
 
-    def _draw(self, number: int) -> list[Batch]:
-        return draw(self._data.phase_at(number - 1).train, self._settings, number)
+    def _read(self) -> None:
+        while (item := self._asked.get()) is not None:
+            number, wanted = item
+            try:
+                wanted.set_result(draw(self._data.phase_at(number - 1).train, self._settings, number))
+            except BaseException as error:
+                wanted.set_exception(error)
 
     def __enter__(self) -> Self:
         return self

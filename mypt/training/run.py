@@ -28,8 +28,18 @@ if TYPE_CHECKING:
 _ENDED_BY = {130: "SIGINT", 143: "SIGTERM", 129: "SIGHUP"}
 
 
-def train(request: Request, workspace: Path, *, command: Sequence[str] = ()) -> int:
-    """Train as `request` asks. Returns the exit status; raises `MyptError` for bad input and bad luck."""
+def train(
+    request: Request,
+    workspace: Path,
+    *,
+    command: Sequence[str] = (),
+    stop: StopFlag | None = None,
+    own_process: bool = False,
+) -> int:
+    """Train as `request` asks. Returns the exit status; raises `MyptError` for bad input and bad luck.
+
+    A signal that comes twice ends the process at once where training is all that it is there for (`own_process`).
+    """
     console = Console()
     command = list(command) or sys.argv
     for sentence in recover(workspace):
@@ -47,7 +57,7 @@ def train(request: Request, workspace: Path, *, command: Sequence[str] = ()) -> 
             f"PyTorch cannot be loaded ({first}); it needs about 1 GB of memory, and may have to be installed again"
         ) from error
 
-    stop = StopFlag()
+    stop = stop or StopFlag()
     stop.listen()
     try:
         made = build.build(run, data, console)
@@ -82,6 +92,10 @@ def train(request: Request, workspace: Path, *, command: Sequence[str] = ()) -> 
                     console.line(sentence, "quiet")
                 _banner(run, data, made, console)
                 trained = session.Session(made, console, stop, directory.run_id)
+                if own_process:
+                    stop.at_once = lambda name: trained.end_at_once(
+                        name, lambda code, reason: finish(directory, code, reason)
+                    )
                 return _recorded(directory, console, trained.train)
     finally:
         stop.unlisten()

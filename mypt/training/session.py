@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
+import threading
+from collections.abc import Callable
 
 from mypt import bundle, events
 from mypt.errors import MyptError, RunError
@@ -17,7 +20,10 @@ from mypt.training.keeper import BundleKeeper
 from mypt.training.loop import End, Trainer
 from mypt.training.report import RunReporter
 from mypt.training.sampling import sampler_of
-from mypt.training.stopping import EXIT_OF_SIGNAL, StopFlag
+from mypt.training.stopping import EXIT_OF_SIGNAL, StopFlag, say_on_stderr
+
+# A disk that hangs is what a second signal is often about.
+_PATIENCE_S = 5.0
 
 
 class Session:
@@ -52,7 +58,12 @@ class Session:
                     f"step {error.step}: {error.what}; {error.before}, and {self.keeper.kept()}. "
                     "Lower learning_rate, or raise warmup_iters"
                 ) from None
-            except (Exception, KeyboardInterrupt) as error:
+            except KeyboardInterrupt:
+                # Only of a second signal within a program: it is not waited for a checkpoint any longer.
+                self.console.end_progress()
+                self._tell_why(log, "signal", self._twice(self.stop.signal or "SIGINT"))
+                raise
+            except Exception as error:
                 self.console.end_progress()
                 known = isinstance(error, MyptError)
                 self._tell_why(log, "error", str(error) if known else f"{type(error).__name__}: {error}")
@@ -96,6 +107,40 @@ class Session:
         # The log itself may be what cannot be written.
         with contextlib.suppress(OSError):
             log.write(events.TrainingStopped(iter=self.progress.iter, reason=reason, message=message))
+
+    def end_at_once(self, name: str, finish: Callable[[int, str], None]) -> None:
+        """End the process where it stands, as a kill would, because the signal `name` came a second time.
+
+        Called in the signal's handler. The log and the run's record (by `finish`, with the exit status and a sentence)
+        get their last word, and a half-written checkpoint is removed; a disk that does not answer is not waited for.
+        """
+        status = EXIT_OF_SIGNAL[name]
+        guard = threading.Timer(_PATIENCE_S, os._exit, (status,))
+        guard.daemon = True
+        guard.start()
+        folder = self.keeper.target
+        for step in (
+            lambda: bundle.repair(folder.parent, folder.name),
+            lambda: self._say_ended(name),
+            lambda: finish(status, self._twice(name)),
+        ):
+            # Whatever goes wrong here, the process is to end.
+            with contextlib.suppress(Exception):
+                step()
+        os._exit(status)
+
+    def _say_ended(self, name: str) -> None:
+        said = self._twice(name)
+        if self.keeper.log is not None:
+            self._tell_why(self.keeper.log, "signal", said)
+        resume = f"Resume training: mypt train --model_name {shlex.quote(self.run.model_name)}"
+        say_on_stderr(f"ended at once by {said}\n  {resume}")
+        self.console.note(f"ended at once by {said}\n  {resume}")
+
+    def _twice(self, name: str) -> str:
+        step = self.progress.iter
+        saved = bundle.read_info(self.keeper.target).step == step
+        return f"{name}, sent twice, at step {step}{'' if saved else ', not saved'}; {self.keeper.kept()}"
 
     def _stopped_event(self, end: End) -> events.TrainingStopped:
         p, request = self.progress, end is End.REQUEST

@@ -129,6 +129,12 @@ CASES: list[tuple[str, Evidence, RunState, str]] = [
         R.STOPPED,
         "after saving",
     ),
+    (
+        "terminated twice",
+        gone(exit=ended(143), closing="stopped:signal:SIGTERM, sent twice, at step 7, not saved; none kept"),
+        R.STOPPED,
+        "stopped by a signal: SIGTERM, sent twice",
+    ),
     ("out of memory", gone(exit=ended(None, 9)), R.FAILED, "killed by signal 9 (out of memory?)"),
     ("crash", gone(exit=ended(None, 11)), R.FAILED, "killed by signal 11"),
     ("killed on request", gone(exit=ended(None, 9), stop="kill"), R.STOPPED, "killed on request"),

@@ -56,7 +56,7 @@ def test_not_a_number_stops_before_the_update(workspace: Path, capsys: pytest.Ca
     assert code == 1
     assert captured.err == (
         "mypt: step 7: the loss is nan; stopped before the update, and the last good checkpoint is "
-        "checkpoints/m. Lower learning_rate, or raise warmup_iters\n"
+        "checkpoints/m of step 6. Lower learning_rate, or raise warmup_iters\n"
     )
     last = events(workspace, "m")[-1]
     assert (last["event"], last["iter"], last["reason"]) == ("training_stopped", 6, "nan")
@@ -89,9 +89,9 @@ def test_a_rate_that_is_far_too_high_ends_in_words(
         assert final["train_loss"] is None and final["nonfinite"]["train_loss"] in ("nan", "inf")
     else:
         said = rf"mypt: step {step + 1}: the (loss|gradient's norm) is (nan|inf); stopped before the update"
-    kept = "and the last good checkpoint is checkpoints/m. Lower learning_rate, or raise warmup_iters"
-    assert re.fullmatch(f"{said}, {re.escape(kept)}\n", err)
     saved = state_of(workspace, "m")["step"]
+    kept = f"and the last good checkpoint is checkpoints/m of step {saved}. Lower learning_rate, or raise warmup_iters"
+    assert re.fullmatch(f"{said}, {re.escape(kept)}\n", err)
     assert isinstance(saved, int) and saved < step if often else saved == step - step % 2
     for line in log_of(workspace, "m").read_text().splitlines():
         json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} in the log"))
