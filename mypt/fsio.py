@@ -155,9 +155,7 @@ def remove_folder(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def swap_in(
-    staging: Path, target: Path, aside: Path, remove: Callable[[Path], None] = remove_folder
-) -> None:
+def swap_in(staging: Path, target: Path, aside: Path, remove: Callable[[Path], None] = remove_folder) -> None:
     """Make the synced folder `staging` the folder `target`, durably, and `remove` the one that was there.
 
     In one step where the system can exchange folders; elsewhere the old one is renamed to `aside` for an instant, so a

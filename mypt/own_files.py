@@ -22,12 +22,12 @@ _TORN = re.compile(r"\..*\.tmp-\d+-[0-9a-f]{8}")
 def own_files(folder: Path, ours: Collection[str]) -> Iterator[Path]:
     """What lies in `folder` and is not ours: files, links and sub-folders."""
     try:
-        names = sorted(os.listdir(folder))
+        paths = sorted(folder.iterdir())
     except OSError:
         return
-    for name in names:
-        if name not in ours and not _TORN.fullmatch(name):
-            yield folder / name
+    for path in paths:
+        if path.name not in ours and not _TORN.fullmatch(path.name):
+            yield path
 
 
 def move_on(before: Path, target: Path, ours: Collection[str]) -> None:

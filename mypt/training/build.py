@@ -87,9 +87,7 @@ def build(run: Resolved, data: RunData, console: Console) -> Built:
         optimizer = adamw.build(
             model, learning_rate=run.settings.learning_rate, weight_decay=run.settings.weight_decay
         )
-        progress = (
-            _resume(run, optimizer, notices, data) if run.checkpoint is not None else Progress()
-        )
+        progress = _resume(run, optimizer, notices, data) if run.checkpoint is not None else Progress()
     if short := disk.check_space(run.workspace, disk.needed_space(model)):
         notices.append(short)
     scaler = torch.amp.GradScaler(numerics.kind) if numerics.precision == "fp16" else None

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +18,7 @@ from mypt.errors import Problem, UserError
 from mypt.events import LogWriter
 from mypt.model import GPT
 from mypt.model.weights import unwrapped
-from mypt.runs.lock import ModelLock
+from mypt.runs.directory import stop_requested
 from mypt.settings.resolve import Resolved
 from mypt.training import fit_inputs as inputs
 from mypt.training import numerics as machine
@@ -30,9 +28,11 @@ from mypt.training.build import Built
 from mypt.training.compiled import forward_of
 from mypt.training.console import Console
 from mypt.training.engine import Engine
+from mypt.training.fit_place import Place, place_of
 from mypt.training.keeper import BundleKeeper
 from mypt.training.loop import End
 from mypt.training.progress import Progress
+from mypt.training.recorded import recorded
 from mypt.training.remembered import remember
 from mypt.training.session import Session
 from mypt.training.stopping import StopFlag, deliver_again
@@ -80,9 +80,12 @@ def fit(
     `grad_accum_steps`, `seed`, `save_every`, `gold_selection`, `precision`, ...). `eval_data_loaders` are evaluated as
     well, each under its name. With `checkpoint_dir` the last state is saved there after every evaluation, the best one
     beside it in `<dir>_gold`, the last one in half precision in `<dir>_fp16`; an existing bundle of step `start_step`
-    is gone on from with its gold and its counters. With `log_file` all events are appended to it.
+    is gone on from with its gold and its counters. With `log_file` all events are appended to it. In a workspace (where
+    `checkpoint_dir` is `checkpoints/<model>`, or the log lies below `logs/`) no other run may write the same, and one
+    with a log is listed, followed and stopped like those of `mypt train`.
 
-    Raises `UserError` for settings and data that do not fit, before anything is written; `RunError` for a loss that
+    Raises `UserError` for settings and data that do not fit and for a model or a log that another run writes, before
+    anything is written; `RunError` for a loss that
     is not a number, and for memory or a disk that ends. Ctrl+C and SIGTERM end with a checkpoint first, and do then
     what they do to a program; a second one, a second later, does so at once.
     """
@@ -101,11 +104,12 @@ def fit(
     if optimizer is None:
         rate, decay = effective.learning_rate, effective.weight_decay
         optimizer = adamw.build(plain, learning_rate=rate, weight_decay=decay)
+    place = place_of(folder, None if log_file is None else Path(log_file))
     console = Console(io.StringIO()) if quiet else Console()
     stop = StopFlag(say=lambda text: None) if quiet else StopFlag()
     stop.listen()
     try:
-        with _held(folder):
+        with place.held():
             given = {*asked, "log_file"} if log_file is not None else asked.keys()
             run = inputs.resolved(plain, effective, folder, start_step, given)
             engine, notices = _engine(model, plain, optimizer, run, console)
@@ -114,7 +118,7 @@ def fit(
             progress = inputs.progress(run, start_step)
             built = Built(run, data, engine, progress, notices)
             remember(plain, data.tokenizer)
-            status = _FitSession(built, console, stop, folder).train()
+            status = _train(built, console, stop, folder, place)
     finally:
         stop.unlisten()
         console.close()
@@ -141,15 +145,14 @@ def _engine(
     return Engine(plain, cast(AdamW, optimizer), run.settings, numerics, forward, scaler), notices
 
 
-@contextlib.contextmanager
-def _held(folder: Path | None) -> Iterator[None]:
-    """Hold the model against a second run where `folder` is one of a workspace's."""
-    if folder is None or folder.parent.name != "checkpoints":
-        yield
-        return
-    with ModelLock(folder.resolve().parents[1], folder.name).acquire(command=sys.argv):
-        bundle.repair(folder.parent, folder.name)
-        yield
+def _train(built: Built, console: Console, stop: StopFlag, folder: Path | None, place: Place) -> int:
+    """Run the session, seen by whoever looks at the workspace. Returns the exit status that `mypt train` would have."""
+    directory = place.record(built.run, built.model.num_parameters())
+    if directory is None:
+        return _FitSession(built, console, stop, folder).train()
+    run = directory
+    stop.request = lambda: stop_requested(run)
+    return recorded(run, console, _FitSession(built, console, stop, folder, run.run_id).train)
 
 
 @dataclass
@@ -176,8 +179,15 @@ class _FolderKeeper(BundleKeeper):
 class _FitSession(Session):
     """A session without a command line around it."""
 
-    def __init__(self, built: Built, console: Console, stop: StopFlag, folder: Path | None) -> None:
-        super().__init__(built, console, stop, keeper=_FolderKeeper(built, place=folder))
+    def __init__(
+        self,
+        built: Built,
+        console: Console,
+        stop: StopFlag,
+        folder: Path | None,
+        run_id: str | None = None,
+    ) -> None:
+        super().__init__(built, console, stop, run_id, keeper=_FolderKeeper(built, place=folder))
         self._folder = folder
 
     def _open_log(self) -> LogWriter:
@@ -185,10 +195,9 @@ class _FitSession(Session):
 
     def _say_stopped(self, end: End) -> int:
         saved = f"; checkpoint saved: {self._folder}" if self._folder is not None else ""
+        word = "on request" if end is End.REQUEST else f"by {self.stop.signal}"
         self.console.line()
-        self.console.line(
-            f"Training stopped by {self.stop.signal} at step {self.progress.iter}{saved}", "strong"
-        )
+        self.console.line(f"Training stopped {word} at step {self.progress.iter}{saved}", "strong")
         return self._status(end)
 
     def _say_done(self) -> None:

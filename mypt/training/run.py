@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mypt import bundle
 from mypt.check import check
 from mypt.data.source import RunData, describe, open_data
-from mypt.errors import MyptError, Problem, RunError, UserError
+from mypt.errors import RunError
 from mypt.housekeeping import recover
-from mypt.runs.attach import RUN_DIR_VARIABLE, attach, finish
-from mypt.runs.directory import RunDirectory, stop_requested
-from mypt.runs.lock import ModelLock, log_lock
+from mypt.runs.attach import attach, finish
+from mypt.runs.directory import stop_requested
+from mypt.runs.lock import ModelLock
 from mypt.settings.resolve import Mode, Request, Resolved, resolve, warmup_steps
 from mypt.text import count, whole
 from mypt.training.console import Console
+from mypt.training.recorded import only_writer, recorded
 from mypt.training.stopping import StopFlag
 
 if TYPE_CHECKING:
     from mypt.training.build import Built
-
-_ENDED_BY = {130: "SIGINT", 143: "SIGTERM", 129: "SIGHUP"}
 
 
 def train(
@@ -68,7 +65,7 @@ def train(
                 run = resolve(request, workspace)
                 data = open_data(run)
                 made = build.build(run, data, console)
-            with _only_writer(run):
+            with only_writer(workspace, run.log_path, run.settings.log_file or ""):
                 if already.is_done(made.progress, run.settings):
                     already.say_so(made, console)
                     already.make_up(made, console)
@@ -81,62 +78,23 @@ def train(
                     run.summary(made.model.num_parameters()),
                 )
                 lock.name_run(directory.run_id)
-                if (
-                    os.environ.get(RUN_DIR_VARIABLE) is None
-                    or directory.path != Path(os.environ[RUN_DIR_VARIABLE]).resolve()
-                ):
-                    # A supervisor keeps what is printed; without one nobody else would.
-                    console.keep_in(directory.console)
                 stop.request = lambda: stop_requested(directory)
-                for sentence in mended:
-                    console.line(sentence, "quiet")
-                _banner(run, data, made, console)
                 trained = session.Session(made, console, stop, directory.run_id)
                 if own_process:
                     stop.at_once = lambda name: trained.end_at_once(
                         name, lambda code, reason: finish(directory, code, reason)
                     )
-                return _recorded(directory, console, trained.train)
+
+                def body() -> int:
+                    for sentence in mended:
+                        console.line(sentence, "quiet")
+                    _banner(run, data, made, console)
+                    return trained.train()
+
+                return recorded(directory, console, body)
     finally:
         stop.unlisten()
         console.close()
-
-
-def _recorded(directory: RunDirectory, console: Console, body: Callable[[], int]) -> int:
-    """Run `body` and write down how it ended, whatever happens."""
-    code, reason = 1, "error"
-    try:
-        code = body()
-        reason = _ENDED_BY.get(code, "")
-        return code
-    except MyptError as error:
-        code, reason = error.exit_status, str(error)
-        console.note(reason)
-        raise
-    except BaseException as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise
-    finally:
-        finish(directory, code, reason)
-
-
-@contextlib.contextmanager
-def _only_writer(run: Resolved) -> Iterator[None]:
-    """Hold the log while this process writes it. Raises `UserError` where another run does: two stories in a file are none."""
-    lock = log_lock(run.workspace, run.log_path)
-    try:
-        taken = lock.try_acquire()
-    except OSError as error:
-        raise RunError(f"cannot lock the log {run.settings.log_file}: {error}") from error
-    if taken is False:
-        remedy = "name another log_file, or wait until that run ends"
-        raise UserError(
-            Problem("another run writes it now", field="log_file", value=run.settings.log_file, remedy=remedy)
-        )
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _earlier_curve(run: Resolved) -> list[str]:

@@ -110,7 +110,9 @@ def test_a_disk_that_takes_no_line_of_the_log_is_said(
     with files_no_larger_than(len(before) + 100):
         assert train(trained, "--model_name", "dante", "--max_iters", "12") == 1
     err = capsys.readouterr().err
-    said = "logs/train/dante_eval.jsonl: File too large; the last good checkpoint is checkpoints/dante of step 8"
+    said = (
+        "logs/train/dante_eval.jsonl: File too large; the last good checkpoint is checkpoints/dante of step 8"
+    )
     assert err == f"mypt: {said}; make room, then run the same command again to go on\n"
     assert log_of(trained, "dante").read_bytes() == before
     assert state_of(trained, "dante")["step"] == 8

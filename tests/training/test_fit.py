@@ -15,8 +15,12 @@ import mypt
 from mypt.data.split import key_of
 from mypt.errors import RunError, UserError
 from mypt.runs.lock import ModelLock
+from mypt.runs.record import list_records
 from mypt.tokenizers import CharTokenizer
-from tests.workbench import CHARS, events, ids_of, last_iter, listing, story, wait_for, write_dataset
+from mypt.training.recorded import only_writer
+from tests.training.runs import row
+from tests.workbench import CHARS, TINY, events, ids_of, last_iter, listing, story, wait_for, write_dataset
+from tests.workbench import mypt as mypt_command
 
 # Operations this small are slower on several threads, and far slower beside other programs.
 torch.set_num_threads(1)
@@ -89,7 +93,7 @@ def test_dual_evaluation_as_the_seed_does_it(here: Path, capsys: pytest.CaptureF
     out = capsys.readouterr().out
     assert "| phase: default | general " in out and "Training finished!" in out
     # Nobody asked for checkpoints.
-    assert sorted(path.name for path in here.iterdir()) == ["data", "input.txt", "logs"]
+    assert sorted(path.name for path in here.iterdir()) == [".mypt", "data", "input.txt", "logs"]
 
 
 def test_a_resume_as_the_seed_does_it(here: Path) -> None:
@@ -262,12 +266,60 @@ def test_data_that_is_not_the_model_s_is_refused(here: Path) -> None:
         fit(model, data_loader=loader(config(block_size=32)))
 
 
-def test_two_on_one_model_are_refused(here: Path) -> None:
-    with (
-        ModelLock(here, "dante").acquire(command=["somebody"]),
-        pytest.raises(UserError, match="two runs on one model"),
-    ):
-        fit(mypt.GPT(config()), checkpoint_dir="checkpoints/dante")
+def test_two_on_one_model_are_refused(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ModelLock(here, "dante").acquire(command=["somebody"]):
+        with pytest.raises(UserError, match="two runs on one model"):
+            fit(mypt.GPT(config()), checkpoint_dir="checkpoints/dante")
+        monkeypatch.chdir(here / "checkpoints" if (here / "checkpoints").is_dir() else here)
+        with pytest.raises(UserError, match="two runs on one model"):
+            fit(
+                mypt.GPT(config()),
+                data_loader=loader(config(), workspace=here),
+                checkpoint_dir=here / "checkpoints/dante",
+            )
+
+
+def test_two_runs_on_one_log_are_refused(here: Path) -> None:
+    log = here / "logs" / "train" / "m_eval.jsonl"
+    with only_writer(here, log, "m"), pytest.raises(UserError, match="another run writes it now"):
+        fit(mypt.GPT(config()), log_file="logs/train/m_eval.jsonl")
+    assert not log.exists()
+
+
+def test_it_is_a_run_that_can_be_seen_and_stopped_and_holds_its_model(here: Path) -> None:
+    seen: list[dict[str, object]] = []
+
+    def watch() -> None:
+        wait_for(lambda: last_iter(here, "fitted") >= 3)
+        seen.append(row(here))
+        # Two on one model, and two on one log.
+        for other in (
+            ["--model_name", "fitted"],
+            ["--model_name", "x", "--log_file", "logs/train/fitted_eval.jsonl"],
+        ):
+            assert mypt_command(here, "train", *other, *TINY).returncode == 2
+        (record,) = list_records(here).records
+        record.directory(here).stop_file.touch()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    result = fit(
+        mypt.GPT(config()),
+        10**9,
+        eval_interval=10**9,
+        log_interval=1,
+        checkpoint_dir="checkpoints/fitted",
+        log_file="logs/train/fitted_eval.jsonl",
+    )
+    watcher.join()
+    assert not result.finished
+    assert (seen[0]["name"], seen[0]["state"], seen[0]["max_iters"]) == ("fitted", "running", 10**9)
+    assert row(here)["state"] == "stopped"
+    last = events(here, "fitted")[-1]
+    assert (last["event"], last["reason"]) == ("training_stopped", "request")
+    assert mypt.get_model_info("fitted")["training_state"]["step"] == last["iter"] == result.step
+    (record,) = list_records(here).records
+    assert "step 0/" in record.directory(here).console.read_text()
 
 
 def test_a_loss_that_is_no_number_stops_it(here: Path) -> None:

@@ -109,7 +109,9 @@ def test_a_second_signal_ends_a_run_whose_disk_hangs(
         process.communicate()
     assert process.returncode == status, out
     again = "Ctrl+C again" if sign is signal.SIGINT else "a second SIGTERM"
-    assert f"mypt: {sign.name}: stops at the next batch and saves; {again} ends at once, without saving" in out
+    assert (
+        f"mypt: {sign.name}: stops at the next batch and saves; {again} ends at once, without saving" in out
+    )
     said = (
         f"{sign.name}, sent twice, at step 8, not saved; the last good checkpoint is checkpoints/m of step 0"
     )

@@ -1,0 +1,63 @@
+"""A run that others can see: its log held against a second writer, its record with how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mypt.errors import MyptError, Problem, RunError, UserError
+from mypt.runs.attach import RUN_DIR_VARIABLE, finish
+from mypt.runs.directory import RunDirectory
+from mypt.runs.lock import log_lock
+from mypt.training.console import Console
+
+_ENDED_BY = {130: "SIGINT", 143: "SIGTERM", 129: "SIGHUP"}
+
+
+def recorded(directory: RunDirectory, console: Console, body: Callable[[], int]) -> int:
+    """Run `body`, keep what it prints, and write down how it ended, whatever happens. Returns its exit status."""
+    if (
+        os.environ.get(RUN_DIR_VARIABLE) is None
+        or directory.path != Path(os.environ[RUN_DIR_VARIABLE]).resolve()
+    ):
+        # A supervisor keeps what is printed; without one nobody else would.
+        console.keep_in(directory.console)
+    code, reason = 1, "error"
+    try:
+        code = body()
+        reason = _ENDED_BY.get(code, "")
+        return code
+    except MyptError as error:
+        code, reason = error.exit_status, str(error)
+        console.note(reason)
+        raise
+    except KeyboardInterrupt:
+        code, reason = 130, "SIGINT, sent twice"
+        raise
+    except BaseException as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise
+    finally:
+        finish(directory, code, reason)
+
+
+@contextlib.contextmanager
+def only_writer(workspace: Path, log: Path, shown: str) -> Iterator[None]:
+    """Hold `log`, called `shown`, while this process writes it: two stories in a file are none.
+
+    Raises `UserError` where another run writes it, `RunError` where the lock cannot be made.
+    """
+    lock = log_lock(workspace, log)
+    try:
+        taken = lock.try_acquire()
+    except OSError as error:
+        raise RunError(f"cannot lock the log {shown}: {error}") from error
+    if taken is False:
+        remedy = "name another log_file, or wait until that run ends"
+        raise UserError(Problem("another run writes it now", field="log_file", value=shown, remedy=remedy))
+    try:
+        yield
+    finally:
+        lock.release()
