@@ -17,6 +17,7 @@ def ignored(values: Iterable[Effective], layers: Layers) -> list[str]:
     said = [
         f"{e.name}={as_text(value)} ({source}) is ignored: {e.source} has {as_text(e.value)}"
         + (f"; --{e.name} changes it" if source.kind == "preset" and _may_change(e) else "")
+        + ("; --tie_weights ties it, by averaging the two" if _may_be_tied(e, value) else "")
         for e, value, source in lost
     ]
     wishes = [f"--{e.name}={as_text(value)}" for e, value, _ in lost if e.source.kind == "preset"]
@@ -26,6 +27,10 @@ def ignored(values: Iterable[Effective], layers: Layers) -> list[str]:
         what = "it" if len(wishes) == 1 else "them"
         said.append(f"a preset is used whole; to have {what}, save one of your own: {command}")
     return said
+
+
+def _may_be_tied(effective: Effective, asked: object) -> bool:
+    return effective.name == "tie_weights" and effective.source.kind == "base model" and asked is True
 
 
 def _may_change(effective: Effective) -> bool:

@@ -70,6 +70,9 @@ class Layers:
         ]
         if not offers:
             return Effective(name, fields.default(name), DEFAULT)
+        if mode is Mode.FINE_TUNE and name == "tie_weights" and self.given.get(name) is True:
+            # Two matrices can become one, never the other way round. No preset decides that: it costs what was learned.
+            offers.sort(key=lambda offer: not offer[0])
         (value, source), *rest = offers
         own = {self.request.given_by}
         if mode is Mode.FINE_TUNE and fields.rule(name) is Rule.SHAPE and name != "vocab_size":

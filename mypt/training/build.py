@@ -195,12 +195,11 @@ def _from_base(
     console.line("Updating model config with new training parameters...")
     for name in ("use_loss_mask", "dropout", "batch_size"):
         console.line(f"  {name}: {getattr(config, name)}")
-    if config.block_size != theirs.block_size:
-        console.line(
-            f"  block_size: {theirs.block_size} → {config.block_size}: the context changes, and the model has to "
-            "get used to it",
-            "strong",
-        )
+    for name in ("block_size", "rope_scale", "rope_theta"):
+        before, after = getattr(theirs, name), getattr(config, name)
+        if before != after and (name == "block_size" or config.pos_encoding == "rope"):
+            what = "the context changes, and the model has to get used to it"
+            console.line(f"  {name}: {before} → {after}: {what}", "strong")
     model = GPT(config, seed=key_of(run.settings.seed, "weights") >> 1)
     notices += load_weights(
         model, checkpointing.read_weights(base), where=f"{base.name}/{bundle.MODEL}", adapt=True

@@ -9,7 +9,7 @@ import torch
 from mypt.cli import main
 from mypt.model import GPT
 from mypt.settings.resolve import Request, resolve
-from tests.workbench import CHARS, events, ids_of, story, write_dataset
+from tests.workbench import CHARS, SHAPE, events, ids_of, story, write_dataset
 
 FLAGS = ["--max_iters", "3", "--eval_iters", "2", "--sample_interval", "0", "--device", "cpu"]
 PRESET = {
@@ -126,6 +126,65 @@ def test_a_longer_context_is_said_loudly_and_learned_positions_grow(
     assert "learned positions: 16 in the base model, 24 here; new rows start untrained" in out
     weights = torch.load(tuned / "checkpoints" / "chat" / "model.pt", weights_only=True)["state_dict"]
     assert weights["position_embedding_table.weight"].shape == (24, 16)
+
+
+def test_a_rotation_that_changes_is_said_as_loudly(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--input_file", "input.txt", *SHAPE, "--pos_encoding", "rope", "--tokenization", "char"]
+    few = ["--max_iters", "2", "--eval_iters", "1", "--device", "cpu", "--sample_interval", "0"]
+    assert main(["--workspace", str(tuned), "train", "--model_name", "turned", *flags, *few]) == 0
+    capsys.readouterr()
+    longer = [
+        "--init_from_model",
+        "turned",
+        "--block_size",
+        "64",
+        "--rope_scale",
+        "4",
+        "--rope_theta",
+        "500000",
+    ]
+    assert tune(tuned, *longer, "--input_file", "input.txt") == 0
+    out = capsys.readouterr().out
+    for change in ("block_size: 16 → 64", "rope_scale: 1.0 → 4.0", "rope_theta: 10000.0 → 500000.0"):
+        assert f"  {change}: the context changes, and the model has to get used to it" in out
+    config = json.loads((tuned / "checkpoints" / "chat" / "config.json").read_text())
+    assert (config["block_size"], config["rope_scale"], config["rope_theta"]) == (64, 4.0, 500000.0)
+
+
+def test_an_untied_base_is_tied_by_averaging_where_a_person_asks_for_it(
+    tuned: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--input_file", "input.txt", "--learning_rate", "1e-30", "--weight_decay", "0"]
+    shape = {"n_layer": 1, "n_head": 2, "n_embd": 16, "block_size": 16, "batch_size": 4, "vocab_size": 64}
+    (tuned / "configs").mkdir(exist_ok=True)
+    preset = {**shape, "dropout": 0.0, "bias": False, "tie_weights": True}
+    (tuned / "configs" / "tied.json").write_text(json.dumps(preset))
+    assert tune(tuned, *flags, "--config_file", "tied", "--model_name", "untied") == 0
+    out = capsys.readouterr().out
+    # A preset made for new models must not cost a base what it has learned.
+    assert (
+        "tie_weights=true (preset tied) is ignored: base model dante has false; --tie_weights ties it" in out
+    )
+    assert json.loads((tuned / "checkpoints" / "untied" / "config.json").read_text())["tie_weights"] is False
+    assert tune(tuned, *flags, "--tie_weights") == 0
+    out = capsys.readouterr().out
+    assert "token embedding and head were separate in the base model: tied by averaging them" in out
+    base, chat = (
+        torch.load(tuned / "checkpoints" / name / "model.pt", weights_only=True)["state_dict"]
+        for name in ("dante", "chat")
+    )
+    mean = (base["token_embedding_table.weight"] + base["lm_head.weight"]) / 2
+    assert torch.equal(chat["token_embedding_table.weight"], mean) and torch.equal(
+        chat["lm_head.weight"], mean
+    )
+    assert json.loads((tuned / "checkpoints" / "chat" / "config.json").read_text())["tie_weights"] is True
+    capsys.readouterr()
+    # And tied it stays.
+    assert (
+        tune(tuned, "--init_from_model", "chat", "--model_name", "third", *flags, "--tie_weights", "false")
+        == 0
+    )
+    assert "tie_weights=false (command line) is ignored: base model chat has true" in capsys.readouterr().out
 
 
 def refused(workspace: Path, capsys: pytest.CaptureFixture[str], *flags: str) -> str:
