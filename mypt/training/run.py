@@ -141,11 +141,12 @@ def _banner(run: Resolved, data: RunData, made: Built, console: Console) -> None
     for line in describe(data):
         console.line(f"Data {line} ({data.tokenizer.describe()})")
     if run.mode is Mode.RESUME:
-        console.line(f"Resuming checkpoints/{run.model_name} from step {made.progress.iter}", "strong")
+        assert run.checkpoint is not None
+        console.line(f"Resuming checkpoints/{run.checkpoint.name} from step {made.progress.iter}", "strong")
     steps = f"{whole(made.progress.iter)} to {whole(s.max_iters)}"
     per_step = s.batch_size * s.block_size * s.grad_accum_steps
     console.line(
-        f"Training from step {steps}, {count(per_step)} tokens a step, warm-up {warmup_steps(s)} steps, "
-        f"evaluation every {s.eval_interval}"
+        f"Training from step {steps}, {count(per_step)} tokens a step, warm-up {whole(warmup_steps(s))} steps, "
+        f"evaluation every {whole(s.eval_interval)}"
     )
     console.line(f"Training log: {s.log_file}")
