@@ -326,7 +326,8 @@ def repair(checkpoints: Path, model_name: str) -> list[str]:
             elif entry.name.startswith(_STAGING):
                 remove_folder(entry)
                 done.append(f"checkpoints/{name}: removed a copy that was only half written")
-            elif _clear(entry, target):
+            else:
+                _clear(entry, target)
                 done.append(f"checkpoints/{name}: removed a copy that was left from a save that was cut off")
     return done
 
@@ -345,11 +346,10 @@ def _leftovers(target: Path) -> list[Path]:
     return [target.parent / name for name in (aside, *filter(wanted.fullmatch, names)) if name in names]
 
 
-def _clear(folder: Path, target: Path) -> bool:
-    """Remove a whole bundle that is left of a save, after what a person had in it went on to `target`; whether it is gone."""
+def _clear(folder: Path, target: Path) -> None:
+    """Remove a whole bundle that is left of a save, after what a person had in it went on to `target`."""
     if os.path.lexists(folder):
         move_on(folder, target, _OURS | _listed(folder) | _listed(target))
-    return not os.path.lexists(folder)
 
 
 def _listed(folder: Path) -> set[str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from mypt.errors import MyptError
 from mypt.estimate import parameters
-from mypt.settings.presets import Preset, find_preset, list_presets, load_preset, shipped_directory
+from mypt.settings.checks import DATA_FIELDS
+from mypt.settings.presets import Preset, find_preset, list_presets, load_preset, shown_path
 from mypt.settings.resolve import as_text
 from mypt.text import printable
 
@@ -24,7 +26,7 @@ def run(options: argparse.Namespace, workspace: Path) -> int:
     """Print the table, or the details."""
     if options.config_file:
         path = find_preset(workspace, options.config_file)
-        _details(load_preset(path), _shown(path, workspace))
+        _details(load_preset(path), shown_path(path, workspace))
     else:
         _table(list_presets(workspace), workspace)
     return 0
@@ -93,17 +95,18 @@ def _details(preset: Preset, shown: str) -> None:
             print(f"  {name:<16}: {printable(as_text(value))}")
     for notice in preset.notices:
         print(f"\nNote: {printable(notice)}")
-    print(
-        f"\nUsage:\n  mypt train --config_file {printable(shown)} --model_name my_model --input_file input.txt"
-    )
+    print(f"\nUsage:\n  mypt train --config_file {printable(shown)} --model_name my_model{_data(v)}")
     print(_LINE)
+
+
+def _data(values: dict[str, Any]) -> str:
+    """The flags that name data for a preset with these values: none where it has its own, which a flag would replace."""
+    if any(values.get(name) is not None for name in DATA_FIELDS):
+        return ""
+    if values.get("use_loss_mask"):
+        return " --init_from_model BASE --dataset_dir data/chat"
+    return " --input_file input.txt"
 
 
 def _millions(preset: Preset) -> str:
     return f"{parameters(preset.config()) / 1e6:.2f}M"
-
-
-def _shown(path: Path, workspace: Path) -> str:
-    if path.is_relative_to(workspace):
-        return path.relative_to(workspace).as_posix()
-    return f"configs/{path.name}" if path.parent == shipped_directory() else str(path)

@@ -66,6 +66,7 @@ def read_episodes(
         [shard.tokens for shard in shards],
         [shard.mask for shard in shards],
         [str(shard.folder / TOKENS) for shard in shards],
+        vocab_size,
         index=[shard.index for shard in shards],
         segments=[shard.segments for shard in shards],
         options=options,

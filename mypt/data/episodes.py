@@ -182,6 +182,7 @@ class EpisodeSplit(Split):
             if len(self.shards[shard]) < stop:
                 raise RunError(f"{self._name(shard)} has become shorter while it was read")
             tokens[row, :kept] = self.shards[shard][piece]
+            self._check_ids(tokens[row, :kept], shard)
             marks = self.masks[shard] if masked and self.masks else None
             weight[row, :kept] = 1.0 if marks is None else marks[piece]
             ids = self.segments[shard] if self.segments else None

@@ -127,7 +127,7 @@ def _read_stream(
             problems += error.problems
         except OSError as error:
             problems.append(Problem(f"cannot be read: {error.strerror}", where=label))
-    split = Split(shards, masks, [str(file) for file in files])
+    split = Split(shards, masks, [str(file) for file in files], vocab_size)
     if shards and len(shards) == len(files) and not split.windows(block_size):
         message = f"no shard of the {name} split is longer than block_size = {block_size}"
         remedy = "prepare more data, or use a smaller block_size"

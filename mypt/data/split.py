@@ -48,6 +48,8 @@ class Split:
     shards: Sequence[Tokens]
     masks: Sequence[Tokens | None] = ()
     files: Sequence[str] = ()
+    vocab_size: int | None = None
+    """Ids end below it; known where a file's own are only looked at here and there when it is opened."""
     _windows: npt.NDArray[np.int64] = field(init=False, default_factory=lambda: np.zeros(0, np.int64))
     _windows_for: int = field(init=False, default=-1)
 
@@ -92,11 +94,22 @@ class Split:
                 name = self.files[shard] if shard < len(self.files) else f"shard {shard}"
                 raise RunError(f"{name} has become shorter while it was read")
             rows[row] = piece
+            self._check_ids(piece, shard)
             marks = self.masks[shard] if mask is not None and self.masks else None
             if mask is not None and marks is not None:
                 # The mask belongs to the targets, which begin one token later.
                 mask[row] = marks[start + 1 : start + block_size + 1]
         return Batch(rows[:, :-1], rows[:, 1:], mask)
+
+    def _check_ids(self, ids: Tokens, shard: int) -> None:
+        """Raise `RunError` where one of `ids`, read from that shard, is none of the vocabulary."""
+        if self.vocab_size is None or not len(ids) or (largest := int(ids.max())) < self.vocab_size:
+            return
+        name = self.files[shard] if shard < len(self.files) else f"shard {shard}"
+        raise RunError(
+            f"{name} holds the token id {largest}, but the vocabulary ends at {self.vocab_size - 1}: it was made with "
+            "another tokenizer, or is damaged; prepare it again"
+        )
 
     def _ends(self, block_size: int) -> npt.NDArray[np.int64]:
         if self._windows_for != block_size:

@@ -31,9 +31,9 @@ class NotFiniteError(Exception):
 
 
 class Stepped(NamedTuple):
-    """What an update was: its loss over all its valid tokens, and the gradient's norm before clipping."""
+    """What an update was: its loss over all its valid tokens (None: it had none), and the gradient's norm before clipping."""
 
-    loss: float
+    loss: float | None
     grad_norm: float
 
 
@@ -88,7 +88,7 @@ class Engine:
         else:
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        return Stepped(value, size)
+        return Stepped(value if any(batch.valid for batch in batches) else None, size)
 
     def _backward(
         self, number: int, batches: Sequence[DeviceBatch], stop: Callable[[], bool]

@@ -228,7 +228,8 @@ class Trainer:
         )
         if measured is None:
             return False
-        losses = {name: each.loss for name, each in measured.items()}
+        # Where no token counted, nothing was measured: that is no number to be alarmed at.
+        losses = {name: each.loss if each.valid else None for name, each in measured.items()}
         sets = {name.removeprefix("set "): v for name, v in losses.items() if name.startswith("set ")}
         p.last_eval, p.val_loss = p.iter, losses["val"]
         self.reporter.evaluation(
@@ -248,12 +249,13 @@ class Trainer:
         if measured["train"].broken:
             what = f"the evaluation's loss on the training data is {losses['train']}"
             raise NotFiniteError(p.iter, what, "stopped before it was saved")
+        val_loss = measured["val"].loss
         p.gold, decision = gold.decide(
             p.gold,
             step=p.iter,
-            val_loss=losses["val"],
+            val_loss=val_loss,
             train_loss=losses["train"],
-            eval_sets=sets,
+            eval_sets={name: value for name, value in sets.items() if value is not None},
             guards=self.guards,
             phase=phase.name,
         )
@@ -261,7 +263,7 @@ class Trainer:
         if decision.accepted:
             self.keeper.gold(p)
         if decision.accepted or decision.blocked:
-            self.reporter.gold(decision, p.iter, losses["val"], losses["train"])
+            self.reporter.gold(decision, p.iter, val_loss, losses["train"])
         return True
 
     def _enter_phase(self) -> None:

@@ -50,11 +50,11 @@ class RunReporter:
             f"{count(event.tokens_processed or 0, 2)} tokens",
         ]
         body = [
-            f"val {event.val_loss:.4f}",
+            f"val {four(event.val_loss)}",
             f"lr {event.lr:.2e}",
             f"phase: {event.phase}",
-            *(f"{name} {value:.4f}" for name, value in event.eval_sets.items()),
-            f"train {event.train_loss:.4f}",
+            *(f"{name} {four(value)}" for name, value in event.eval_sets.items()),
+            f"train {four(event.train_loss)}",
         ]
         self.console.line()
         self.console.line(" | ".join(head), "strong")
@@ -99,7 +99,7 @@ class RunReporter:
         p = trainer.progress
         rate = f"{count(trainer.tokens_per_sec)} tok/s" if trainer.tokens_per_sec else "measuring speed"
         self.console.progress(
-            f"{bar(p.iter / self.max_iters)} {p.iter}/{self.max_iters}  loss {p.train_loss or 0:.4f}  {rate}"
+            f"{bar(p.iter / self.max_iters)} {p.iter}/{self.max_iters}  loss {four(p.train_loss)}  {rate}"
         )
 
     def stopping(self, step: int, why: str) -> None:
@@ -113,6 +113,11 @@ class RunReporter:
         if steps <= 0:
             return "..."
         return span(seconds / steps * (self.max_iters - event.iter))
+
+
+def four(loss: float | None) -> str:
+    """A loss with four decimals; a dash where no token counted."""
+    return "–" if loss is None else f"{loss:.4f}"
 
 
 def span(seconds: float) -> str:

@@ -51,3 +51,22 @@ def test_a_workspace_without_whole_presets_has_a_table_too(
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "broken.json").write_text("{")
     assert any(line.startswith("broken.json          broken: ") for line in table(tmp_path, capsys))
+
+
+@pytest.mark.parametrize(
+    ("preset", "data"),
+    [
+        ("150M", "--input_file input.txt"),
+        ("150M_chat_sft", "--init_from_model BASE --dataset_dir data/chat"),
+        # A text would take the place of its curriculum.
+        ("750M_unified", ""),
+    ],
+)
+def test_the_usage_suits_the_preset(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], preset: str, data: str
+) -> None:
+    assert (
+        main(["--workspace", str(tmp_path), "show-configs", "--config_file", f"configs/{preset}.json"]) == 0
+    )
+    usage = capsys.readouterr().out.splitlines()[-2]
+    assert usage == f"  mypt train --config_file configs/{preset}.json --model_name my_model {data}".rstrip()

@@ -95,3 +95,14 @@ def test_a_shard_that_shrank_is_named() -> None:
     split.shards = [np.arange(5)]
     with pytest.raises(RunError, match=r"shard_00000\.bin has become shorter"):
         split.gather(places, 8)
+
+
+def test_an_id_that_nobody_saw_when_the_file_was_opened_is_named() -> None:
+    ids = np.arange(40) % 9
+    ids[33] = 12
+    split = Split([ids], files=["data/train/a.bin"], vocab_size=10)
+    assert split.gather(np.array([0, 8]), 16).x.max() < 9
+    with pytest.raises(
+        RunError, match=r"data/train/a\.bin holds the token id 12, but the vocabulary ends at 9"
+    ):
+        split.gather(np.array([0, 20]), 16)

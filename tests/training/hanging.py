@@ -14,10 +14,10 @@ from typing import Any
 from mypt.cli import main
 from mypt.data.split import Batch, Split
 from mypt.settings.fields import Settings
-from mypt.training import checkpointing, prefetch
+from mypt.training import batches, checkpointing, prefetch
 
 _NEVER = threading.Event()
-_write, _draw = checkpointing._write, prefetch.draw
+_write, _draw = checkpointing._write, batches.draw
 _written = 0
 
 

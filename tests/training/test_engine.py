@@ -50,7 +50,7 @@ def batches(made: Engine, number: int) -> list[DeviceBatch]:
 
 def updates(made: Engine, first: int, last: int) -> list[tuple[float, float]]:
     done = [made.update(n, batches(made, n), 1e-2) for n in range(first, last + 1)]
-    return [(step.loss, step.grad_norm) for step in done if step is not None]
+    return [(step.loss, step.grad_norm) for step in done if step is not None and step.loss is not None]
 
 
 def same(one: Engine, two: Engine) -> bool:

@@ -286,7 +286,8 @@ def test_a_step_in_which_nothing_counts_is_no_nan(tmp_path: Path) -> None:
         "cpu",
     )
     losses = [e["train_loss"] for e in events(tmp_path, "m", "train")]
-    assert 0.0 in losses and any(loss > 1 for loss in losses) and all(np.isfinite(losses))
+    measured = [loss for loss in losses if loss is not None]
+    assert None in losses and measured and all(1 < loss < 5 for loss in measured)
     assert all(torch.isfinite(value).all() for value in state(tmp_path, "model.pt")["state_dict"].values())
 
 

@@ -144,3 +144,22 @@ def test_masks_are_learned_from_only_where_asked(workspace: Path) -> None:
     assert train(workspace, "--model_name", "off", *flags) == 0
     losses = [events(workspace, name, "eval")[0]["val_loss"] for name in ("on", "off")]
     assert losses[0] != losses[1] and all(np.isfinite(losses))
+
+
+def test_what_no_token_counts_in_is_no_number_and_no_alarm(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = ids_of(story(1500))
+    write_dataset(workspace / "data" / "few", train=[ids], val=[ids[:300]], mask="u1")
+    mask = workspace / "data" / "few" / "train" / "shard_00000_mask.bin"
+    # One token of all, which no batch of the evaluation has.
+    mask.write_bytes(bytes(700) + b"\x01" + bytes(len(ids) - 701))
+    flags = [*SHAPE, *TINY[-8:], "--dataset_dir", "data/few", "--use_loss_mask", "--max_iters", "3"]
+    assert train(workspace, "--model_name", "m", *flags, "--eval_interval", "3", "--seed", "2") == 0
+    out = capsys.readouterr().out
+    assert out.count("| train –") == 2 and "nan" not in out
+    evals, steps = events(workspace, "m", "eval"), events(workspace, "m", "train")
+    assert len(evals) == 2 and all(e["train_loss"] is None and e["val_loss"] > 0 for e in evals)
+    assert [step["train_loss"] for step in steps] == [None] * 3
+    assert not any("nonfinite" in event for event in (*evals, *steps))
+    assert state_of(workspace, "m")["progress"]["train_loss"] is None
