@@ -21,6 +21,7 @@ from mypt.data.shards import Folder, read_folder
 from mypt.data.split import Split
 from mypt.data.text import read_text, split_text
 from mypt.errors import Problem, UserError, raise_for
+from mypt.files import why_no_file
 from mypt.settings.fields import Phase
 from mypt.settings.request import Mode
 from mypt.settings.resolved import Resolved
@@ -139,6 +140,11 @@ def _from_text(run: Resolved, inherited: Tokenizer | None) -> tuple[Tokenizer, l
                     field="tokenizer_file",
                     remedy="name one, or use --tokenization char or gpt2",
                 )
+            )
+        if file is not None and settings.tokenization == "bpe" and (why := why_no_file(file)):
+            remedy = "name a tokenizer.json; mypt tokenizer train makes one"
+            raise UserError(
+                Problem(why, field="tokenizer_file", value=settings.tokenizer_file, remedy=remedy)
             )
         tokenizer = create(settings.tokenization, text=text, path=file)
     elif missing := tokenizer.unknown(text):

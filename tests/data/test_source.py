@@ -160,6 +160,8 @@ def test_gpt2_tokens_need_rows(workspace: Path) -> None:
 def test_bpe_needs_its_file(workspace: Path) -> None:
     (said,) = refusal(workspace, input_file="input.txt", tokenization="bpe")
     assert said.startswith("tokenizer_file: bpe needs a tokenizer.json")
+    (said,) = refusal(workspace, input_file="input.txt", tokenization="bpe", tokenizer_file="tok.json")
+    assert said.startswith("tokenizer_file: no such file (got 'tok.json'); name a tokenizer.json")
 
 
 def test_settings_about_episodes_are_not_silently_dropped(workspace: Path) -> None:
