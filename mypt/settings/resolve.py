@@ -44,6 +44,10 @@ __all__ = [
 ]
 
 
+#: Whoever names one of these means to begin something.
+_OF_NEW = {*DATA_FIELDS, "tokenization", "n_layer", "n_head", "n_embd"}
+
+
 @dataclass(frozen=True, slots=True)
 class Survey:
     """A request as far as it can be understood.
@@ -232,6 +236,17 @@ def _about_names(request: Request, workspace: Path, model_name: str, known: _Kno
                 "curve, and from checkpoints/ at the next save"
             )
         return
+    if (
+        request.model_name
+        and known.base is None
+        and not (request.config_file or set(request.given) & _OF_NEW)
+    ):
+        there = sorted({info.model_name for info in bundle.list_bundles(workspace / "checkpoints")})
+        near = nearest(model_name, there)
+        yield (
+            f"there is no checkpoint {model_name} to resume{f' ({near})' if near else ''}: a new model is trained, on the "
+            "built-in stories"
+        )
     gold = bundle.directory_name(model_name, bundle.Kind.GOLD)
     if not bundle.check_model_name(model_name) and bundle.exists(workspace / "checkpoints", gold):
         yield (

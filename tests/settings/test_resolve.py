@@ -191,3 +191,17 @@ def test_a_request_becomes_a_preset_that_asks_for_the_same(tmp_path: Path) -> No
     with pytest.raises(UserError) as caught:
         preset_values(Request(config_file="none", given={"n_layer": "x"}), tmp_path)
     assert len(caught.value.problems) == 2
+
+
+def test_a_name_that_was_mistyped_is_not_trained_in_silence(tmp_path: Path) -> None:
+    bundle(tmp_path, "dante")
+    said = resolve(Request(model_name="dnate", given={"max_iters": "2000"}), tmp_path).notices
+    assert said == [
+        "there is no checkpoint dnate to resume (did you mean dante?): a new model is trained, on the built-in stories"
+    ]
+    for meant in (
+        Request(model_name="new", given={"input_file": "builtin:stories"}),
+        Request(model_name="new", config_file="tiny_char"),
+        Request(given={"max_iters": "20"}),
+    ):
+        assert not any("to resume" in notice for notice in resolve(meant, tmp_path).notices)
