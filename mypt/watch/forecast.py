@@ -11,9 +11,9 @@ and 50 % of the training done, by linear regression with priors for E and C (Bay
 the annealing begins), and all fits are averaged by how well they explain their points. The spread of the fits, their
 own uncertainty, the noise of one evaluation and a share of the change that is expected make the interval.
 
-Asked at 11 moments of each of 18 real runs of small models, of which four had been looked at while the numbers below
-were chosen, it said nothing in 14 of 198 cases; 85 % of its intervals held the end (72 % of those at half way), and all
-others ended lower. The interval was ±15 % of the present loss at a quarter of the run, ±6 % at half and ±2 % at
+Asked at 11 moments of each of the 18 real runs of tiny models that the numbers below were chosen with, it said nothing
+in 14 of 198 cases; 85 % of its intervals held the end (72 % of those at half way), and all others ended lower. Runs
+that it had never seen, and larger models, may do worse. The interval was ±15 % of the present loss at a quarter of the run, ±6 % at half and ±2 % at
 80 %. Of made curves it held 95 % of power laws and steady ones, 70 % of those that reach a plateau or take one late
 step. A turn to overfitting is seen only after it has begun; right after it, a third of the runs ended higher than told.
 """
