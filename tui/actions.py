@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.dom import DOMNode
+from textual.widget import Widget
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +17,8 @@ class Action:
     """One thing that a person can do. `name` is the Textual action; `keys` are separated by commas.
 
     `label` is a word or two for the key line (`shown`), `help` a sentence; `area` groups it in `?` and the palette.
-    `changes` marks what starts, stops or deletes: `--readonly` refuses it.
+    `changes` marks what starts, stops or deletes: `--readonly` refuses it. `everywhere` holds also while a question
+    stands in front.
     """
 
     name: str
@@ -26,6 +29,7 @@ class Action:
     shown: bool = True
     changes: bool = False
     key_display: str | None = None
+    everywhere: bool = False
 
     @property
     def binding(self) -> Binding:
@@ -36,6 +40,7 @@ class Action:
             self.label,
             show=self.shown,
             key_display=self.key_display,
+            priority=self.everywhere,
             id=self.id,
             tooltip=self.help,
         )
@@ -45,6 +50,11 @@ class Action:
         """A stable name for key maps."""
         plain = self.name.replace("(", "-").replace(")", "").replace("'", "").replace("app.", "")
         return f"{self.area.lower().replace(' ', '-')}.{plain}"
+
+    def mapped(self, keys: Mapping[str, str]) -> Action:
+        """The same action with the keys that a user's map gives it."""
+        own = keys.get(self.id)
+        return self if own is None else replace(self, keys=own, key_display=None)
 
     @property
     def key(self) -> str:
@@ -97,42 +107,101 @@ def bindings(actions: Iterable[Action]) -> list[BindingType]:
 
 
 GLOBAL = (
-    Action("app.command_palette", "ctrl+p", "More", "Find any action by name", key_display="^p"),
-    Action("app.help", "question_mark,f1", "Keys", "Show all keys of this screen"),
+    Action(
+        "app.command_palette", "ctrl+p", "More", "Find any action by name", key_display="^p", everywhere=True
+    ),
+    Action("app.help", "question_mark,f1", "Keys", "Show all keys of this screen", everywhere=True),
+    Action("app.preferences", "ctrl+o", "Preferences", "Theme, signs, alerts and keys", shown=False),
     Action("app.toggle_dark", "ctrl+t", "Theme", "Light or dark", shown=False),
+    Action("app.picture", "f9", "Picture", "Save a picture of this screen", shown=False, everywhere=True),
     Action("app.quit", "q,ctrl+q", "Quit", "Leave; what trains goes on"),
 )
 
 
+def described(node: DOMNode, keys: Mapping[str, str]) -> Iterator[tuple[str, Binding]]:
+    """What `node` itself listens to and can say in words, each once with all its keys as people read them."""
+    grouped: dict[tuple[str, str], list[Binding]] = {}
+    for _, binding in node._bindings:
+        if binding.tooltip or binding.description:
+            grouped.setdefault((binding.id or "", binding.action), []).append(binding)
+    for (id, _), same in grouped.items():
+        own = keys.get(id)
+        names = own.split(",") if own else [binding.key for binding in same]
+        shown = [] if own else [binding.key_display for binding in same if binding.key_display][:1]
+        yield ", ".join(dict.fromkeys([*shown, *map(key_name, names[len(shown) :])])), same[0]
+
+
+def works_on(node: DOMNode, binding: Binding) -> bool:
+    """Whether a binding does something just now; what scrolls where there is nothing to scroll does not."""
+    if not isinstance(node, Widget):
+        return True
+    if binding.action in ("scroll_left", "scroll_right"):
+        return node.allow_horizontal_scroll
+    return node.allow_vertical_scroll or not binding.action.startswith(("scroll_", "page_"))
+
+
+def part_name(node: DOMNode) -> str:
+    """What people call a part of the screen; empty where it has no name."""
+    return str(getattr(node, "HELP_NAME", ""))
+
+
 class Actions(Provider):
-    """The palette: every action of the screen in front, and those of the whole app."""
+    """The palette: every action of the screen in front and of the parts in it, and those of the whole app."""
 
     @property
-    def _there(self) -> list[Action]:
+    def _there(self) -> list[tuple[str, str, str, str, DOMNode]]:
+        """Name, help, key, action, and whose action it is."""
+        keys: Mapping[str, str] = getattr(self.app, "keys", {})
         own: tuple[Action, ...] = getattr(self.screen, "ACTIONS", ())
-        return [*own, *GLOBAL]
+        found = [
+            (f"{action.area}: {action.label}", action.help, action.mapped(keys).key, action.name, self.screen)
+            for action in (*own, *GLOBAL)
+        ]
+        told = {action.help for action in own}
+        for part in self._parts():
+            name = part_name(part)
+            name = name[:1].upper() + name[1:]
+            for key, binding in described(part, keys):
+                help = binding.tooltip or binding.description
+                if help not in told and works_on(part, binding):
+                    told.add(help)
+                    label = binding.description or help
+                    found.append((f"{name}: {label}", help, key, binding.action, part))
+        return found
+
+    def _parts(self) -> list[Widget]:
+        """The named parts in sight, the one in focus first."""
+        focused = self.focused
+        parts = [
+            part
+            for part in self.screen.query("*")
+            if part_name(part) and part.is_on_screen and part.can_focus
+        ]
+        return sorted(parts, key=lambda part: part is not focused)
 
     async def discover(self) -> Hits:
         """All of them, before anything is typed."""
-        for action in self._there:
-            yield DiscoveryHit(
-                f"{action.area}: {action.label}", self._runner(action), help=f"{action.help}  ({action.key})"
-            )
+        for name, help, key, action, node in self._there:
+            yield DiscoveryHit(name, self._runner(action, node), help=f"{help}  ({key})" if key else help)
 
     async def search(self, query: str) -> Hits:
         """Those that match what is typed."""
         matcher = self.matcher(query)
-        for action in self._there:
-            name = f"{action.area}: {action.label} – {action.help}"
-            score = matcher.match(name)
+        for name, help, key, action, node in self._there:
+            words = f"{name} – {help}"
+            score = matcher.match(words)
             if score > 0:
-                yield Hit(score, matcher.highlight(name), self._runner(action), help=f"key {action.key}")
+                yield Hit(
+                    score,
+                    matcher.highlight(words),
+                    self._runner(action, node),
+                    help=f"key {key}" if key else "",
+                )
 
-    def _runner(self, action: Action):  # type: ignore[no-untyped-def]
+    def _runner(self, action: str, node: DOMNode):  # type: ignore[no-untyped-def]
         app: App[object] = self.app
-        screen = self.screen
 
         async def run() -> None:
-            await app.run_action(action.name, default_namespace=screen)
+            await app.run_action(action, default_namespace=node)
 
         return run

@@ -19,13 +19,22 @@ class MyptApp(Dashboard):
 
     TITLE = "MyPT"
     # The style sheet of the screen that everything begins with is not loaded by pushing it.
-    CSS_PATH = [_HERE / "app.tcss", _HERE / "screens" / "home" / "home.tcss"]  # noqa: RUF012
+    CSS_PATH = [_HERE / "app.tcss", _HERE / "ansi.tcss", _HERE / "screens" / "home" / "home.tcss"]  # noqa: RUF012
 
     def get_default_screen(self) -> Screen[None]:
         """The screen that everything begins and ends with."""
         return HomeScreen()
 
     def action_help(self) -> None:
-        """Show all keys of the screen in front."""
-        if not isinstance(self.screen, HelpScreen):
+        """Show all keys of the screen in front; once more closes them."""
+        if isinstance(self.screen, HelpScreen):
+            self.screen.dismiss(None)
+        else:
             self.push_screen(HelpScreen(self.screen))
+
+    def action_preferences(self) -> None:
+        """Go to the preferences."""
+        from tui.screens.preferences import PreferencesScreen
+
+        if not any(isinstance(screen, PreferencesScreen) for screen in self.screen_stack):
+            self.push_screen(PreferencesScreen())

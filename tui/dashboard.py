@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from textual.app import App
 from textual.binding import BindingType
 from textual.events import Event, InputEvent
+from textual.filter import LineFilter
 from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.signal import Signal
 
-from mypt.runs.state import RunState
 from mypt.text import printable
-from tui import themes
+from tui import clipboard, themes
 from tui.actions import GLOBAL, Action, Actions, bindings
+from tui.alerts import Herald
 from tui.live import Live
 from tui.prefs import Preferences
 from tui.runview import RunView
+from tui.signs import PlainSigns
+
+_MOST_COMPLAINTS = 4
 
 
 class Dashboard(App[None]):
@@ -32,10 +37,15 @@ class Dashboard(App[None]):
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
 
     def __init__(self, workspace: Path, *, readonly: bool = False, prefs: Preferences | None = None) -> None:
+        # Before the base class, which asks for filters and colours.
+        self.prefs = prefs or Preferences()
+        self.keys: dict[str, str] = {}
+        """What of the user's key map was taken: keys by the id of the binding."""
+        self._plain_signs = PlainSigns(enabled=self.prefs["plain_signs"])
+        self._sixteen_colours = themes.SixteenColours()
         super().__init__()
         self.workspace = workspace.resolve()
         self.readonly = readonly
-        self.prefs = prefs or Preferences()
         self.live = Live(self.workspace, self.post_message)
         self.changed: Signal[Live.Changed] = Signal(self, "workspace-changed")
         self.sampled: Signal[Live.SystemSampled] = Signal(self, "machine-sampled")
@@ -43,6 +53,7 @@ class Dashboard(App[None]):
         self.runview = RunView(
             self.prefs, self.workspace, tell=lambda: self.view_changed.publish(self.runview)
         )
+        self.herald = Herald(self)
         self.started_at = time.monotonic()
 
     class Settled(Message):
@@ -50,11 +61,20 @@ class Dashboard(App[None]):
 
     def on_mount(self) -> None:
         """Begin with the runs."""
-        for theme in (themes.DARK, themes.LIGHT):
+        for theme in themes.OURS:
             self.register_theme(theme)
         wanted = self.prefs["theme"]
         self.theme = wanted if wanted in self.available_themes else themes.DARK.name
         self.theme_changed_signal.subscribe(self, lambda theme: self._keep_theme(theme.name))
+        problems = list(self.prefs.problems)
+        if wanted not in self.available_themes:
+            problems.append(
+                f"{self.prefs.path.name}: theme: there is none called {printable(wanted, newline=False)}; "
+                "^o shows those there are"
+            )
+        self._complain(problems)
+        if self.prefs["keys"]:
+            self.run_worker(self._learn_keys, thread=True, group="keys", exit_on_error=False)
 
     def on_unmount(self) -> None:
         """Look no more; what trains goes on."""
@@ -67,17 +87,11 @@ class Dashboard(App[None]):
         await super().on_event(event)
 
     def on_live_changed(self, message: Live.Changed) -> None:
-        """Tell the screens, and a person where something ended."""
+        """Tell the screens, and a person where something happened."""
         self.changed.publish(message)
-        for change in message.changes.states:
-            run = self.live.workspace.get(change.key)
-            if run is None:
-                continue
-            name = printable(run.label, newline=False)
-            if change.after is RunState.FINISHED:
-                self.notify(run.sentence, title=f"{name} finished")
-            elif change.after in (RunState.FAILED, RunState.STALLED):
-                self.notify(run.sentence, title=f"{name} {change.after.value}", severity="error", timeout=10)
+        changes = message.changes
+        ended = (change.key for change in changes.states)
+        self.herald.hear(self.live.workspace.runs, (*changes.added, *changes.updated, *ended))
 
     def on_live_system_sampled(self, message: Live.SystemSampled) -> None:
         """Tell the screens."""
@@ -107,7 +121,73 @@ class Dashboard(App[None]):
 
     def copy_to_clipboard(self, text: str) -> None:
         """Copy `text`; a terminal takes UTF-8 alone, so of a file name that is none the odd bytes are spelled out."""
-        super().copy_to_clipboard(text.encode("utf-8", "backslashreplace").decode())
+        plain = text.encode("utf-8", "backslashreplace").decode()
+        super().copy_to_clipboard(plain)
+        clipboard.also(self, plain)
+
+    def copy(self, text: str, what: str) -> None:
+        """Copy `text`, which people call `what`, and say where it went: no terminal tells whether it took it."""
+        self.copy_to_clipboard(text)
+        self.notify(clipboard.where_to(self), title=f"Copied: {what}")
+
+    # ── how everything looks ────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def plain_signs(self) -> bool:
+        """Whether nothing but plain signs is to be painted."""
+        return self._plain_signs.enabled
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What every line passes on its way to the terminal."""
+        own = [self._sixteen_colours] if self.theme == themes.ANSI.name else []
+        signs = [self._plain_signs] if self._plain_signs.enabled else []
+        return [*super().get_line_filters(), *own, *signs]
+
+    def get_css_variables(self) -> dict[str, str]:
+        """The theme's variables; `theme_variables` has them as styles of text take them."""
+        variables = super().get_css_variables()
+        self.theme_variables = themes.for_text(variables)
+        return variables
+
+    def use_plain_signs(self, plain: bool) -> None:
+        """Paint with plain signs from now on, or with all of them."""
+        self._plain_signs.enabled = plain
+        self.prefs["plain_signs"] = plain
+        self.repaint()
+
+    def repaint(self) -> None:
+        """Draw everything anew: how signs, colours or keys look is not a part of any widget's state."""
+        for screen in self.screen_stack:
+            for widget in (screen, *screen.query("*")):
+                widget._styles_cache.clear()
+                widget.refresh()
+
+    # ── keys ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def use_keys(self, wanted: dict[str, str], problems: Sequence[str] = ()) -> None:
+        """Take a key map that was judged, and say what of the user's was left out."""
+        self.keys = dict(wanted)
+        self.set_keymap(self.keys)
+        self._complain([f"{self.prefs.path.name}: {problem}" for problem in problems])
+        self.repaint()
+
+    def _learn_keys(self) -> None:
+        from tui.keys import catalogue, judge
+
+        judged = judge(self.prefs["keys"], catalogue())
+        self.call_from_thread(self.use_keys, judged.taken, judged.problems)
+
+    def _complain(self, problems: Sequence[str]) -> None:
+        if problems:
+            shown = [*problems[:_MOST_COMPLAINTS]]
+            if len(problems) > len(shown):
+                shown.append(f"and {len(problems) - len(shown)} more")
+            self.notify(
+                "\n".join(shown),
+                title=f"Not taken from {shown_path(self.prefs.path)}",
+                severity="warning",
+                timeout=20,
+            )
 
     # ── actions ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -122,6 +202,23 @@ class Dashboard(App[None]):
     def action_toggle_dark(self) -> None:
         """Light or dark."""
         self.theme = themes.LIGHT.name if self.current_theme.dark else themes.DARK.name
+
+    def action_picture(self) -> None:
+        """Save a picture of the screen, once what asked for it has gone."""
+        self.call_after_refresh(self._save_picture)
+
+    def _save_picture(self) -> None:
+        from tui.picture import save_picture
+
+        try:
+            path = save_picture(self)
+        except OSError as error:
+            why = printable(f"{error.strerror or error}: {error.filename or self.workspace}", newline=False)
+            self.notify(
+                f"{why}. Make room there, or make the folder writable", title="No picture", severity="error"
+            )
+        else:
+            self.notify(shown_path(path), title="Picture saved")
 
     def _keep_theme(self, name: str) -> None:
         self.prefs["theme"] = name

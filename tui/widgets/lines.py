@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.cells import cell_len, set_cell_size
 from rich.style import Style
@@ -66,7 +66,8 @@ class KeyLine(Widget):
         """` n New run  s Stop …`."""
         text = Text(no_wrap=True, overflow="crop", end="")
         key_style = Style.parse("bold") + Style(color=self.app.theme_variables.get("primary"))
-        keys = [(action, self._key(action)) for action in self._actions]
+        mapped: Mapping[str, str] = getattr(self.app, "keys", {})
+        keys = [(action, self._key(action.mapped(mapped))) for action in self._actions]
         wanted = [(action, key, _width(action, key)) for action, key in keys if key]
         room = self.size.width
         reserved = sum(width for action, _, width in wanted if self._must_be_in_sight(action))
