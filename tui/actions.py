@@ -153,7 +153,7 @@ class Actions(Provider):
         """Name, help, key, action, and whose action it is."""
         keys: Mapping[str, str] = getattr(self.app, "keys", {})
         own: tuple[Action, ...] = getattr(self.screen, "ACTIONS", ())
-        found = [
+        found: list[tuple[str, str, str, str, DOMNode]] = [
             (f"{action.area}: {action.label}", action.help, action.mapped(keys).key, action.name, self.screen)
             for action in (*own, *GLOBAL)
         ]

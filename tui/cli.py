@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _LOOK_S = 1.0
+# As `tui.serve` has it, which is imported only where it is wanted: its libraries are an extra.
+_SERVED_BY = "MYPT_SERVED_BY"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,7 +27,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--readonly", action="store_true", help="show everything; start, stop and delete nothing"
     )
-    parser.add_argument("--version", action="store_true")
+    parser.add_argument(
+        "--serve",
+        action="store_true",
+        help="show it in a browser, on 127.0.0.1 alone and behind a random token in the address",
+    )
+    parser.add_argument(
+        "--port", type=_port, metavar="N", help="where --serve listens; 0 takes any free one [8642]"
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
     options = parser.parse_args(argv)
     if options.version:
         from mypt import __version__
@@ -36,15 +46,51 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not workspace.is_dir():
         print(f"mypt-tui: {_no_workspace(workspace)}", file=sys.stderr)
         return 2
-    if not sys.stdout.isatty() or not sys.stdin.isatty():
-        print("mypt-tui: needs a terminal; in a script, use `mypt status`", file=sys.stderr)
+    if options.port is not None and not options.serve:
+        print("mypt-tui: --port belongs to --serve; add that, or leave it out", file=sys.stderr)
+        return 2
+    if options.serve:
+        return _serve(workspace, readonly=options.readonly, port=options.port)
+    server = os.environ.get(_SERVED_BY, "")
+    in_browser = server.isdigit() and "WebDriver" in os.environ.get("TEXTUAL_DRIVER", "")
+    if not in_browser and not (sys.stdout.isatty() and sys.stdin.isatty()):
+        print(
+            "mypt-tui: needs a terminal; in a script, use `mypt status`, for a browser --serve",
+            file=sys.stderr,
+        )
         return 2
     from tui.app import MyptApp
 
-    threading.Thread(target=_leave_with_the_terminal, name="mypt-terminal", daemon=True).start()
+    if in_browser:
+        leave = threading.Thread(target=_leave_with_the_server, args=(int(server),), daemon=True)
+    else:
+        leave = threading.Thread(target=_leave_with_the_terminal, name="mypt-terminal", daemon=True)
+    leave.start()
     app = MyptApp(workspace, readonly=options.readonly)
     app.run()
     return app.return_code or 0
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 0 <= int(text) <= 65_535:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no port; name one from 1024 to 65535, or 0 for any free one"
+        )
+    return int(text)
+
+
+def _serve(workspace: Path, *, readonly: bool, port: int | None) -> int:
+    try:
+        from tui.serve import serve
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("textual_serve", "aiohttp"):
+            raise
+        print(
+            f"mypt-tui: --serve needs {error.name}, which is not installed: pip install 'mypt[web]'",
+            file=sys.stderr,
+        )
+        return 2
+    return serve(workspace, readonly=readonly, port=port)
 
 
 def _no_workspace(path: Path) -> str:
@@ -66,6 +112,15 @@ def _leave_with_the_terminal() -> None:
         time.sleep(_LOOK_S)
     if sys.platform != "win32":
         os.kill(os.getpid(), signal.SIGHUP)
+    os._exit(129)
+
+
+def _leave_with_the_server(server: int) -> None:
+    """End when the process is gone that shows this dashboard in a browser, however it went."""
+    while sys.platform == "win32" or os.getppid() == server:
+        time.sleep(_LOOK_S)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_LOOK_S)
     os._exit(129)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual.app import App
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.events import Event, InputEvent
 from textual.filter import LineFilter
 from textual.message import Message
@@ -31,7 +31,11 @@ class Dashboard(App[None]):
     """The program as its screens see it; `tui.app.MyptApp` adds where one can go."""
 
     COMMANDS: ClassVar = {Actions}
-    BINDINGS: ClassVar[list[BindingType]] = bindings(GLOBAL)
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings(GLOBAL),
+        # `q` closes small windows; this leaves from everywhere.
+        Binding("ctrl+q", "app.quit", "Quit", False, priority=True, id="general.quit", tooltip="Leave"),
+    ]
     ENABLE_COMMAND_PALETTE = True
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (160, "-huge")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012

@@ -50,7 +50,7 @@ class KeyMap:
 def catalogue() -> list[Bound]:
     """Every binding of the dashboard. Imports all screens, which takes a moment: not for the screen's own thread."""
     for module in pkgutil.walk_packages(tui.__path__, "tui."):
-        if module.name.rpartition(".")[2] not in ("cli", "__main__"):
+        if module.name not in ("tui.cli", "tui.serve"):
             importlib.import_module(module.name)
     found: dict[tuple[str, str], Bound] = {}
     for node in _nodes(DOMNode):
@@ -85,8 +85,10 @@ def canonical(key: str) -> str:
         raise ValueError(
             f"{printable(wrong, newline=False)} is no modifier" + (f"; {near[0]}?" if near else "")
         )
-    if modifiers == ["shift"] and len(last) == 1 and last.isalpha():
-        return last.upper()
+    if len(last) == 1 and last.isalpha() and modifiers:
+        # With shift alone a terminal sends the capital, with any other it knows none.
+        last = last.upper() if modifiers == ["shift"] else last.lower()
+        modifiers = [] if modifiers == ["shift"] else modifiers
     if len(last) == 1:
         (binding,) = Binding.make_bindings([Binding(last, "x")])
         last = binding.key
@@ -132,7 +134,7 @@ def judge(wanted: Mapping[str, Any], bounds: Iterable[Bound]) -> KeyMap:
 
 def _clash(taken: Mapping[str, tuple[str, ...]], bounds: list[Bound]) -> tuple[str, str, Bound] | None:
     """A mapped id whose key something else has in the same place: the last such one of the map."""
-    for id in reversed(taken):
+    for id in reversed(list(taken)):
         for own in (bound for bound in bounds if bound.id == id):
             for other in bounds:
                 if other.id == id or not _meet(own, other):

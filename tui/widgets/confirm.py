@@ -24,8 +24,8 @@ class Confirm(ModalScreen[bool]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", "Yes", tooltip="Do it"),
-        Binding("n,escape", "answer(False)", "No", tooltip="Leave it"),
+        Binding("y", "answer(True)", "Yes", tooltip="Do it", id="confirm.yes"),
+        Binding("n,escape", "answer(False)", "No", tooltip="Leave it", id="confirm.no"),
     ]
 
     def __init__(self, question: str, yes: str) -> None:

@@ -20,7 +20,7 @@ class ValueScreen(ModalScreen[None]):
     """The values below each other, wrapped."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,enter,q", "dismiss", "Close", tooltip="Back to the table")
+        Binding("escape,enter,q", "dismiss", "Close", tooltip="Back to the table", id="value.close")
     ]
 
     def __init__(self, row: Row, names: Sequence[str], meaning: str = "") -> None:

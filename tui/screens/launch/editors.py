@@ -63,10 +63,19 @@ class Choice(Widget, can_focus=True):
             self.choice = choice
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right,space", "turn(1)", "Next value", show=False, tooltip="The next value"),
-        Binding("left", "turn(-1)", "Previous value", show=False, tooltip="The value before"),
         Binding(
-            "backspace,delete", "choose('')", "Unset", show=False, tooltip="Leave it to preset and default"
+            "right,space", "turn(1)", "Next value", show=False, tooltip="The next value", id="choice.next"
+        ),
+        Binding(
+            "left", "turn(-1)", "Previous value", show=False, tooltip="The value before", id="choice.before"
+        ),
+        Binding(
+            "backspace,delete",
+            "choose('')",
+            "Unset",
+            show=False,
+            tooltip="Leave it to preset and default",
+            id="choice.unset",
         ),
     ]
 

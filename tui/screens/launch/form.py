@@ -184,8 +184,22 @@ class SettingsForm(VerticalScroll, can_focus=False):
 
     # What scrolls would take these keys for itself, and the cursor would stay behind.
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "app.focus_next", "Next field", show=False),
-        Binding("up", "app.focus_previous", "Previous field", show=False),
+        Binding(
+            "down",
+            "app.focus_next",
+            "Next field",
+            show=False,
+            tooltip="The next field",
+            id="launch-form.down",
+        ),
+        Binding(
+            "up",
+            "app.focus_previous",
+            "Previous field",
+            show=False,
+            tooltip="The field before",
+            id="launch-form.up",
+        ),
     ]
 
     def __init__(self) -> None:

@@ -70,7 +70,9 @@ class SavePresetScreen(ModalScreen[Answer | None]):
         & Button { margin-left: 2; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel", tooltip="Save nothing")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", "Cancel", tooltip="Save nothing", id="save-preset.cancel")
+    ]
 
     class Refused(Message):
         """It could not be saved."""

@@ -62,8 +62,17 @@ class LaunchScreen(FillingScreen):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         *(b for b in bindings(ACTIONS) if b not in FillingScreen.BINDINGS),
-        Binding("down", "app.focus_next", "Next field", show=False),
-        Binding("up", "app.focus_previous", "Previous field", show=False),
+        Binding(
+            "down", "app.focus_next", "Next field", show=False, tooltip="The next field", id="launch.down"
+        ),
+        Binding(
+            "up",
+            "app.focus_previous",
+            "Previous field",
+            show=False,
+            tooltip="The field before",
+            id="launch.up",
+        ),
     ]
 
     class Launched(Message):

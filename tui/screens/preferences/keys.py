@@ -1,0 +1,195 @@
+"""The keys of everything, and a way to give an action keys of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.message import Message
+from textual.screen import ModalScreen, Screen
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from tui.actions import Action, bindings, key_name
+from tui.dashboard import Dashboard, shown_path
+from tui.keys import Bound, canonical, catalogue, judge
+from tui.widgets.lines import KeyLine, TopLine, fit
+
+_AREA = "Your keys"
+_KEYS_WIDE, _LABEL_WIDE = 18, 18
+_Take = Callable[[Bound, str], str]
+"""Gives an action a key; returns why it cannot have it, or an empty string."""
+
+
+class KeysScreen(Screen[None]):
+    """Every action by area with its keys; those that are a person's own stand out."""
+
+    CSS_PATH = "keys.tcss"
+    ACTIONS: ClassVar[tuple[Action, ...]] = (
+        Action("change", "enter", "Change", "Press another key for this action", _AREA),
+        Action("restore", "backspace,delete", "Default", "Give the action its own keys back", _AREA),
+        Action("restore_all", "f4", "All defaults", "Give every action its own keys back", _AREA),
+        Action("back", "escape", "Back", "Back to the preferences", _AREA),
+    )
+    BINDINGS: ClassVar[list[BindingType]] = bindings(ACTIONS)
+    app: Dashboard
+
+    class Known(Message):
+        """All bindings were found."""
+
+        def __init__(self, bounds: list[Bound]) -> None:
+            super().__init__()
+            self.bounds = bounds
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bounds: list[Bound] = []
+
+    def compose(self) -> ComposeResult:
+        """One list."""
+        yield TopLine()
+        actions = OptionList(id="actions", classes="pane")
+        actions.border_title = "Your keys"
+        yield actions
+        yield KeyLine(self.ACTIONS)
+
+    def on_mount(self) -> None:
+        """Finding every binding imports every screen, for which nobody shall wait."""
+        self.query_one(TopLine).left = f"MyPT  {shown_path(self.app.workspace)}  ›  preferences  ›  keys"
+        self.query_one(OptionList).loading = True
+        self.run_worker(self._find, thread=True, group="keys")
+
+    def _find(self) -> None:
+        self.post_message(self.Known(catalogue()))
+
+    def on_keys_screen_known(self, message: Known) -> None:
+        """Show them."""
+        self._bounds = message.bounds
+        actions = self.query_one(OptionList)
+        actions.loading = False
+        self._fill()
+        actions.focus()
+        actions.action_first()
+
+    def on_resize(self) -> None:
+        """As wide as there is room."""
+        self.call_after_refresh(self._fill)
+
+    def _fill(self) -> None:
+        actions = self.query_one(OptionList)
+        chosen = actions.highlighted
+        actions.clear_options()
+        area = ""
+        width = max(actions.scrollable_content_region.width - 2, 20)
+        told: set[str] = set()
+        for bound in self._bounds:
+            if bound.id in told:
+                continue
+            told.add(bound.id)
+            if bound.area != area:
+                area = bound.area
+                actions.add_option(Option(Text(area, "bold"), disabled=True))
+            own = self.app.keys.get(bound.id)
+            shown = ", ".join(key_name(key) for key in (own.split(",") if own else bound.keys))
+            text = Text(end="")
+            text.append(
+                "  " + fit(shown, _KEYS_WIDE),
+                f"bold {self.app.theme_variables.get('primary', '')}" if own else "",
+            )
+            text.append(fit(bound.label, _LABEL_WIDE) + " ")
+            text.append(fit(bound.help, max(width - _KEYS_WIDE - _LABEL_WIDE - 3, 0)), "dim")
+            actions.add_option(Option(text, id=bound.id))
+        actions.highlighted = chosen
+
+    @property
+    def _chosen(self) -> Bound | None:
+        actions = self.query_one(OptionList)
+        if actions.highlighted is None:
+            return None
+        id = actions.get_option_at_index(actions.highlighted).id
+        return next((bound for bound in self._bounds if bound.id == id), None)
+
+    def on_option_list_option_selected(self, message: OptionList.OptionSelected) -> None:
+        """Enter or a click."""
+        message.stop()
+        self.action_change()
+
+    def action_change(self) -> None:
+        """Ask for a key."""
+        bound = self._chosen
+        if bound is not None:
+            self.app.push_screen(PressKey(bound, self._try), self._answered)
+
+    def _answered(self, _: bool | None) -> None:
+        self._fill()
+
+    def _try(self, bound: Bound, key: str) -> str:
+        """Take the key; why not, where it cannot be."""
+        wanted = {**self.app.keys, bound.id: key}
+        judged = judge(wanted, self._bounds)
+        if judged.problems:
+            return judged.problems[0].removeprefix(f"keys: {bound.id}: ")
+        self._use(judged.taken)
+        return ""
+
+    def _use(self, keys: dict[str, str]) -> None:
+        self.app.prefs["keys"] = keys
+        self.app.use_keys(keys)
+
+    def action_restore(self) -> None:
+        """The default of one."""
+        bound = self._chosen
+        if bound is None or bound.id not in self.app.keys:
+            return
+        judged = judge({id: keys for id, keys in self.app.keys.items() if id != bound.id}, self._bounds)
+        if judged.problems:
+            self.notify(judged.problems[0], title="Its own key is taken", severity="warning")
+            return
+        self._use(judged.taken)
+        self._fill()
+
+    def action_restore_all(self) -> None:
+        """The defaults of all."""
+        self._use({})
+        self._fill()
+
+    def action_back(self) -> None:
+        """Everything is kept already."""
+        self.dismiss(None)
+
+
+class PressKey(ModalScreen[bool]):
+    """Waits for the key that an action is to have."""
+
+    def __init__(self, bound: Bound, take: _Take) -> None:
+        super().__init__()
+        self._bound, self._take = bound, take
+
+    def compose(self) -> ComposeResult:
+        """What it is for."""
+        with Vertical(classes="pane") as box:
+            box.border_title = self._bound.label
+            box.border_subtitle = "esc keeps it as it is"
+            yield Static(f"{self._bound.help}\n\nPress the key that shall do this.", markup=False)
+            yield Static(id="why", markup=False)
+
+    def on_key(self, event: events.Key) -> None:
+        """Take it, or say why not and wait for another."""
+        event.stop()
+        event.prevent_default()
+        if event.key == "escape":
+            self.dismiss(False)
+            return
+        try:
+            why = self._take(self._bound, canonical(event.key))
+        except ValueError as error:
+            why = str(error)
+        if why:
+            self.query_one("#why", Static).update(why)
+        else:
+            self.dismiss(True)
