@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mypt.text import printable
@@ -33,8 +33,10 @@ class Herald:
         self._due = False
         self._blamed: tuple[str, ...] | None = None
 
-    def hear(self, runs: Iterable[Run], changed: Iterable[str]) -> None:
+    def hear(self, runs: Sequence[Run], changed: Iterable[str], *, first: bool) -> None:
         """Look at the runs that changed, and at those that have not been read to their end before."""
+        if first:
+            self._alerts.begin(run.key for run in runs)
         named = set(changed)
         looked = [run for run in runs if run.key in named or run.key not in self._met]
         self._met.update(run.key for run in looked if run.known)

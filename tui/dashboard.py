@@ -95,7 +95,8 @@ class Dashboard(App[None]):
         self.changed.publish(message)
         changes = message.changes
         ended = (change.key for change in changes.states)
-        self.herald.hear(self.live.workspace.runs, (*changes.added, *changes.updated, *ended))
+        changed = (*changes.added, *changes.updated, *ended)
+        self.herald.hear(self.live.workspace.runs, changed, first=message.first)
 
     def on_live_system_sampled(self, message: Live.SystemSampled) -> None:
         """Tell the screens."""

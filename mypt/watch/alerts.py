@@ -139,6 +139,11 @@ class Alerts:
         # Some logs know no parts of a second.
         self._opened_at = math.floor(opened_at)
         self._past: dict[str, _Past] = {}
+        self._old: set[str] = set()
+
+    def begin(self, keys: Iterable[str]) -> None:
+        """These runs were there before: what they are when they have been read is the past, whenever they began."""
+        self._old.update(keys)
 
     def look(self, runs: Iterable[Snapshot]) -> list[Alert]:
         """What has happened since the last look, in the order of `runs`. Runs that are still being read wait."""
@@ -148,7 +153,7 @@ class Alerts:
         past = self._past.get(run.key)
         if past is None:
             past = self._past[run.key] = _Past()
-            if run.began is None or run.began < self._opened_at:
+            if run.key in self._old or run.began is None or run.began < self._opened_at:
                 self._tell(run, past)
                 return []
         return self._tell(run, past)

@@ -31,6 +31,8 @@ class Terminal:
     ) -> None:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
+        self.raw = bytearray()
+        """Everything that the program has sent."""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.chdir(workspace)
@@ -102,7 +104,9 @@ class Terminal:
         ready, _, _ = select.select([self.fd], [], [], max(seconds, 0))
         if ready:
             with contextlib.suppress(OSError):
-                self._stream.feed(os.read(self.fd, 1 << 16))
+                sent = os.read(self.fd, 1 << 16)
+                self.raw += sent
+                self._stream.feed(sent)
 
 
 @contextlib.contextmanager
