@@ -158,6 +158,10 @@ class Dashboard(App[None]):
         """Paint with plain signs from now on, or with all of them."""
         self._plain_signs.enabled = plain
         self.prefs["plain_signs"] = plain
+        for screen in self.screen_stack:
+            for chart in screen.query("Chart"):
+                # Braille has better likes than one sign for another.
+                chart.ascii_only = plain  # type: ignore[attr-defined]
         self.repaint()
 
     def repaint(self) -> None:

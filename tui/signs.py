@@ -97,6 +97,16 @@ def plain(text: str) -> str:
     return text if text.isascii() else "".join(map(_plain_sign, text))
 
 
+_KEYS = {"←→": "left/right", "↑↓": "up/down", "←": "left", "→": "right", "↑": "up", "↓": "down", "⏎": "enter"}
+
+
+def key_words(keys: str) -> str:
+    """Keys as people read them, in words where they are drawn as arrows."""
+    for sign, word in _KEYS.items():
+        keys = keys.replace(sign, word)
+    return keys
+
+
 @lru_cache(maxsize=4096)
 def _plain_sign(char: str) -> str:
     if char.isascii():

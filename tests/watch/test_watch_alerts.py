@@ -73,7 +73,9 @@ def test_a_run_that_begins_while_one_looks_tells_from_its_first_step() -> None:
 def test_what_was_there_at_the_beginning_is_the_past_whenever_it_began() -> None:
     alerts = Alerts(OPENED)
     alerts.begin([OLD.key])
-    assert alerts.look([dataclasses.replace(OLD, began=OPENED + 1, state=FAILED, golds=(Gold(10, 2.0),))]) == []
+    assert (
+        alerts.look([dataclasses.replace(OLD, began=OPENED + 1, state=FAILED, golds=(Gold(10, 2.0),))]) == []
+    )
 
 
 def test_a_run_that_began_before_and_is_found_later_tells_from_then_on() -> None:

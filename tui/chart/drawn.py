@@ -71,6 +71,11 @@ class Drawn(Widget):
         self.spots: list[tuple[int, int, str]] = []
         """Where in the legend the curves' labels are: (first cell, cell after the last, key)."""
 
+    def on_mount(self) -> None:
+        """Plain where everything is."""
+        if getattr(self.app, "plain_signs", False):
+            self.ascii_only = True
+
     # Data
 
     @property

@@ -12,6 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from tui.actions import GLOBAL, Action
+from tui.signs import key_words
 
 
 def fit(text: str, width: int) -> str:
@@ -67,7 +68,8 @@ class KeyLine(Widget):
         text = Text(no_wrap=True, overflow="crop", end="")
         key_style = Style.parse("bold") + Style(color=self.app.theme_variables.get("primary"))
         mapped: Mapping[str, str] = getattr(self.app, "keys", {})
-        keys = [(action, self._key(action.mapped(mapped))) for action in self._actions]
+        words = key_words if getattr(self.app, "plain_signs", False) else str
+        keys = [(action, words(self._key(action.mapped(mapped)))) for action in self._actions]
         wanted = [(action, key, _width(action, key)) for action, key in keys if key]
         room = self.size.width
         reserved = sum(width for action, _, width in wanted if self._must_be_in_sight(action))

@@ -15,6 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, OptionList, Static
 
 from tui.actions import GLOBAL, Action, described, part_name, works_on
+from tui.signs import key_words
 
 _KEYS_WIDE = 16
 _HINT = "/ filters · ↑↓ scroll · esc closes"
@@ -85,6 +86,7 @@ class HelpScreen(ModalScreen[None]):
         self.query_one("#keys", Static).update(self._list(wanted.casefold().strip()))
 
     def _list(self, wanted: str) -> RenderableType:
+        words = key_words if getattr(self.app, "plain_signs", False) else str
         parts: list[RenderableType] = []
         for area, entries in self.areas().items():
             shown = [entry for entry in entries if wanted in f"{area} {entry[0]} {entry[1]}".casefold()]
@@ -94,7 +96,7 @@ class HelpScreen(ModalScreen[None]):
             table.add_column(width=_KEYS_WIDE, style=self.app.theme_variables.get("primary", ""))
             table.add_column()
             for key, what in shown:
-                table.add_row(Text(f"  {key}"), Text(what))
+                table.add_row(Text(f"  {words(key)}"), Text(what))
             parts += [Text(area, "bold"), table, Text()]
         return Group(*parts[:-1]) if parts else Text("nothing here has these letters", "dim")
 
