@@ -120,12 +120,15 @@ GLOBAL = (
 
 def described(node: DOMNode, keys: Mapping[str, str]) -> Iterator[tuple[str, Binding]]:
     """What `node` itself listens to and can say in words, each once with all its keys as people read them."""
-    grouped: dict[tuple[str, str], list[Binding]] = {}
+    grouped: dict[str, list[Binding]] = {}
     for _, binding in node._bindings:
-        if binding.tooltip or binding.description:
-            grouped.setdefault((binding.id or "", binding.action), []).append(binding)
-    for (id, _), same in grouped.items():
-        own = keys.get(id)
+        if words := binding.tooltip or binding.description:
+            same = grouped.setdefault(words, [])
+            # What does the same with another number is told once, with the key of the first.
+            if not same or binding.id == same[0].id:
+                same.append(binding)
+    for same in grouped.values():
+        own = keys.get(same[0].id or "")
         names = own.split(",") if own else [binding.key for binding in same]
         shown = [] if own else [binding.key_display for binding in same if binding.key_display][:1]
         yield ", ".join(dict.fromkeys([*shown, *map(key_name, names[len(shown) :])])), same[0]

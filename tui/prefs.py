@@ -70,7 +70,7 @@ class Preferences:
     def __getitem__(self, name: str) -> Any:
         value = self._values.get(name, DEFAULTS[name])
         # A file edited by hand must not bring a value of another kind.
-        return value if type(value) is type(DEFAULTS[name]) else DEFAULTS[name]
+        return value if _is_like(value, DEFAULTS[name]) else DEFAULTS[name]
 
     def __setitem__(self, name: str, value: Any) -> None:
         before = self[name]
@@ -110,10 +110,16 @@ class Preferences:
         return {name: value for name, value in read.items() if value == value}
 
     def _judge(self) -> None:
-        kinds = {bool: "true or false", str: "a text", dict: "an object {…}", list: "a list […]"}
+        kinds = {
+            bool: "true or false",
+            str: "a text",
+            float: "a number",
+            dict: "an object {…}",
+            list: "a list […]",
+        }
         for name, default in DEFAULTS.items():
             value = self._values.get(name, default)
-            if type(value) is not type(default):
+            if not _is_like(value, default):
                 self._complain(
                     f"{name} is {printable(json.dumps(value), newline=False)[:80]}; it must be {kinds[type(default)]}, "
                     "and the default is used"
@@ -127,6 +133,12 @@ class Preferences:
         said = f"{self.path.name}: {words}"
         if said not in self.problems:
             self.problems.append(said)
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    if isinstance(default, float):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is type(default)
 
 
 def _brought_in(there: Any, before: Any, after: Any) -> Any:
