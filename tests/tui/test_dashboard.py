@@ -4,13 +4,57 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import stat
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from mypt.watch.inventory import Workspace
+from tests.tui.logs import write_run
+from tui import clipboard
 from tui.app import MyptApp
 from tui.prefs import Preferences
+
+
+@pytest.fixture(autouse=True)
+def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(clipboard.VARIABLE, str(tmp_path / "cache"))
+
+
+async def test_what_is_copied_is_kept_in_a_file_for_its_owner_and_said(tmp_path: Path) -> None:
+    app = MyptApp(tmp_path, prefs=Preferences(tmp_path / "prefs.json"))
+    async with app.run_test() as pilot:
+        for text in ("mypt train --model_name dante", "another é"):
+            app.copy(text, "the command")
+        await pilot.pause()
+        path = clipboard.copy_file()
+        assert path.read_text(encoding="utf-8") == "another é"
+        if os.name != "nt":
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        (*_, toast) = app._notifications
+        assert toast.title == "Copied: the command"
+        assert "OSC 52" in toast.message and str(path) in toast.message.replace("~", str(Path.home()))
+
+
+async def test_a_picture_of_any_screen_lands_in_the_workspace(tmp_path: Path) -> None:
+    write_run(tmp_path, "[red]\x1b[2J <svg> & ]]>")
+    app = MyptApp(tmp_path, prefs=Preferences(tmp_path / "prefs.json"))
+    async with app.run_test(size=(120, 36)) as pilot:
+        while not app.live.workspace.runs or not app.live.workspace.runs[0].known:
+            await pilot.pause(0.02)
+        await pilot.press("f9")
+        await pilot.pause()
+        await pilot.press("question_mark", "f9")
+        await pilot.pause()
+        pictures = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+        assert len(pictures) == 2
+        assert pictures[0].startswith("help-20") and pictures[1].startswith("home-20")
+        for name in pictures:
+            text = (tmp_path / "pictures" / name).read_text(encoding="utf-8")
+            assert ElementTree.fromstring(text).tag.endswith("svg") and "\x1b" not in text
+        assert [toast.title for toast in app._notifications] == ["Picture saved"] * 2
 
 
 async def test_a_name_that_is_not_utf_8_can_be_copied(tmp_path: Path) -> None:

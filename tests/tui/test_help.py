@@ -9,12 +9,17 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from tests.tui.logs import write_run
+from tests.tui.painted import painted
 from tui.app import MyptApp
+from tui.chart.widget import Chart
 from tui.screens.checkpoints import CheckpointsScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.help import HelpScreen
 from tui.screens.home import HomeScreen
 from tui.screens.launch import LaunchScreen
+from tui.screens.preferences import PreferencesScreen
+from tui.screens.preferences.keys import KeysScreen
+from tui.widgets.confirm import Confirm
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +59,15 @@ async def test_keys_that_scroll_nothing_are_not_listed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [HomeScreen, LaunchScreen, CheckpointsScreen, lambda: CompareScreen(["a", "b"])]
+    "make",
+    [
+        HomeScreen,
+        LaunchScreen,
+        CheckpointsScreen,
+        lambda: CompareScreen(["a", "b"]),
+        PreferencesScreen,
+        KeysScreen,
+    ],
 )
 async def test_every_action_of_every_screen_is_listed(tmp_path: Path, make: type[Screen[None]]) -> None:
     app = MyptApp(tmp_path)
@@ -67,3 +80,78 @@ async def test_every_action_of_every_screen_is_listed(tmp_path: Path, make: type
         actions = getattr(screen, "ACTIONS", ())
         missing = {action.name for action in actions if action.help not in said}
         assert missing <= {"cursor(1)"}
+
+
+async def test_a_question_has_its_keys_too_and_the_way_back_to_it(tmp_path: Path) -> None:
+    app = MyptApp(tmp_path)
+    async with app.run_test(size=(120, 50)) as pilot:
+        question = Confirm("Sure?", "Yes")
+        await app.push_screen(question)
+        await pilot.pause()
+        told = (await opened(pilot)).areas()
+        assert told["Here"] == [("y", "Do it"), ("n, esc", "Leave it")]
+        general = dict(told["General"])
+        assert "?, f1" in general and "^t" not in general, "what does not work here is not listed"
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert pilot.app.screen == question
+
+
+async def test_letters_filter_and_the_list_scrolls_in_a_small_terminal(tmp_path: Path) -> None:
+    app = MyptApp(tmp_path)
+    async with app.run_test(size=(60, 14)) as pilot:
+        screen = await opened(pilot)
+        assert "Leave; what trains goes on" not in painted(app)
+        await pilot.press("end")
+        await pilot.pause()
+        assert "Leave; what trains goes on" in painted(app)
+        await pilot.press("slash", *"quit")
+        await pilot.pause()
+        assert "nothing here has these letters" in painted(app)
+        await pilot.press(*["backspace"] * 4, *"LEAVE")
+        await pilot.pause()
+        text = painted(app)
+        assert "q, ^q" in text and "Ask the run to save" not in text
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.screen is screen and "Ask the run to save" in painted(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.screen is not screen
+
+
+async def palette(pilot: Pilot[None], typed: str) -> list[str]:
+    """What the palette offers for these letters."""
+    from textual.command import CommandList, CommandPalette
+
+    await pilot.press("ctrl+p", *typed)
+    app = pilot.app
+    assert isinstance(app.screen, CommandPalette)
+    found = app.screen.query_one(CommandList)
+    for _ in range(300):
+        await pilot.pause(0.02)
+        prompts = [str(found.get_option_at_index(n).prompt) for n in range(found.option_count)]
+        if prompts and typed[:4].casefold() in prompts[0].casefold():
+            return prompts
+    return prompts
+
+
+async def test_the_palette_has_what_the_parts_of_the_screen_can_do(tmp_path: Path) -> None:
+    write_run(tmp_path, "one")
+    app = MyptApp(tmp_path)
+    async with app.run_test(size=(120, 50)) as pilot:
+        chart = app.screen.query_one(Chart)
+        while not chart.data.curves:
+            await pilot.pause(0.02)
+        for typed, found in (
+            ("The chart: Pan left", "The chart: Pan left"),
+            ("General: Picture", "Save a picture of this screen"),
+            ("The list of runs: Last", "The last run"),
+        ):
+            assert any(found in prompt for prompt in await palette(pilot, typed)), typed
+            await pilot.press("escape")
+        assert chart.window is None
+        await palette(pilot, "The chart: Zoom in")
+        await pilot.press("down", "enter")
+        await pilot.pause()
+        assert chart.window is not None, "it did what its key does"
