@@ -159,7 +159,7 @@ class Dashboard(App[None]):
         self._plain_signs.enabled = plain
         self.prefs["plain_signs"] = plain
         for screen in self.screen_stack:
-            for chart in screen.query("Chart"):
+            for chart in screen.query("Drawn"):
                 # Braille has better likes than one sign for another.
                 chart.ascii_only = plain  # type: ignore[attr-defined]
         self.repaint()

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from mypt.runs.state import RunState
 from mypt.text import loss, whole
-from mypt.watch.history import seconds_since_epoch
+from mypt.watch.clock import seconds_since_epoch
 from mypt.watch.run import Run
 
 # A run says many golds in its life; what stands at the end of the list is all that can be new.

@@ -28,7 +28,6 @@ SCREENS: dict[str, list[str]] = {
     "compare": ["c", "space", "down", "down", "space", "v"],
     "launch": ["n"],
     "preferences": ["ctrl+o"],
-    "keys": ["question_mark"],
 }
 
 pytestmark = pytest.mark.skipif(not hasattr(time, "tzset"), reason="the pictures have a time zone")
