@@ -28,7 +28,6 @@ def still(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     workspace = folder / "poems"
     for name, value in {"HOME": folder, "TZ": "UTC", "MYPT_CONFIG_DIR": folder / "config"}.items():
         monkeypatch.setenv(name, str(value))
-    monkeypatch.setenv("MYPT_CACHE_DIR", str(folder / "cache"))
     if hasattr(time, "tzset"):
         time.tzset()
     monkeypatch.setattr(time, "time", lambda: NOW)

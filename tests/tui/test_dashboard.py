@@ -18,11 +18,6 @@ from tui.app import MyptApp
 from tui.prefs import Preferences
 
 
-@pytest.fixture(autouse=True)
-def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(clipboard.VARIABLE, str(tmp_path / "cache"))
-
-
 async def test_what_is_copied_is_kept_in_a_file_for_its_owner_and_said(tmp_path: Path) -> None:
     app = MyptApp(tmp_path, prefs=Preferences(tmp_path / "prefs.json"))
     async with app.run_test() as pilot:

@@ -120,8 +120,7 @@ class LaunchScreen(FillingScreen):
         """Copy the command line of the review."""
         command = self.review.command if self.review else ""
         if command:
-            self.app.copy_to_clipboard(command)
-            self.notify("The command line is in the clipboard", markup=False)
+            self._app.copy(command, "the command line")
         else:
             self.notify("There is no command line yet: something is wrong", severity="warning", markup=False)
 

@@ -173,7 +173,7 @@ class PressKey(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         """What it is for."""
         with Vertical(classes="pane") as box:
-            box.border_title = self._bound.label
+            box.border_title = f"{self._bound.label} ({self._bound.id})"
             box.border_subtitle = "esc keeps it as it is"
             yield Static(f"{self._bound.help}\n\nPress the key that shall do this.", markup=False)
             yield Static(id="why", markup=False)
