@@ -111,9 +111,9 @@ GLOBAL = (
         "app.command_palette", "ctrl+p", "More", "Find any action by name", key_display="^p", everywhere=True
     ),
     Action("app.help", "question_mark,f1", "Keys", "Show all keys of this screen", everywhere=True),
-    Action("app.preferences", "ctrl+o", "Preferences", "Theme, signs, alerts and keys", shown=False),
+    Action("app.preferences", "ctrl+g", "Preferences", "Theme, signs, alerts and keys", shown=False),
     Action("app.toggle_dark", "ctrl+t", "Theme", "Light or dark", shown=False),
-    Action("app.picture", "f9", "Picture", "Save a picture of this screen", shown=False, everywhere=True),
+    Action("app.picture", "f12", "Picture", "Save a picture of this screen", shown=False, everywhere=True),
     Action("app.quit", "q,ctrl+q", "Quit", "Leave; what trains goes on"),
 )
 

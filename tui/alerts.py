@@ -38,8 +38,8 @@ class Herald:
         if first:
             self._alerts.begin(run.key for run in runs)
         named = set(changed)
-        looked = [run for run in runs if run.key in named or run.key not in self._met]
-        self._met.update(run.key for run in looked if run.known)
+        looked = [run for run in runs if run.known and (run.key in named or run.key not in self._met)]
+        self._met.update(run.key for run in looked)
         self._take(self._alerts.look(map(snapshot, looked)))
 
     def try_out(self) -> None:
@@ -122,7 +122,7 @@ class Herald:
         if argv != self._blamed:
             self._blamed = argv
             self._app.notify(
-                f"{failed}. It is set in the preferences (^o), and this is said once",
+                f"{failed}. It is set in the preferences (^g), and this is said once",
                 title="The alert command failed",
                 severity="warning",
                 timeout=_TROUBLE_S,

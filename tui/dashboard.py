@@ -74,7 +74,7 @@ class Dashboard(App[None]):
         if wanted not in self.available_themes:
             problems.append(
                 f"{self.prefs.path.name}: theme: there is none called {printable(wanted, newline=False)}; "
-                "^o shows those there are"
+                "^g shows those there are"
             )
         self._complain(problems)
         if self.prefs["keys"]:

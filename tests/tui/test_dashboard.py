@@ -39,9 +39,9 @@ async def test_a_picture_of_any_screen_lands_in_the_workspace(tmp_path: Path) ->
     async with app.run_test(size=(120, 36)) as pilot:
         while not app.live.workspace.runs or not app.live.workspace.runs[0].known:
             await pilot.pause(0.02)
-        await pilot.press("f9")
+        await pilot.press("f12")
         await pilot.pause()
-        await pilot.press("question_mark", "f9")
+        await pilot.press("question_mark", "f12")
         await pilot.pause()
         pictures = sorted(path.name for path in (tmp_path / "pictures").iterdir())
         assert len(pictures) == 2

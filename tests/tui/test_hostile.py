@@ -100,8 +100,8 @@ async def test_every_screen_bears_every_size_and_every_name(place: Path, size: t
         ["c", "space", "down", "down", "space", "v", "down", "right"],
         ["n"],
         ["n", "ctrl+n", "ctrl+n", "ctrl+n"],
-        ["ctrl+o", *["down"] * 4],
-        ["ctrl+o", "f2"],
+        ["ctrl+g", *["down"] * 4],
+        ["ctrl+g", "f2"],
         ["question_mark"],
         ["ctrl+p"],
         ["s"],
@@ -167,7 +167,7 @@ async def test_a_folder_that_vanishes_while_it_is_shown(place: Path) -> None:
         await pilot.pause()
         check(app, (120, 36))
         place.rename(place.with_name("moved"))
-        await pilot.press("f9")
+        await pilot.press("f12")
         await until(pilot, lambda: any(toast.title == "No picture" for toast in app._notifications))
         await pilot.press("n")
         await pilot.pause(0.5)

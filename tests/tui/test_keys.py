@@ -14,6 +14,7 @@ from textual.binding import Binding
 from textual.pilot import Pilot
 
 from tests.tui.logs import write_run
+from tests.tui.painted import painted
 from tui.app import MyptApp
 from tui.keys import Bound, canonical, catalogue, judge
 from tui.prefs import Preferences
@@ -141,6 +142,13 @@ def test_by_default_no_two_actions_of_one_place_share_a_key() -> None:
                 assert not set(one.keys) & set(other.keys), (one, other)
 
 
+def test_by_default_no_screen_takes_a_key_that_works_everywhere() -> None:
+    bounds = catalogue()
+    everywhere = {key for bound in bounds if bound.kind == "app" for key in bound.keys}
+    assert everywhere >= {"ctrl+p", "ctrl+g", "f12", "q"}
+    assert not [b for b in bounds if b.kind in ("screen", "widget") and everywhere & set(b.keys)]
+
+
 def _ours() -> list[type[Any]]:
     from textual.dom import DOMNode
 
@@ -194,7 +202,7 @@ async def test_a_key_is_given_on_the_screen_kept_and_given_back(tmp_path: Path) 
     prefs = tmp_path / "prefs.json"
     app = MyptApp(tmp_path, prefs=Preferences(prefs))
     async with app.run_test(size=(120, 60)) as pilot:
-        await pilot.press("ctrl+o")
+        await pilot.press("ctrl+g")
         await pilot.pause()
         assert isinstance(app.screen, PreferencesScreen)
         await pilot.press("f2")
@@ -202,6 +210,7 @@ async def test_a_key_is_given_on_the_screen_kept_and_given_back(tmp_path: Path) 
         screen = app.screen
         assert isinstance(screen, KeysScreen)
         await until(pilot, lambda: bool(screen._bounds) and screen._chosen is not None)
+        assert "Show all keys of this screen" in painted(app)
         while screen._chosen is None or screen._chosen.id != "runs.stop":
             await pilot.press("down")
             await pilot.pause()

@@ -27,7 +27,7 @@ def opened(workspace: Path) -> MyptApp:
 
 
 async def preferences(pilot: Pilot[None]) -> PreferencesScreen:
-    await pilot.press("ctrl+o")
+    await pilot.press("ctrl+g")
     await pilot.pause()
     screen = pilot.app.screen
     assert isinstance(screen, PreferencesScreen)

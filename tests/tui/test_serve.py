@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +18,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from mypt.runs.identity import Alive
+from mypt.runs.record import list_records
 from tests.tui.logs import write_run
 from tui.cli import main
 from tui.page import page
@@ -209,6 +213,41 @@ def _lives(pid: int) -> bool:
         if Path("/proc").is_dir()
         else True
     )
+
+
+@pytest.mark.slow
+async def test_what_is_started_in_a_browser_outlives_page_and_server(workspace: Path) -> None:
+    shutil.rmtree(workspace / "logs")
+    (workspace / "configs").mkdir()
+    preset = {
+        "batch_size": 2, "block_size": 16, "vocab_size": 48, "n_embd": 16, "n_head": 2, "n_layer": 1, "dropout": 0.0,
+        "bias": False, "tokenization": "char", "max_iters": 1_000_000, "eval_interval": 200, "eval_iters": 1,
+    }  # fmt: skip
+    (workspace / "configs" / "tiny_char.json").write_text(json.dumps(preset))
+
+    def trains() -> bool:
+        records = list_records(workspace).records
+        trainer = records[0].trainer if records else None
+        return trainer is not None and trainer.is_alive() is Alive.ALIVE
+
+    serving = Serving(workspace)
+    try:
+        async with client() as session:
+            url = f"{serving.address}ws?width=120&height=36"
+            async with session.ws_connect(url, headers={"Origin": serving.host}) as socket:
+                await screen_of(socket, "Try the demo")
+                await socket.send_json(["stdin", "d"])
+                await _until(trains, 60)
+            await _until(lambda: not serving.children)
+        assert trains(), "the page is closed"
+        assert serving.end() == 0
+        assert trains(), "the server has ended"
+    finally:
+        serving.process.kill()
+        for record in list_records(workspace).records:
+            for identity in (record.trainer, record.supervisor):
+                if identity is not None and identity.is_alive() is Alive.ALIVE:
+                    os.kill(identity.pid, signal.SIGKILL)
 
 
 async def test_readonly_reaches_the_dashboard(workspace: Path) -> None:

@@ -27,7 +27,7 @@ SCREENS: dict[str, list[str]] = {
     "checkpoints": ["c"],
     "compare": ["c", "space", "down", "down", "space", "v"],
     "launch": ["n"],
-    "preferences": ["ctrl+o"],
+    "preferences": ["ctrl+g"],
 }
 
 pytestmark = pytest.mark.skipif(not hasattr(time, "tzset"), reason="the pictures have a time zone")

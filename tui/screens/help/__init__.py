@@ -18,6 +18,7 @@ from tui.actions import GLOBAL, Action, described, part_name, works_on
 from tui.signs import key_words
 
 _KEYS_WIDE = 16
+_NARROW = 70
 _HINT = "/ filters · ↑↓ scroll · esc closes"
 
 
@@ -93,7 +94,10 @@ class HelpScreen(ModalScreen[None]):
             if not shown:
                 continue
             table = Table.grid(padding=(0, 2, 0, 0))
-            table.add_column(width=_KEYS_WIDE, style=self.app.theme_variables.get("primary", ""))
+            table.add_column(
+                width=_KEYS_WIDE if self.app.size.width >= _NARROW else None,
+                style=self.app.theme_variables.get("primary", ""),
+            )
             table.add_column()
             for key, what in shown:
                 table.add_row(Text(f"  {words(key)}"), Text(what))

@@ -85,7 +85,8 @@ class KeysScreen(Screen[None]):
         chosen = actions.highlighted
         actions.clear_options()
         area = ""
-        width = max(actions.scrollable_content_region.width - 2, 20)
+        # Of the terminal, since the list may not have its place yet: border, padding and scroll bar take the rest.
+        width = max(self.app.size.width - 7, 20)
         told: set[str] = set()
         for bound in self._bounds:
             if bound.id in told:
