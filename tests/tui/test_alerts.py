@@ -253,3 +253,31 @@ async def test_a_real_training_that_is_killed_is_told_with_why(tmp_path: Path) -
         await until(pilot, lambda: "demo failed" in titles(app), 30)
         (toast,) = [toast for toast in toasts(app) if toast.title == "demo failed"]
         assert "killed by signal 9" in toast.message
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+def test_tmux_hands_the_notification_to_the_terminal_around_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.tui.terminal import terminal
+
+    monkeypatch.delenv("TMUX", raising=False)
+    config = tmp_path / "config"
+    config.mkdir()
+    (config / "dashboard.json").write_text(json.dumps({"notification": True}))
+    monkeypatch.setenv("MYPT_CONFIG_DIR", str(config))
+    (tmp_path / "tmux.conf").write_text("set -g allow-passthrough on\n")
+    write_run(tmp_path, "poems", complete=False)
+    name = f"mypt-alerts-{os.getpid()}"
+    tmux = ["tmux", "-L", name, "-f", str(tmp_path / "tmux.conf")]
+    try:
+        with terminal(tmp_path, program=[*tmux, "new-session", f"{sys.executable} -m tui.cli"]) as dashboard:
+            dashboard.wait_for("● running")
+            dashboard.wait_for(lambda text: "val" in text)
+            append(tmp_path, "poems", NAN)
+            dashboard.wait_for(
+                lambda text: b"\x1b]9;MyPT: poems has a loss that is no number" in dashboard.raw
+            )
+    finally:
+        subprocess.run([*tmux, "kill-server"], check=False, capture_output=True)

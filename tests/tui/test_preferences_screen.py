@@ -151,6 +151,25 @@ async def test_a_command_is_typed_checked_tried_and_kept(tmp_path: Path) -> None
     assert Preferences(tmp_path / "prefs.json")["alert_command"] == shlex.split(line)
 
 
+async def test_they_are_reached_from_every_screen_and_only_once(tmp_path: Path) -> None:
+    app = opened(tmp_path)
+    async with app.run_test(size=(100, 40)) as pilot:
+        for key in ("c", "n"):
+            await pilot.press(key)
+            await pilot.pause()
+            below = app.screen
+            await preferences(pilot)
+            depth = len(app.screen_stack)
+            await pilot.press("ctrl+g")
+            await pilot.pause()
+            assert len(app.screen_stack) == depth
+            await pilot.press("escape")
+            await pilot.pause()
+            assert app.screen is below
+            await pilot.press("escape")
+            await pilot.pause()
+
+
 @pytest.mark.parametrize(
     ("text", "argv"), [("", []), ("  ", []), ("sh -c 'a b' \"{run}\"", ["sh", "-c", "a b", "{run}"])]
 )
