@@ -56,11 +56,22 @@ class ChooseScreen(ModalScreen[str | None]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Leave", tooltip="Leave it as it is"),
-        Binding("down", "move(1)", "Down", show=False, tooltip="The checkpoint below"),
-        Binding("up", "move(-1)", "Up", show=False, tooltip="The checkpoint above"),
-        Binding("pagedown", "move(10)", "Page down", show=False, tooltip="Ten further down"),
-        Binding("pageup", "move(-10)", "Page up", show=False, tooltip="Ten further up"),
+        Binding("escape", "dismiss(None)", "Leave", tooltip="Leave it as it is", id="sample-choose.leave"),
+        Binding(
+            "down", "move(1)", "Down", show=False, tooltip="The checkpoint below", id="sample-choose.down"
+        ),
+        Binding("up", "move(-1)", "Up", show=False, tooltip="The checkpoint above", id="sample-choose.up"),
+        Binding(
+            "pagedown",
+            "move(10)",
+            "Page down",
+            show=False,
+            tooltip="Ten further down",
+            id="sample-choose.page-down",
+        ),
+        Binding(
+            "pageup", "move(-10)", "Page up", show=False, tooltip="Ten further up", id="sample-choose.page-up"
+        ),
     ]
     app: Dashboard
 

@@ -38,9 +38,18 @@ class SettingsPanel(Vertical):
     """All settings of a text. Empty fields have their defaults, which are shown."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "move(1)", "Next field", show=False, tooltip="The next field"),
-        Binding("up", "move(-1)", "Previous field", show=False, tooltip="The field before"),
-        Binding("enter", "done", "Done", show=False, tooltip="Back to the prompt"),
+        Binding(
+            "down", "move(1)", "Next field", show=False, tooltip="The next field", id="sample-settings.next"
+        ),
+        Binding(
+            "up",
+            "move(-1)",
+            "Previous field",
+            show=False,
+            tooltip="The field before",
+            id="sample-settings.before",
+        ),
+        Binding("enter", "done", "Done", show=False, tooltip="Back to the prompt", id="sample-settings.done"),
     ]
 
     class Edited(Message):

@@ -17,20 +17,63 @@ class PromptField(TextArea):
 
     HELP_NAME = "the prompt"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,ctrl+enter", "send", "Write", show=False, tooltip="Let the model go on from this"),
+        Binding(
+            "enter,ctrl+enter",
+            "send",
+            "Write",
+            show=False,
+            tooltip="Let the model go on from this",
+            id="sample-prompt.write",
+        ),
         Binding(
             "ctrl+j,shift+enter",
             "new_line",
             "New line",
             show=False,
             tooltip="A new line; so is \\ before Enter",
+            id="sample-prompt.new-line",
         ),
-        Binding("up", "older", "Older", show=False, tooltip="In the first line: the prompt before"),
-        Binding("down", "newer", "Newer", show=False, tooltip="In the last line: the prompt after it"),
-        Binding("pageup", "screen.page(-1)", "Texts up", show=False, tooltip="Scroll the texts up"),
-        Binding("pagedown", "screen.page(1)", "Texts down", show=False, tooltip="Scroll the texts down"),
+        Binding(
+            "up",
+            "older",
+            "Older",
+            show=False,
+            tooltip="In the first line: the prompt before",
+            id="sample-prompt.older",
+        ),
+        Binding(
+            "down",
+            "newer",
+            "Newer",
+            show=False,
+            tooltip="In the last line: the prompt after it",
+            id="sample-prompt.newer",
+        ),
+        Binding(
+            "pageup",
+            "screen.page(-1)",
+            "Texts up",
+            show=False,
+            tooltip="Scroll the texts up",
+            id="sample-prompt.texts-up",
+        ),
+        Binding(
+            "pagedown",
+            "screen.page(1)",
+            "Texts down",
+            show=False,
+            tooltip="Scroll the texts down",
+            id="sample-prompt.texts-down",
+        ),
         # A text field takes this for redo, and here it is worth more.
-        Binding("ctrl+y", "screen.copy", "Copy", show=False, tooltip="Copy what was written last"),
+        Binding(
+            "ctrl+y",
+            "screen.copy",
+            "Copy",
+            show=False,
+            tooltip="Copy what was written last",
+            id="sample-prompt.copy",
+        ),
     ]
 
     class Sent(Message):
