@@ -105,6 +105,8 @@ async def test_every_screen_bears_every_size_and_every_name(place: Path, size: t
         ["question_mark"],
         ["ctrl+p"],
         ["s"],
+        ["g"],
+        ["c", "g"],
     )
     async with app.run_test(size=size) as pilot:
         await read(pilot, app, len(NAMES))
