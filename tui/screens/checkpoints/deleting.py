@@ -39,10 +39,16 @@ class DeleteScreen(Dialogue[Deletion | None]):
     """Of several wishes the first is meant until another is chosen. Dismissed with what was deleted, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "delete", "Delete", tooltip="Delete for good"),
-        Binding("n,escape", "keep", "Keep", tooltip="Delete nothing"),
-        Binding("right,space", "turn(1)", "What", tooltip="This checkpoint alone, or the whole model"),
-        Binding("left", "turn(-1)", "What", show=False),
+        Binding("y", "delete", "Delete", tooltip="Delete for good", id="delete.y"),
+        Binding("n,escape", "keep", "Keep", tooltip="Delete nothing", id="delete.n"),
+        Binding(
+            "right,space",
+            "turn(1)",
+            "What",
+            tooltip="This checkpoint alone, or the whole model",
+            id="delete.right",
+        ),
+        Binding("left", "turn(-1)", "What", show=False, id="delete.left"),
     ]
 
     class Looked(Message):

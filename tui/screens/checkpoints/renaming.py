@@ -23,7 +23,9 @@ from tui.widgets.dialogue import Dialogue
 class RenameScreen(Dialogue[Renaming | None]):
     """Dismissed with what was done, or with None where nothing was."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel", tooltip="Leave its name")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", "Cancel", tooltip="Leave its name", id="rename.escape")
+    ]
 
     class Judged(Message):
         """What is wrong with what is typed; empty where nothing is. `final`: the rename itself was refused."""

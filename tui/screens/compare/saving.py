@@ -34,7 +34,9 @@ def suggested(names: Sequence[str], how: str) -> str:
 class SaveScreen(Dialogue[Path | None]):
     """A format and a file. `write` gives the content in a format; dismissed with the file that was written."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel", tooltip="Write nothing")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", "Cancel", tooltip="Write nothing", id="save.escape")
+    ]
 
     class Written(Message):
         """The file is there."""

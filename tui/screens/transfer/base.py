@@ -33,8 +33,10 @@ class TransferScreen(Dialogue[str | None]):
     TITLE_WORDS: ClassVar[str] = ""
     START: ClassVar[str] = "Start"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Cancel", tooltip="Close; a run that goes on is stopped"),
-        Binding("ctrl+s,f5", "start", "Start", tooltip="Do what the preview shows"),
+        Binding(
+            "escape", "leave", "Cancel", tooltip="Close; a run that goes on is stopped", id="transfer.escape"
+        ),
+        Binding("ctrl+s,f5", "start", "Start", tooltip="Do what the preview shows", id="transfer.ctrl-s"),
     ]
     DEFAULT_CSS = """
     TransferScreen {

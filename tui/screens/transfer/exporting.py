@@ -26,7 +26,7 @@ class ExportScreen(TransferScreen):
     TITLE_WORDS = "Export"
     START = "Export"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+y", "copy", "Copy", tooltip="Copy how to load it"),
+        Binding("ctrl+y", "copy", "Copy", tooltip="Copy how to load it", id="export.ctrl-y"),
     ]
 
     def __init__(self, workspace: Path, name: str) -> None:

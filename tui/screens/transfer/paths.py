@@ -66,7 +66,14 @@ class PathField(Field):
     """A path. Tab and → take the suggestion; tab goes on where there is none."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "complete", "Complete", show=False, tooltip="Take what is suggested, else go on")
+        Binding(
+            "tab",
+            "complete",
+            "Complete",
+            show=False,
+            tooltip="Take what is suggested, else go on",
+            id="path-field.tab",
+        )
     ]
 
     def __init__(self, workspace: Path, *, placeholder: str = "", id: str | None = None) -> None:
