@@ -85,12 +85,7 @@ class GPT(nn.Module):
         runs of equal ids. With learned positions T must not exceed `block_size` (ValueError). With `loss_only` the
         logits may be empty: those of a large vocabulary are then never in memory at once.
         """
-        shared = self._pass(idx, segment_ids)
-        x = self._embed(idx, self._positions(idx, segment_ids))
-        recompute = self.config.use_checkpoint and self.training and torch.is_grad_enabled()
-        for block in self.blocks:
-            x = checkpoint(block, x, shared, use_reentrant=False) if recompute else block(x, shared)
-        x = self.ln_f(x)
+        x = self.features(idx, segment_ids)
         if targets is not None and loss_only and self._head_in_pieces(x):
             head = self.lm_head
             return x.new_empty(0), head_loss(
@@ -98,6 +93,19 @@ class GPT(nn.Module):
             )
         logits: Tensor = self.lm_head(x).float()
         return logits, None if targets is None else cross_entropy(logits, targets, loss_mask)
+
+    def features(self, idx: Tensor, segment_ids: Tensor | None = None) -> Tensor:
+        """The stream (B, T, C) after the last norm and before the head, for token ids `idx` (B, T).
+
+        `segment_ids` are those of `forward`; the dtype is that of the stream, which autocast leaves at float32.
+        """
+        shared = self._pass(idx, segment_ids)
+        x = self._embed(idx, self._positions(idx, segment_ids))
+        recompute = self.config.use_checkpoint and self.training and torch.is_grad_enabled()
+        for block in self.blocks:
+            x = checkpoint(block, x, shared, use_reentrant=False) if recompute else block(x, shared)
+        out: Tensor = self.ln_f(x)
+        return out
 
     @torch.no_grad()
     def step(self, idx: Tensor, cache: KVCache, *, all_positions: bool = False) -> Tensor:

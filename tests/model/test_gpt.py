@@ -239,3 +239,23 @@ def test_a_small_model_learns_by_heart() -> None:
         optimizer.step()
     assert loss is not None
     assert loss.item() < 0.1
+
+
+@variants
+@torch.no_grad()
+def test_logits_are_the_head_applied_to_the_features(variant: str) -> None:
+    built = model(**VARIANTS[variant]).eval()
+    stream = built.features(ids())
+    assert stream.shape == (2, 16, 32)
+    assert torch.equal(built.lm_head(stream), built(ids())[0])
+
+
+@torch.no_grad()
+def test_features_stay_within_a_segment() -> None:
+    built = model().eval()
+    segments = torch.tensor([[1] * 7 + [2] * 9] * 2)
+    changed = ids().clone()
+    changed[:, 2] = (changed[:, 2] + 1) % 29
+    difference = (built.features(ids(), segments) - built.features(changed, segments)).abs().amax((0, 2))
+    assert difference[2:7].min() > 0
+    assert difference[7:].max() == 0
