@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from mypt.settings.model_config import GPTConfig
+from mypt.settings.model_config import MODDED_ARCHS, GPTConfig
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+# The layer of modded-nanogpt's networks that has an MLP alone.
+_WITHOUT_ATTENTION = 7
 #: Moments that an optimizer keeps, in float32 numbers a parameter.
 _MOMENTS = {"adamw": 2, "sgd": 0}
 
@@ -15,18 +17,33 @@ _MOMENTS = {"adamw": 2, "sgd": 0}
 def parameters(config: GPTConfig) -> int:
     """Trainable numbers of the real model; a tied matrix counts once."""
     c = config
+    if c.arch in MODDED_ARCHS:
+        return _modded_tables(c) + _modded_matrices(c) + 5 * c.n_layer
     width, hidden = c.n_embd, c.mlp_hidden
     norm = width * (2 if c.norm_type == "layernorm" and c.norm_bias else 1)
-    qkv_rows = (c.n_head + 2 * c.kv_heads) * c.head_size
-    attention = width * qkv_rows + width * width + (qkv_rows + width if c.bias else 0)
+    inner = c.n_head * c.head_size
+    qkv_rows = inner + 2 * c.kv_heads * c.head_size
+    attention = width * qkv_rows + inner * width + (qkv_rows + width if c.bias else 0)
     if c.mlp_type == "swiglu":
         mlp = 3 * width * hidden
     else:
         mlp = 2 * width * hidden + (hidden + width if c.mlp_bias else 0)
     block = attention + mlp + 2 * norm
-    head = (0 if c.tie_weights else c.vocab_size * width) + (c.vocab_size if c.head_bias else 0)
+    head = (0 if c.tie_weights else c.logit_rows * width) + (c.logit_rows if c.head_bias else 0)
     positions = c.block_size * width if c.pos_encoding == "learned" else 0
     return c.vocab_size * width + positions + c.n_layer * block + norm + head
+
+
+def _modded_tables(c: GPTConfig) -> int:
+    """Numbers in the tables of modded-nanogpt: the token embedding, and three of value embeddings."""
+    return c.vocab_size * (c.n_embd + 3 * c.n_head * c.head_size)
+
+
+def _modded_matrices(c: GPTConfig) -> int:
+    """Numbers in its products: the attention of all layers but one, their MLPs, the head."""
+    attentions = c.n_layer - (c.n_layer > _WITHOUT_ATTENTION)
+    attention = 4 * c.n_head * c.head_size * c.n_embd
+    return attentions * attention + c.n_layer * 2 * c.n_embd * c.mlp_hidden + c.logit_rows * c.n_embd
 
 
 def flops_per_token(config: GPTConfig) -> float:
@@ -36,10 +53,13 @@ def flops_per_token(config: GPTConfig) -> float:
     is not subtracted, as is the custom, so that utilisation compares with published numbers.
     """
     c = config
+    if c.arch in MODDED_ARCHS:
+        seen = 12.0 * (c.n_layer - (c.n_layer > _WITHOUT_ATTENTION)) * c.n_head * c.head_size * c.block_size
+        return 6.0 * _modded_matrices(c) + seen
     looked_up = c.block_size * c.n_embd if c.pos_encoding == "learned" else 0
     if not c.tie_weights:
         looked_up += c.vocab_size * c.n_embd
-    return 6.0 * (parameters(c) - looked_up) + 12.0 * c.n_layer * c.n_embd * c.block_size
+    return 6.0 * (parameters(c) - looked_up) + 12.0 * c.n_layer * c.n_head * c.head_size * c.block_size
 
 
 def utilisation(config: GPTConfig, tokens_per_second: float, peak: float | None) -> float | None:
@@ -109,7 +129,7 @@ def memory(
     stream = 4 * tokens * c.n_embd
     last_norm = stream + size * tokens * c.n_embd
     activations = last_norm + (c.n_layer * stream + layer if c.use_checkpoint else c.n_layer * layer)
-    logits = 12 * tokens * c.vocab_size
+    logits = 12 * tokens * c.logit_rows
     widest = max(
         4 * c.n_embd, size * c.mlp_hidden, size * c.n_head * c.block_size if kernel == "plain" else 0
     )

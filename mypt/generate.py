@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mypt.errors import Problem, RunError, UserError
-from mypt.model import GPT, KVCache
+from mypt.model import KVCache, LanguageModel
 
 #: What bytes that are not (yet) a character decode to.
 _INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
@@ -104,7 +104,7 @@ class Options(TypedDict, total=False):
 
 
 def sample_tokens(
-    model: GPT,
+    model: LanguageModel,
     ids: Sequence[int],
     *,
     max_new_tokens: int = 300,
@@ -142,7 +142,7 @@ def sample_tokens(
 
 
 def generate_text(
-    model: GPT, tokenizer: TextCodec, ids: Sequence[int], **options: Unpack[Options]
+    model: LanguageModel, tokenizer: TextCodec, ids: Sequence[int], **options: Unpack[Options]
 ) -> Iterator[str]:
     """Pieces of the text that follows the prompt `ids` (which is not repeated), in whole characters.
 
@@ -193,7 +193,12 @@ def stream_text(tokenizer: TextCodec, prompt: Sequence[int], tokens: Iterator[in
 
 
 def _stream(
-    model: GPT, ids: list[int], max_new_tokens: int, how: Sampling, seed: int | None, use_cache: bool
+    model: LanguageModel,
+    ids: list[int],
+    max_new_tokens: int,
+    how: Sampling,
+    seed: int | None,
+    use_cache: bool,
 ) -> Iterator[int]:
     generator = torch.Generator()
     if seed is None:
@@ -217,7 +222,7 @@ def _stream(
         yield token
 
 
-def _next_logits(model: GPT, window: list[int], cache: KVCache | None) -> Tensor:
+def _next_logits(model: LanguageModel, window: list[int], cache: KVCache | None) -> Tensor:
     """Logits (V,) after `window`, of which `cache` holds a beginning."""
     training = model.training
     if training:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mypt.errors import Problem, UserError
+from mypt.settings.model_config import MODDED_ARCHS
 from mypt.tokenizers import CHAT_TOKENS, END_OF_CHAT, ChatEncoder, Message, Tokenizer
 
 # How GPT-2, Llama and their relatives spell the token after the last word of a text.
@@ -25,16 +26,22 @@ class Prompt:
     answer: bool = False
 
 
-def plain(tokenizer: Tokenizer, text: str, *, model: str = "the model") -> Prompt:
-    """`text` as it is. An empty one begins at a line break, or where the vocabulary has none at token 0.
+def plain(tokenizer: Tokenizer, text: str, *, model: str = "the model", begin: Sequence[int] = ()) -> Prompt:
+    """`text` as it is, after the ids `begin` (see `beginning`).
 
-    Raises `UserError` with the characters that the vocabulary lacks; `model` is whose vocabulary the message names.
+    Where there is neither, it begins at a line break, or where the vocabulary has none at token 0. Raises `UserError` with the characters that the vocabulary lacks; `model` is whose vocabulary the message names.
     """
     _check_known(tokenizer, text, model)
-    ids = tokenizer.encode(text)
+    ids = [*begin, *tokenizer.encode(text)]
     if not ids:
         ids = [0] if tokenizer.unknown("\n") else tokenizer.encode("\n")
     return Prompt(ids, (*_ends_of_text(tokenizer), *_spelled(tokenizer, END_OF_CHAT)))
+
+
+def beginning(config: Mapping[str, Any], tokenizer: Tokenizer) -> list[int]:
+    """What stands before every text for the model of this config: the token that began all documents it saw."""
+    end = tokenizer.end_of_text
+    return [end] if config.get("arch") in MODDED_ARCHS and end is not None else []
 
 
 def chat(tokenizer: Tokenizer, text: str, *, system: str = "", model: str = "the model") -> Prompt:

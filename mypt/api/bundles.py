@@ -21,7 +21,7 @@ from mypt.tokenizers import Tokenizer, from_dict
 
 if TYPE_CHECKING:
     from mypt.generate import Options
-    from mypt.model import GPT, GPTConfig
+    from mypt.model import GPTConfig, LanguageModel
 
 _DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
@@ -31,7 +31,7 @@ class LoadedBundle:
     """A checkpoint with its model (float32, in eval mode) and its tokenizer."""
 
     info: BundleInfo
-    model: GPT
+    model: LanguageModel
     tokenizer: Tokenizer
 
     @property
@@ -97,7 +97,12 @@ class LoadedBundle:
             prompt = (
                 prompts.chat(self.tokenizer, prompt, system=system, model=name)
                 if answer
-                else prompts.plain(self.tokenizer, prompt, model=name)
+                else prompts.plain(
+                    self.tokenizer,
+                    prompt,
+                    model=name,
+                    begin=prompts.beginning(self.info.config, self.tokenizer),
+                )
             )
         given: Options = {
             "stops": prompt.stops,
@@ -152,7 +157,7 @@ def open_bundle(info: BundleInfo, tokenizer: Tokenizer, device: str) -> LoadedBu
 
 
 def save_checkpoint_bundle(
-    model: GPT,
+    model: LanguageModel,
     checkpoint_dir: str | os.PathLike[str],
     step: int | None = None,
     optimizer_state: dict[str, Any] | None = None,

@@ -127,7 +127,8 @@ def _prompt(options: argparse.Namespace, text: str, info: BundleInfo, tokenizer:
             )
         )
     if not chat:
-        prompt = prompts.plain(tokenizer, text, model=info.name)
+        begin = prompts.beginning(info.config, tokenizer)
+        prompt = prompts.plain(tokenizer, text, model=info.name, begin=begin)
     else:
         prompt = prompts.chat(tokenizer, text, system=options.system or "", model=info.name)
         if options.chat == "auto":

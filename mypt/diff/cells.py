@@ -127,12 +127,16 @@ def _defaults(config: Mapping[str, Any]) -> dict[str, Any]:
         implied = {"gelu": "gelu", "swiglu": "silu"}.get(read.mlp_type)
         derived = {
             "n_kv_head": read.kv_heads,
+            "head_dim": read.head_size,
+            "head_rows": read.logit_rows,
             "mlp_hidden": read.mlp_hidden,
             "norm_eps": read.eps,
             "activation": implied,
         }
     except (MyptError, ArithmeticError):
-        derived = dict.fromkeys(("n_kv_head", "mlp_hidden", "norm_eps", "activation"))
+        derived = dict.fromkeys(
+            ("n_kv_head", "head_dim", "head_rows", "mlp_hidden", "norm_eps", "activation")
+        )
     return defaults | derived
 
 

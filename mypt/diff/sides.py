@@ -10,7 +10,7 @@ from mypt.bundle import BundleInfo
 from mypt.diff.values import MOST, Cell, spelled
 from mypt.errors import MyptError
 from mypt.estimate import parameters
-from mypt.settings.model_config import GPT_ARCHS, GPTConfig
+from mypt.settings.model_config import ARCHS, GPTConfig
 from mypt.text import whole
 
 
@@ -66,7 +66,7 @@ def results_of(info: BundleInfo) -> dict[str, Any]:
 
 def real_parameters(config: Mapping[str, Any]) -> int | None:
     """The parameters of the model that this config.json builds; None where it builds none that we know."""
-    if not config or config.get("arch", "gpt") not in GPT_ARCHS:
+    if not config or config.get("arch", "gpt") not in ARCHS:
         return None
     try:
         number = parameters(GPTConfig.from_dict(config))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mypt.model.cache import KVCache
-from mypt.model.dropout import Dropout
+from mypt.model.dropout import Dropout, DropsAttention
 from mypt.model.init import linear
 from mypt.model.kernels import attend
 from mypt.model.rope import rotate
@@ -28,7 +28,7 @@ class Pass:
     cache: KVCache | None = None
 
 
-class SelfAttention(nn.Module):
+class SelfAttention(DropsAttention):
     """Queries, keys and values from one matrix (rows: q, k, v, each by heads), attention, output projection."""
 
     def __init__(self, config: GPTConfig, layer: int) -> None:
@@ -39,13 +39,13 @@ class SelfAttention(nn.Module):
         self.head_size = config.head_size
         rows = (config.n_head + 2 * config.kv_heads) * config.head_size
         self.qkv = linear(config.n_embd, rows, bias=config.bias)
-        self.proj = linear(config.n_embd, config.n_embd, bias=config.bias)
+        self.proj = linear(config.n_head * config.head_size, config.n_embd, bias=config.bias)
         self.attention_dropout = config.dropout
         self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, shared: Pass) -> Tensor:
         """(B, T, C) to (B, T, C)."""
-        batch, length, width = x.shape
+        batch, length, _ = x.shape
         q, k, v = self._split(self.qkv(x))
         if shared.rotation is not None:
             q, k = rotate(q, *shared.rotation), rotate(k, *shared.rotation)
@@ -55,7 +55,7 @@ class SelfAttention(nn.Module):
             k, v = (t.repeat_interleave(self.heads // self.kv_heads, dim=1) for t in (k, v))
         dropout = self.attention_dropout if self.training else 0.0
         mixed = attend(shared.kernel, q, k, v, shared.bias, dropout)
-        out: Tensor = self.dropout(self.proj(mixed.transpose(1, 2).reshape(batch, length, width)))
+        out: Tensor = self.dropout(self.proj(mixed.transpose(1, 2).reshape(batch, length, -1)))
         return out
 
     def _split(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class KVCache:
-    """Room for `capacity` tokens in every layer; filled by `GPT.step`, which asks for all layers in turn.
+    """Room for `capacity` tokens in every layer; filled by `LanguageModel.step`, which asks for all layers in turn.
 
     Memory is taken when the first keys arrive, in their shape, dtype and device.
     """
@@ -17,6 +17,7 @@ class KVCache:
         #: Tokens held now.
         self.length = 0
         self._layers: dict[int, tuple[Tensor, Tensor]] = {}
+        self._marks: Tensor | None = None
 
     def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """All keys and values of `layer` (B, H, length + T, D) after appending the new ones (B, H, T, D).
@@ -32,6 +33,21 @@ class KVCache:
         held_keys[:, :, self.length : end] = keys
         held_values[:, :, self.length : end] = values
         return held_keys[:, :, :end], held_values[:, :, :end]
+
+    def extend_marks(self, marks: Tensor) -> Tensor:
+        """A number (B, length + T) for each token held, after appending those of the new ones (B, T)."""
+        batch, new = marks.shape
+        if self._marks is None:
+            self._marks = marks.new_empty(batch, self.capacity)
+        end = self.length + new
+        self._marks[:, self.length : end] = marks
+        return self._marks[:, :end]
+
+    def last_marks(self) -> Tensor | None:
+        """The numbers (B, 1) of the last tokens held; None where there are none."""
+        return (
+            self._marks[:, self.length - 1 : self.length] if self.length and self._marks is not None else None
+        )
 
     def check_room(self, new: int) -> None:
         """Raise ValueError where `new` more tokens do not fit."""

@@ -27,6 +27,12 @@ def dropout(x: Tensor, p: float) -> Tensor:
     return x * keep.mul_(LEVELS / (LEVELS - dropped))
 
 
+class DropsAttention(nn.Module):
+    """A module that leaves out attention weights with probability `attention_dropout` while training."""
+
+    attention_dropout: float = 0.0
+
+
 class Dropout(nn.Dropout):
     """`dropout` while training."""
 

@@ -25,16 +25,27 @@ def default_kernel(device_type: str, dtype: torch.dtype, context: int, dropout: 
     return machine.default_kernel(device_type, _PRECISIONS.get(dtype, "fp32"), context, dropout)
 
 
-def attend(kernel: str, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout: float = 0.0) -> Tensor:
+def attend(
+    kernel: str,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    bias: Tensor | None,
+    dropout: float = 0.0,
+    scale: float | None = None,
+) -> Tensor:
     """Mixed values (B, H, Tq, D) for queries (B, H, Tq, D), keys and values (B, H, Tk, D) of one dtype.
 
     `bias` is added to the scores: 0 where a query may look, -inf where not; (Tq, Tk) or (B, 1, Tq, Tk), dtype of q.
     Without one, sdpa is causal where there are as many queries as keys; a single query sees every key in both.
+    Scores are multiplied by `scale`, 1/√D where it is None.
     """
     if kernel == "plain":
-        return _plain(q, k, v, bias, dropout)
+        return _plain(q, k, v, bias, dropout, 1.0 / math.sqrt(q.size(-1)) if scale is None else scale)
     causal = bias is None and q.size(-2) == k.size(-2)
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=dropout, is_causal=causal)
+    return F.scaled_dot_product_attention(
+        q, k, v, attn_mask=bias, dropout_p=dropout, is_causal=causal, scale=scale
+    )
 
 
 def causal_bias(length: int, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -52,10 +63,9 @@ def segment_bias(segment_ids: Tensor, dtype: torch.dtype) -> Tensor:
     )
 
 
-def _plain(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout: float) -> Tensor:
+def _plain(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout: float, scale: float) -> Tensor:
     batch, heads, queries, width = q.shape
     keys = k.size(-2)
-    scale = 1.0 / math.sqrt(width)
     q, k, v = (t.reshape(batch * heads, -1, width) for t in (q, k, v))
     if bias is not None and bias.dim() == 2:
         # Scale and mask ride along with the product: no pass over the scores of their own.

@@ -18,13 +18,23 @@ FEWEST_ROWS = 256
 SMALLEST_WEIGHT = 1 << 14
 
 
-class Linear(nn.Linear):
-    """`nn.Linear` whose float32 products on CPUs are made as `matmul` says: one of `MATMULS`.
+class Multiplies(nn.Module):
+    """A module whose float32 products on CPUs are made as `matmul` says: one of `MATMULS`."""
+
+    matmul: str = "torch"
+
+    def product(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """`x` (…, in) by a weight (out, in) and, where there is one, a bias (out): (…, out)."""
+        if self.matmul == "onednn" and _pays(x, weight):
+            return _through_onednn(x, weight, bias)
+        return F.linear(x, weight, bias)
+
+
+class Linear(Multiplies, nn.Linear):
+    """`nn.Linear` that multiplies as it is told.
 
     A new one has memory but no values: torch's own initialisation would draw global random numbers.
     """
-
-    matmul: str = "torch"
 
     def reset_parameters(self) -> None:
         """Leave the values to whoever made the layer."""
@@ -32,12 +42,6 @@ class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """(…, in) to (…, out)."""
         return self.product(x, self.weight, self.bias)
-
-    def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """`x` by another weight (out, in) and bias (out), in this layer's way."""
-        if self.matmul == "onednn" and _pays(x, weight):
-            return _through_onednn(x, weight, bias)
-        return F.linear(x, weight, bias)
 
 
 def _pays(x: Tensor, weight: Tensor) -> bool:

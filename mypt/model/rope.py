@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+#: Positions that tables are made for at once; a file may claim a context that no memory holds.
+LONGEST_AT_ONCE = 1 << 15
+
 
 class Rope(nn.Module):
     """Tables of cosines and sines, kept in float32 and never saved; they grow where a longer context is asked for."""
@@ -17,7 +20,7 @@ class Rope(nn.Module):
         self.head_size = head_size
         self.theta = theta
         self.scale = scale
-        cos, sin = self._tables(length, torch.device("cpu"))
+        cos, sin = self._tables(min(length, LONGEST_AT_ONCE), torch.get_default_device())
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
 
@@ -30,11 +33,24 @@ class Rope(nn.Module):
         return self.cos[start:stop].to(dtype), self.sin[start:stop].to(dtype)
 
     def _tables(self, length: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        pairs = torch.arange(0, self.head_size, 2, dtype=torch.float32, device=device)
-        frequency = self.theta ** (-pairs / self.head_size)
         position = torch.arange(length, dtype=torch.float32, device=device) / self.scale
-        angle = torch.outer(position, frequency)
+        angle = torch.outer(position, self._frequencies(device))
         return angle.cos(), angle.sin()
+
+    def _frequencies(self, device: torch.device) -> Tensor:
+        """Angles a position (D/2), float32."""
+        pairs = torch.arange(0, self.head_size, 2, dtype=torch.float32, device=device)
+        frequencies: Tensor = self.theta ** (-pairs / self.head_size)
+        return frequencies
+
+
+class HalfTruncatedRope(Rope):
+    """modded-nanogpt's: D/4 pairs turn, by 1 down to 1/theta a position and the other way round; the others stay."""
+
+    def _frequencies(self, device: torch.device) -> Tensor:
+        quarter = self.head_size // 4
+        turning = self.theta ** -torch.linspace(0, 1, quarter, dtype=torch.float32, device=device)
+        return -torch.cat((turning, turning.new_zeros(quarter)))
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

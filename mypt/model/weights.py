@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mypt.errors import Problem, UserError
-from mypt.model.gpt import GPT
+from mypt.model.base import LanguageModel
 
 _EMBEDDING, _HEAD = "token_embedding_table.weight", "lm_head.weight"
 _POSITIONS = "position_embedding_table.weight"
@@ -19,7 +19,7 @@ _SHOWN = 4
 
 
 def load_weights(
-    model: GPT, state: Mapping[str, Any], *, where: str = "model.pt", adapt: bool = False
+    model: LanguageModel, state: Mapping[str, Any], *, where: str = "model.pt", adapt: bool = False
 ) -> list[str]:
     """Copy `state` into `model`, converting to its dtype; returns notices about what had to be adapted.
 
@@ -46,10 +46,10 @@ def bare_name(name: str) -> str:
     return name
 
 
-def unwrapped(model: Any) -> GPT:
+def unwrapped(model: Any) -> LanguageModel:
     """The model inside `torch.compile` or DistributedDataParallel. TypeError for what is no `mypt.GPT`."""
     inner = model
-    while not isinstance(inner, GPT):
+    while not isinstance(inner, LanguageModel):
         held = getattr(inner, "_orig_mod", None) or getattr(inner, "module", None)
         if held is None:
             raise TypeError(f"a mypt.GPT is needed, not a {type(model).__name__}")
@@ -75,7 +75,7 @@ def _tie(weights: dict[str, Any], notices: list[str], where: str, adapt: bool) -
     notices.append("token embedding and head were separate in the base model: tied by averaging them")
 
 
-def _extend_positions(model: GPT, weights: dict[str, Any], notices: list[str]) -> None:
+def _extend_positions(model: LanguageModel, weights: dict[str, Any], notices: list[str]) -> None:
     table = weights.get(_POSITIONS)
     own = model.state_dict().get(_POSITIONS)
     if not isinstance(table, Tensor) or own is None or table.dim() != 2 or table.shape[1:] != own.shape[1:]:
@@ -90,7 +90,7 @@ def _extend_positions(model: GPT, weights: dict[str, Any], notices: list[str]) -
     notices.append(f"learned positions: {old} in the base model, {new} here; {what}")
 
 
-def _check(model: GPT, weights: dict[str, Any], where: str) -> None:
+def _check(model: LanguageModel, weights: dict[str, Any], where: str) -> None:
     wanted = model.state_dict()
     problems = []
     for title, names in (

@@ -20,9 +20,15 @@ NORM_TYPES = ("layernorm", "rmsnorm")
 ACTIVATIONS = ("gelu", "gelu_tanh", "relu", "silu")
 #: Values of `arch` that `mypt.model.GPT` builds; other architectures judge their variants themselves.
 GPT_ARCHS = ("gpt", "nanogpt", "gpt2", "llama")
+#: Values of `arch` that `mypt.model.Modded` builds.
+MODDED_ARCHS = ("modded_small", "modded_medium")
+ARCHS = GPT_ARCHS + MODDED_ARCHS
 
 #: Written only where they are set: they mean nothing in a model of our own.
-_FOREIGN = ("n_kv_head", "mlp_hidden_size", "norm_eps", "activation")
+_FOREIGN = (
+    *("n_kv_head", "head_dim", "mlp_hidden_size", "norm_eps", "activation"),
+    *("head_rows", "document_token", "window_long", "window_short"),
+)
 _KEY_OF = {"mlp_hidden_size": "mlp_hidden"}
 
 
@@ -34,7 +40,7 @@ class GPTConfig:
     batch_size: int = 32
     #: Longest context in tokens (with RoPE: the trained one).
     block_size: int = 256
-    #: Rows of the embedding and of the head, padding included.
+    #: Rows of the embedding, padding included; of the head as well, unless `head_rows` says otherwise.
     vocab_size: int = 50304
     #: Width of the residual stream.
     n_embd: int = 384
@@ -78,12 +84,21 @@ class GPTConfig:
     arch: str = "gpt"
     #: Key and value heads, where fewer than `n_head` (grouped-query attention).
     n_kv_head: int | None = None
+    #: Width of one attention head, where not n_embd / n_head.
+    head_dim: int | None = None
     #: Inner width of the MLP (`mlp_hidden` in the file), where not the usual one.
     mlp_hidden_size: int | None = None
     #: Epsilon of the norms, where not 1e-5 (LayerNorm) or 1e-6 (RMSNorm).
     norm_eps: float | None = None
     #: One of `ACTIVATIONS`, where not the one that `mlp_type` implies.
     activation: str | None = None
+    #: Rows of the head, where it is padded further than the embedding.
+    head_rows: int | None = None
+    #: The token that begins a document, across whose beginning attention does not look (`MODDED_ARCHS`).
+    document_token: int | None = None
+    #: Blocks of 128 tokens that the long and the short layers look back over (`MODDED_ARCHS`); without them, all.
+    window_long: int | None = None
+    window_short: int | None = None
     #: Fields of a file that we do not know, kept to be shown and written back.
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -146,9 +161,14 @@ class GPTConfig:
             check(name, 0 < getattr(self, name) < math.inf, "must be a number above 0")
         check("neftune_alpha", 0 <= self.neftune_alpha < math.inf, "must be 0 or more")
         check("norm_eps", self.norm_eps is None or 0 < self.norm_eps < 1, "must be between 0 and 1")
-        check(
-            "mlp_hidden_size", self.mlp_hidden_size is None or self.mlp_hidden_size >= 1, "must be at least 1"
-        )
+        for name in ("mlp_hidden_size", "head_dim", "window_long", "window_short"):
+            check(name, getattr(self, name) is None or getattr(self, name) >= 1, "must be at least 1")
+        rows = f"must be at least vocab_size = {self.vocab_size}"
+        check("head_rows", self.head_rows is None or self.head_rows >= self.vocab_size, rows)
+        untied = not self.tie_weights or self.logit_rows == self.vocab_size
+        check("head_rows", untied, "must be vocab_size where the head is tied to the embedding")
+        check("document_token", self.document_token is None or self.document_token >= 0, "must be 0 or more")
+        check("arch", self.arch in ARCHS, "is not known", _suggest(self.arch, ARCHS))
         if self.arch in GPT_ARCHS:
             for name, choices in (
                 ("pos_encoding", POS_ENCODINGS),
@@ -162,22 +182,51 @@ class GPTConfig:
                     "is not known",
                     _suggest(getattr(self, name), choices),
                 )
+        if self.arch in MODDED_ARCHS:
+            found += self._modded_problems(where)
         if self.n_head >= 1 and self.n_embd >= 1:
-            if self.n_embd % self.n_head:
+            if self.n_embd % self.n_head and self.head_dim is None:
                 lower = self.n_embd - self.n_embd % self.n_head
                 near = " or ".join(str(n) for n in (lower, lower + self.n_head) if n)
                 check("n_embd", False, f"must be divisible by n_head = {self.n_head}", f"try {near}")
             elif self.pos_encoding == "rope":
                 even = self.head_size % 2 == 0
-                check("n_head", even, f"RoPE needs an even head size (n_embd / n_head = {self.head_size})")
+                which = "n_embd / n_head" if self.head_dim is None else "head_dim"
+                check("n_head", even, f"RoPE needs an even head size ({which} = {self.head_size})")
             shared = self.n_kv_head is None or (self.n_kv_head >= 1 and self.n_head % self.n_kv_head == 0)
             check("n_kv_head", shared, f"must divide n_head = {self.n_head}")
+        return found
+
+    def _modded_problems(self, where: str) -> list[Problem]:
+        """What the fixed layout of these networks does not allow."""
+        found: list[Problem] = []
+
+        def check(name: str, holds: bool, message: str) -> None:
+            if not holds:
+                found.append(Problem(message, where=where, field=name, value=getattr(self, name)))
+
+        fewest = 12 if self.arch == "modded_medium" else 6
+        even = self.n_layer >= fewest and self.n_layer % 2 == 0
+        check("n_layer", even, f"{self.arch} has an even number of layers, at least {fewest}")
+        for name, alone in (("tie_weights", False), ("bias", False), ("head_bias", False)):
+            check(name, getattr(self, name) is alone, f"{self.arch} has no such thing")
+        check("n_kv_head", self.n_kv_head is None, f"{self.arch} has no grouped heads")
+        if self.n_head >= 1:
+            fits = self.head_size >= 8 and self.head_size % 4 == 0
+            check("n_head", fits, f"RoPE here needs heads of a multiple of 4 (they are {self.head_size})")
+            square = self.arch == "modded_small" or self.n_head * self.head_size == self.n_embd
+            check("head_dim", square, "the output matrix of modded_medium must be square")
         return found
 
     @property
     def head_size(self) -> int:
         """Width of one attention head."""
-        return self.n_embd // self.n_head
+        return self.n_embd // self.n_head if self.head_dim is None else self.head_dim
+
+    @property
+    def logit_rows(self) -> int:
+        """Rows of the head, which are the logits of a token."""
+        return self.vocab_size if self.head_rows is None else self.head_rows
 
     @property
     def kv_heads(self) -> int:

@@ -200,7 +200,9 @@ def _decided(
     replaced = (settings.eval_sets or {}).get("general")
     if settings.eval_dataset_dir and replaced not in (None, settings.eval_dataset_dir):
         notices.append(f"eval set general: eval_dataset_dir {settings.eval_dataset_dir} replaces {replaced}")
-    sure = {name: getattr(settings, name) for name in fields.names() if name not in unsure}
+    # A model that exists was judged by its own config, which knows more of its shape.
+    judged = {"n_embd", "n_head"} if known.checkpoint or known.base else set()
+    sure = {name: getattr(settings, name) for name in fields.names() if name not in unsure | judged}
     problems += [_with_source(p, values) for p in [*cross_checks(sure), *_warmup_problem(sure)]]
     if any(p.field in ("n_embd", "n_head") for p in problems):
         return None, problems

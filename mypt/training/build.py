@@ -15,7 +15,7 @@ from mypt.data.source import RunData, vocabulary_rows
 from mypt.data.split import key_of
 from mypt.errors import MyptError, Problem, UserError
 from mypt.estimate import parameters
-from mypt.model import GPT
+from mypt.model import LanguageModel, build_model
 from mypt.model.weights import load_weights
 from mypt.settings.fields import Settings
 from mypt.settings.model_config import GPTConfig
@@ -46,7 +46,7 @@ class Built:
     """Updates that the base of a fine-tune has behind it, where that is known."""
 
     @property
-    def model(self) -> GPT:
+    def model(self) -> LanguageModel:
         """The model of the engine."""
         return self.engine.model
 
@@ -79,7 +79,7 @@ def build(run: Resolved, data: RunData, console: Console) -> Built:
         elif run.base is not None:
             model = _from_base(run, config, data.tokenizer, console, notices)
         else:
-            model = GPT(config, seed=key_of(run.settings.seed, "weights") >> 1)
+            model = build_model(config, seed=key_of(run.settings.seed, "weights") >> 1)
         model.to(numerics.device)
         model.set_kernel(numerics.attention)
         model.set_matmul(numerics.matmul)
@@ -185,7 +185,7 @@ def _eval_sequences(run: Resolved, saved: int) -> int:
 
 def _from_base(
     run: Resolved, config: GPTConfig, tokenizer: Tokenizer, console: Console, notices: list[str]
-) -> GPT:
+) -> LanguageModel:
     base = run.base
     assert base is not None
     theirs = GPTConfig.from_dict(base.config, where=f"{base.name}/{bundle.CONFIG}")
@@ -200,7 +200,7 @@ def _from_base(
         if before != after and (name == "block_size" or config.pos_encoding == "rope"):
             what = "the context changes, and the model has to get used to it"
             console.line(f"  {name}: {before} → {after}: {what}", "strong")
-    model = GPT(config, seed=key_of(run.settings.seed, "weights") >> 1)
+    model = build_model(config, seed=key_of(run.settings.seed, "weights") >> 1)
     notices += load_weights(
         model, checkpointing.read_weights(base), where=f"{base.name}/{bundle.MODEL}", adapt=True
     )
@@ -215,14 +215,13 @@ def _base_step(base: BundleInfo | None) -> int | None:
         return base.step if base is not None else None
 
 
-def _freeze(model: GPT, run: Resolved) -> None:
+def _freeze(model: LanguageModel, run: Resolved) -> None:
     s = run.settings
     for block in list(model.blocks)[: s.freeze_layers]:
         block.requires_grad_(False)
     if s.freeze_embeddings:
-        model.token_embedding_table.requires_grad_(False)
-        if model.config.pos_encoding == "learned":
-            model.position_embedding_table.requires_grad_(False)
+        for table in model.embeddings():
+            table.requires_grad_(False)
     if not any(p.requires_grad for p in model.parameters()):
         raise UserError(Problem("leaves nothing to train", field="freeze_layers", value=s.freeze_layers))
 

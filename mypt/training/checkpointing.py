@@ -21,7 +21,7 @@ from mypt.bundle import BundleInfo
 from mypt.errors import Problem, RunError, UserError
 from mypt.fsio import fsync_file, write_json_atomic
 from mypt.memory import ran_out
-from mypt.model import GPT
+from mypt.model import LanguageModel, build_model
 from mypt.model.weights import load_weights
 from mypt.settings.model_config import GPTConfig
 from mypt.text import size
@@ -34,7 +34,7 @@ _DTYPE_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "f
 
 def save(
     target: Path,
-    model: GPT,
+    model: LanguageModel,
     tokenizer: dict[str, Any],
     state: dict[str, Any],
     *,
@@ -50,6 +50,26 @@ def save(
     if model.config.tie_weights:
         # One storage for both names, so that the file holds the matrix once.
         weights["lm_head.weight"] = weights["token_embedding_table.weight"]
+    config = {**model.config.to_dict(), "device": device}
+    needed = disk.needed_space(model)
+    write(target, weights, config, tokenizer, state, dtype=dtype, optimizer=optimizer, needed=needed)
+
+
+def write(
+    target: Path,
+    weights: dict[str, torch.Tensor],
+    config: dict[str, Any],
+    tokenizer: dict[str, Any],
+    state: dict[str, Any],
+    *,
+    dtype: torch.dtype,
+    needed: int,
+    optimizer: dict[str, Any] | None = None,
+) -> None:
+    """`save` of what its files hold: `weights` in `dtype`, and the content of the three documents.
+
+    `needed` are the bytes to tell where the disk has no room.
+    """
     name = _DTYPE_NAMES[dtype]
     try:
         with bundle.writing(target) as folder:
@@ -63,13 +83,13 @@ def save(
                 with _synced_meanwhile(folder / bundle.MODEL):
                     _write(optimizer, folder / bundle.OPTIMIZER)
                 state = {**state, "optimizer_file": bundle.OPTIMIZER}
-            write_json_atomic(folder / bundle.CONFIG, {**model.config.to_dict(), "device": device})
+            write_json_atomic(folder / bundle.CONFIG, config)
             write_json_atomic(folder / bundle.TOKENIZER, tokenizer)
             write_json_atomic(folder / bundle.STATE, {**state, "checkpoint_dtype": name})
     except OSError as error:
         reason = error.strerror or type(error).__name__
         before = "the previous one is intact" if target.is_dir() else "nothing was written"
-        what = disk.remedy(error, disk.needed_space(model))
+        what = disk.remedy(error, needed)
         raise RunError(
             f"{target.name}: the checkpoint could not be saved ({reason}); {before}; {what}"
         ) from error
@@ -208,11 +228,11 @@ def _is_archive(path: Path) -> bool:
     return zipfile.is_zipfile(path)
 
 
-def load_model(info: BundleInfo, config: GPTConfig | None = None) -> GPT:
+def load_model(info: BundleInfo, config: GPTConfig | None = None) -> LanguageModel:
     """The model of a bundle with its weights, in float32 on the CPU. Raises `UserError` where they do not fit."""
     if config is None:
         config = GPTConfig.from_dict(info.config, where=f"{info.name}/{bundle.CONFIG}")
-    model = GPT(copy.deepcopy(config), seed=None)
+    model = build_model(copy.deepcopy(config), seed=None)
     load_weights(model, read_weights(info), where=f"{info.name}/{bundle.MODEL}")
     return model
 

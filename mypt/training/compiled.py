@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from mypt.model import GPT
+from mypt.model import LanguageModel
 from mypt.training.console import Console
 from mypt.training.numerics import Numerics
 
 
-def forward_of(model: GPT, numerics: Numerics, console: Console) -> Callable[..., Any]:
+def forward_of(model: LanguageModel, numerics: Numerics, console: Console) -> Callable[..., Any]:
     """The forward pass, compiled where that was chosen; falls back with a sentence where it cannot be."""
     if not numerics.compile:
         return model

@@ -6,14 +6,14 @@ import errno
 import shutil
 from pathlib import Path
 
-from mypt.model import GPT
+from mypt.model import LanguageModel
 from mypt.text import size
 
 _FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
-def needed_space(model: GPT) -> int:
+def needed_space(model: LanguageModel) -> int:
     """Bytes that a bundle with its optimizer takes: weights and two moments in float32, and a little."""
     return 12 * model.num_parameters() + (1 << 20)
 

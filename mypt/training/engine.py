@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import AdamW
 
 from mypt.data.split import key_of
-from mypt.model import GPT
+from mypt.model import LanguageModel
 from mypt.settings.fields import Settings
 from mypt.training import optimizer as adamw
 from mypt.training.batches import DeviceBatch
@@ -41,7 +41,7 @@ class Stepped(NamedTuple):
 class Engine:
     """What computes in a run. `forward` is the model itself, or what it was compiled to; `scaler` is that of fp16."""
 
-    model: GPT
+    model: LanguageModel
     optimizer: AdamW
     settings: Settings
     numerics: Numerics

@@ -16,7 +16,7 @@ from mypt import bundle, events
 from mypt.data.loader import GPTDataLoader
 from mypt.errors import Problem, UserError
 from mypt.events import LogWriter
-from mypt.model import GPT
+from mypt.model import LanguageModel
 from mypt.model.weights import unwrapped
 from mypt.runs.directory import stop_requested
 from mypt.settings.resolve import Resolved
@@ -58,7 +58,7 @@ class FitResult:
 
 
 def fit(
-    model: GPT,
+    model: LanguageModel,
     data_loader: GPTDataLoader,
     optimizer: Optimizer | None = None,
     max_iters: int = 5000,
@@ -128,7 +128,7 @@ def fit(
 
 
 def _engine(
-    model: Any, plain: GPT, optimizer: Optimizer, run: Resolved, console: Console
+    model: Any, plain: LanguageModel, optimizer: Optimizer, run: Resolved, console: Console
 ) -> tuple[Engine, list[str]]:
     saved = run.checkpoint.training_state if run.checkpoint else {}
     kept, before = saved.get("numerics"), run.checkpoint.training_config if run.checkpoint else {}

@@ -13,7 +13,7 @@ from mypt import bundle
 from mypt.data.loader import GPTDataLoader
 from mypt.data.source import PhaseData, RunData
 from mypt.errors import Problem, UserError, raise_for
-from mypt.model import GPT
+from mypt.model import LanguageModel
 from mypt.settings import fields
 from mypt.settings.checks import cross_checks
 from mypt.settings.fields import Rule, Settings
@@ -41,7 +41,7 @@ _DECIDED = (
 
 
 def settings(
-    model: GPT,
+    model: LanguageModel,
     loader: GPTDataLoader,
     optimizer: Optimizer | None,
     asked: Mapping[str, Any],
@@ -84,7 +84,9 @@ def settings(
     return effective
 
 
-def run_data(model: GPT, loader: GPTDataLoader, eval_loaders: Mapping[str, GPTDataLoader]) -> RunData:
+def run_data(
+    model: LanguageModel, loader: GPTDataLoader, eval_loaders: Mapping[str, GPTDataLoader]
+) -> RunData:
     """The loaders as one phase and its eval sets. Raises `UserError` where their tokens are not the model's."""
     rows = model.config.vocab_size
     for name, each in (("data_loader", loader), *eval_loaders.items()):
@@ -112,7 +114,7 @@ def check_folder(folder: Path) -> None:
 
 
 def resolved(
-    model: GPT, effective: Settings, folder: Path | None, start_step: int, asked: Collection[str]
+    model: LanguageModel, effective: Settings, folder: Path | None, start_step: int, asked: Collection[str]
 ) -> Resolved:
     """The run as the session wants it; its checkpoint is the bundle in `folder` where that is gone on from.
 

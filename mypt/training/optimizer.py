@@ -8,14 +8,14 @@ import torch
 from torch.optim import AdamW
 
 from mypt.errors import UserError
-from mypt.model import GPT
+from mypt.model import LanguageModel
 from mypt.model.decay import decay_groups
 
 BETAS = (0.9, 0.95)
 EPS = 1e-8
 
 
-def build(model: GPT, *, learning_rate: float, weight_decay: float) -> AdamW:
+def build(model: LanguageModel, *, learning_rate: float, weight_decay: float) -> AdamW:
     """A fused AdamW over the trainable parameters, in the order that `optimizer.pt` has them."""
     decay, no_decay = decay_groups(model)
     groups = [
@@ -63,7 +63,7 @@ def set_rate(optimizer: AdamW, rate: float) -> None:
         group["lr"] = rate
 
 
-def clip(model: GPT, limit: float) -> torch.Tensor:
+def clip(model: LanguageModel, limit: float) -> torch.Tensor:
     """The norm of all gradients together (a 0-d tensor), which are scaled down to `limit` where it is not 0."""
     parameters = [p for p in model.parameters() if p.grad is not None]
     return torch.nn.utils.clip_grad_norm_(parameters, limit if limit > 0 else float("inf"), foreach=True)

@@ -12,17 +12,17 @@ from mypt.tokenizers import Tokenizer
 from mypt.tokenizers.gpt2 import BASE_VOCAB, Gpt2Tokenizer
 
 if TYPE_CHECKING:
-    from mypt.model import GPT
+    from mypt.model import LanguageModel
 
-_known: WeakKeyDictionary[GPT, Tokenizer] = WeakKeyDictionary()
+_known: WeakKeyDictionary[LanguageModel, Tokenizer] = WeakKeyDictionary()
 
 
-def remember(model: GPT, tokenizer: Tokenizer) -> None:
+def remember(model: LanguageModel, tokenizer: Tokenizer) -> None:
     """Say that `model` speaks `tokenizer`: it was loaded or trained with it."""
     _known[model] = tokenizer
 
 
-def tokenizer_of(model: GPT, folder: Path | None = None) -> Tokenizer:
+def tokenizer_of(model: LanguageModel, folder: Path | None = None) -> Tokenizer:
     """The tokenizer that `model` was loaded or trained with, else that of the bundle in `folder`, else GPT-2's where
     the model has a row for each of its tokens. Raises `UserError` where none of these is known."""
     if model in _known:

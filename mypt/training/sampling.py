@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from mypt.data.split import key_of
 from mypt.generate import sample_tokens
+from mypt.prompts import beginning
 from mypt.tokenizers import Tokenizer
 from mypt.training.engine import Engine
 from mypt.training.stopping import StopFlag
@@ -25,7 +26,8 @@ def sampler_of(
     if s.sample_interval == 0:
         return None
     prompt = "".join(c for c in s.sample_prompt if c not in set(tokenizer.unknown(s.sample_prompt)))
-    ids = tokenizer.encode(prompt) if prompt else []
+    begin = beginning(engine.model.config.to_dict(), tokenizer)
+    ids = [*begin, *tokenizer.encode(prompt)]
     if not ids:
         # Any beginning is better than no sample, so token 0 where there is no line break.
         ids = tokenizer.encode("\n") if not tokenizer.unknown("\n") else [0]

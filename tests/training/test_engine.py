@@ -98,6 +98,7 @@ def test_a_stop_between_two_micro_batches_undoes_the_update() -> None:
 @pytest.mark.parametrize("where", ["loss", "gradient"])
 def test_what_is_no_number_is_refused_before_the_update(where: str) -> None:
     made = engine()
+    assert isinstance(made.model, GPT)
     updates(made, 1, 2)
     moments = [s["exp_avg"].clone() for s in made.optimizer.state.values()]
     weights = {name: value.clone() for name, value in made.model.state_dict().items()}

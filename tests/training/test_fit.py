@@ -14,6 +14,7 @@ import torch
 import mypt
 from mypt.data.split import key_of
 from mypt.errors import RunError, UserError
+from mypt.model import LanguageModel
 from mypt.runs.lock import ModelLock
 from mypt.runs.record import list_records
 from mypt.tokenizers import CharTokenizer
@@ -44,13 +45,13 @@ def loader(like: mypt.GPTConfig, **how: Any) -> mypt.GPTDataLoader:
     return mypt.GPTDataLoader(like, LETTERS, **{"input_file": "input.txt", **how})
 
 
-def fit(model: mypt.GPT, max_iters: int = 4, **how: Any) -> Any:
+def fit(model: LanguageModel, max_iters: int = 4, **how: Any) -> Any:
     data = how.pop("data_loader", None) or loader(model.config)
     given: dict[str, Any] = {"eval_interval": 2, "eval_iters": 2, "quiet": True}
     return mypt.fit(model, data, max_iters=max_iters, **{**given, **how})
 
 
-def same_weights(one: mypt.GPT, two: mypt.GPT) -> bool:
+def same_weights(one: LanguageModel, two: LanguageModel) -> bool:
     other = two.state_dict()
     return all(torch.equal(value, other[name]) for name, value in one.state_dict().items())
 

@@ -26,7 +26,10 @@ _FIRST = ("n_layer", "n_head", "n_embd", "block_size", "vocab_size", "dropout", 
 # A file can be large beyond sense; nobody reads more lines than these.
 _MOST_LINES = 2000
 _NAME_WIDTH = 24
-_FOREIGN = ("n_kv_head", "mlp_hidden_size", "norm_eps", "activation", "arch", "extra")
+_FOREIGN = (
+    *("n_kv_head", "head_dim", "mlp_hidden_size", "norm_eps", "activation", "arch", "extra"),
+    *("head_rows", "document_token", "window_long", "window_short"),
+)
 
 
 class Writer:
