@@ -34,7 +34,7 @@ def plain(tokenizer: Tokenizer, text: str, *, model: str = "the model", begin: S
     _check_known(tokenizer, text, model)
     ids = [*begin, *tokenizer.encode(text)]
     if not ids:
-        ids = [0] if tokenizer.unknown("\n") else tokenizer.encode("\n")
+        ids = ([] if tokenizer.unknown("\n") else tokenizer.encode("\n")) or [0]
     return Prompt(ids, (*_ends_of_text(tokenizer), *_spelled(tokenizer, END_OF_CHAT)))
 
 

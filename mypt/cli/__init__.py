@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ COMMANDS = {
     "prepare": "make a dataset from texts or conversations",
     "tokenizer": "train a tokenizer on your texts, or show one",
     "generate": "let a model write",
+    "import": "bring a checkpoint of another program into the workspace",
     "show-configs": "list the presets, or show one",
     "inspect": "show what a checkpoint holds",
     "status": "list the runs of the workspace",
@@ -156,7 +158,8 @@ def _run(arguments: list[str]) -> int:
     workspace = Path(options.workspace)
     if not workspace.is_dir():
         raise UserError(f"--workspace {options.workspace}: no such folder; make it first, or name another")
-    module = import_module(f"mypt.cli.{name.replace('-', '_')}")
+    # `import` is a word of Python's, so its module cannot be called so.
+    module = import_module(f"mypt.cli.{name.replace('-', '_')}{'_' * iskeyword(name)}")
     parser = Parser(
         prog=f"mypt {name}", usage=f"mypt {name} [flags]", description=module.__doc__, allow_abbrev=False
     )

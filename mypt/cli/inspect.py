@@ -10,13 +10,14 @@ from typing import Any
 from mypt import bundle
 from mypt.errors import MyptError
 from mypt.estimate import parameters
+from mypt.interop.target import TOKEN_NUMBERS
 from mypt.settings.model_config import GPTConfig
 from mypt.settings.paths import in_workspace
 from mypt.text import loss, printable, size
 
 _FIRST = ("max_iters", "eval_interval", "eval_iters", "learning_rate", "start_step")
 # What of `training_state.json` has a place of its own in what is printed.
-_TOLD = ("step", "optimizer_file", "training_config", "progress", "gold", "base", "sources")
+_TOLD = ("step", "optimizer_file", "training_config", "progress", "gold", "base", "sources", "imported")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,6 +67,8 @@ def _tokenizer(tokenizer: dict[str, object]) -> str:
         "char": f"{len(tokenizer.get('chars') or [])} characters",  # type: ignore[arg-type]
         "bpe": "byte-pair encoding of its own (tokenizer.json)",
     }.get(kind, "unknown")
+    if tokenizer.get(TOKEN_NUMBERS):
+        vocabulary = "numbers of tokens: none came along with the import"
     return printable(f"kind      : {kind}\nvocab     : {vocabulary}")
 
 
@@ -96,6 +99,9 @@ def _state(info: bundle.BundleInfo) -> None:
     if info.base:
         base = state["base"].get("step")
         print(printable(f"\nFine-tuned from: {info.base}" + ("" if base is None else f" (step {base})")))
+    if isinstance(state.get("imported"), dict):
+        print("\nImported from:")
+        _fields(state["imported"])
     others = {k: v for k, v in state.items() if k not in _TOLD}
     if others:
         print("\nMore:")

@@ -30,7 +30,7 @@ def sampler_of(
     ids = [*begin, *tokenizer.encode(prompt)]
     if not ids:
         # Any beginning is better than no sample, so token 0 where there is no line break.
-        ids = tokenizer.encode("\n") if not tokenizer.unknown("\n") else [0]
+        ids = ([] if tokenizer.unknown("\n") else tokenizer.encode("\n")) or [0]
 
     def draw() -> tuple[str, str] | None:
         drawn: list[int] = []
