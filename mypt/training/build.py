@@ -191,7 +191,7 @@ def _from_base(
     theirs = GPTConfig.from_dict(base.config, where=f"{base.name}/{bundle.CONFIG}")
     console.line(f"Initializing from base model '{base.name}' (new format)")
     if tokenizer.kind == "char":
-        console.line(f"Using base model's char vocabulary (size: {config.vocab_size})")
+        console.line(f"Using base model's char vocabulary (size: {tokenizer.vocab_size})")
     console.line("Updating model config with new training parameters...")
     for name in ("use_loss_mask", "dropout", "batch_size"):
         console.line(f"  {name}: {getattr(config, name)}")

@@ -173,7 +173,7 @@ def load_pickle(path: Path, *, mapped: bool = False) -> Any:
 
     Raises `UserError` for a file that is no such thing, `RunError` where memory does not hold what is in it.
     """
-    where = f"{path.parent.name}/{path.name}"
+    where = "/".join(path.parts[-2:])
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped and _is_archive(path))
     except FileNotFoundError:

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import mypt
 from mypt.errors import UserError
 from mypt.interop.formats import KEYS
+from tests.interop.foreign import assert_logits
 from tests.workbench import CHARS
 
 # Operations this small are slower on several threads, and far slower beside other programs.
@@ -56,6 +59,30 @@ def test_a_bundle_gives_its_model_and_prints_nothing(
     assert logits.shape == (1, 3, len(CHARS)) and loss is not None
 
 
+@torch.no_grad()
+def test_the_originals_single_files_are_mypt_too(samples: Path, tmp_path: Path) -> None:
+    folder = samples / "original" / "checkpoints" / "a_char_learned"
+    held = torch.load(folder / "model.pt", weights_only=True)["state_dict"]
+    documents = {n: json.loads((folder / f"{n}.json").read_text()) for n in ("config", "tokenizer")}
+    single = {**documents, "model_state_dict": held, "step": 59, "optimizer_state_dict": {"state": {}}}
+    torch.save(single, tmp_path / "latest.pt")
+    model, info, _ = mypt.load_pretrained_checkpoint(tmp_path / "latest.pt")
+    assert (info["checkpoint_format"], info["step"], info["tokenizer"]) == ("mypt", 59, "char, 55 characters")
+    with np.load(samples / "original" / "reference_a_char_learned.npz") as reference:
+        ids, wanted = (torch.from_numpy(reference[name]) for name in ("ids", "logits_main"))
+        assert_logits(model, ids.long(), wanted)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["main", "gold", "fp16"])
+def test_logits_of_the_originals_bundles(kind: str, samples: Path) -> None:
+    name = "a_char_learned" + ("" if kind == "main" else f"_{kind}")
+    model, _, _ = mypt.load_pretrained_checkpoint(samples / "original" / "checkpoints" / name)
+    with np.load(samples / "original" / "reference_a_char_learned.npz") as reference:
+        ids, wanted = (torch.from_numpy(reference[each]) for each in ("ids", f"logits_{kind}"))
+        assert_logits(model, ids.long(), wanted)
+
+
 def test_the_originals_bundles_are_mypt_too(samples: Path) -> None:
     for suffix in ("", "_gold", "_fp16"):
         path = samples / "original" / "checkpoints" / f"a_char_learned{suffix}"
@@ -75,12 +102,13 @@ def test_a_raw_state_dict_from_a_wrapped_model(trained: Path) -> None:
 
 
 def test_other_programs_checkpoints_are_refused_by_what_they_hold(samples: Path, tmp_path: Path) -> None:
+    torch.save({"model": {"encoder.layers.0.weight": torch.ones(2)}}, tmp_path / "other.pt")
     with pytest.raises(UserError) as refused:
-        mypt.inspect_checkpoint(samples / "nanogpt" / "ckpt_plain.pt")
-    assert "is of no format that this version reads: its weights are called " in str(refused.value)
-    assert "it reads: mypt (a folder with config.json and model.pt)" in str(refused.value)
-    with pytest.raises(UserError, match=r"has no model\.pt"):
-        mypt.inspect_checkpoint(samples / "hf" / "gpt2_tiny")
+        mypt.inspect_checkpoint(tmp_path / "other.pt")
+    assert "is of no format that this version reads: its weights are called encoder." in str(refused.value)
+    assert "it reads: MyPT (a folder with config.json and model.pt" in str(refused.value)
+    with pytest.raises(UserError, match=r"has no model\.pt and no \*\.safetensors"):
+        mypt.inspect_checkpoint(samples)
     with pytest.raises(UserError, match="no such checkpoint"):
         mypt.load_pretrained_checkpoint(tmp_path / "none.pt")
 
