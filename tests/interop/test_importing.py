@@ -221,18 +221,22 @@ def test_a_disk_that_is_full_leaves_nothing(foreign: Path) -> None:
 @pytest.mark.slow
 def test_an_import_that_is_killed_is_whole_or_absent(foreign: Path) -> None:
     killer = Killer()
-    words = ["import", str(foreign / "small.pt"), "--model_name"]
+    words = ["import", str(foreign / "small.pt"), "--model_name", "mine"]
+
+    def fresh(name: str) -> Path:
+        (foreign / name).mkdir()
+        return foreign / name
+
     try:
-        status, operations = killer.run(foreign, *words, "first")
+        status, operations = killer.run(fresh("whole"), *words)
         assert status == 0 and len(operations) > 5
         for place in range(1, len(operations) + 1):
-            name = f"m{place}"
-            assert killer.run(foreign, *words, name, kill_at=place)[0] == KILLED
-            there = (foreign / "checkpoints" / name).exists()
-            assert not there or not bundle.read_info(foreign / "checkpoints" / name).problem
-            if not there:
-                assert killer.run(foreign, *words, name)[0] == 0
+            workspace = fresh(f"w{place}")
+            assert killer.run(workspace, *words, kill_at=place)[0] == KILLED
+            if (workspace / "checkpoints" / "mine").exists():
+                assert not bundle.read_info(workspace / "checkpoints" / "mine").problem
+            else:
+                assert killer.run(workspace, *words)[0] == 0
+            assert [path.name for path in (workspace / "checkpoints").iterdir()] == ["mine"]
     finally:
         killer.close()
-    names = {path.name for path in (foreign / "checkpoints").iterdir()}
-    assert names == {"first", *(f"m{place}" for place in range(1, len(operations) + 1))}
