@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("dashboard", "chart", "demo", "prepare", "load", "memory", "training")
+NAMES = ("dashboard", "chart", "demo", "prepare", "load", "memory", "training", "importing")
 
 
 def main() -> int:

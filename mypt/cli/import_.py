@@ -98,7 +98,7 @@ def _preview(seen: Recognised, path: str) -> Preview:
     return Preview(
         path=path,
         title=seen.plan.title,
-        info=seen.info,
+        info={name: value for name, value in seen.info.items() if name not in ("notes", "tokenizer")},
         tokenizer=seen.chosen.words,
         tokenizer_known=seen.chosen.known,
         notes=tuple(seen.notes),

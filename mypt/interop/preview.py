@@ -17,7 +17,7 @@ class Preview:
     path: str
     #: What people call the format: "nanoGPT", "Hugging Face Llama".
     title: str = ""
-    #: The description that `mypt.inspect_checkpoint` gives.
+    #: The description that `mypt.inspect_checkpoint` gives, without what stands below.
     info: Mapping[str, Any] = field(default_factory=dict)
     #: Which tokenizer comes along, in words; `tokenizer_known` is false where it has to be named.
     tokenizer: str = ""

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -219,10 +218,6 @@ def test_what_has_no_counterpart_is_refused_by_its_field(name: str, samples: Pat
     sample, config, said = REFUSED[name]
     with pytest.raises(UserError, match=said):
         mypt.load_pretrained_checkpoint(folder_of(samples, sample, tmp_path, **config))
-
-
-def drop(name: str) -> Callable[[dict[str, torch.Tensor]], None]:
-    return lambda tensors: tensors.pop(name) and None
 
 
 @pytest.mark.parametrize("sample", SAMPLES)

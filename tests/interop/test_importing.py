@@ -110,7 +110,7 @@ def test_a_fine_tune_that_is_killed_goes_on_exactly(kind: str, foreign: Path, tm
         assert killer.run(places[1], *words)[0] == 0
     finally:
         killer.close()
-    assert_same_run(*places, "m")
+    assert_same_run(places[0], places[1], "m")
     tuned = mypt.load_bundle("m", places[0])
     assert tuned.config.arch == f"modded_{kind}" and tuned.training_state["base"]["name"] == "base"
     before = mypt.load_bundle("base", foreign).model.state_dict()["scalars"]

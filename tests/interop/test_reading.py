@@ -74,7 +74,7 @@ def old_format(file: Path) -> None:
     torch.save({"model": {"x": torch.ones(4)}}, file, _use_new_zipfile_serialization=False)
 
 
-LIES: dict[str, tuple[str, Callable[[Path], None], str]] = {
+LIES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "a packed archive": ("a.pt", packed, r"is packed, and claims to hold 1\.07 GB in 1\.\d+ MB"),
     "terabytes": ("a.safetensors", terabytes, r"is cut short, damaged or no safetensors file"),
     "more numbers than there are": ("a.safetensors", overflow, r"no safetensors file"),
@@ -87,9 +87,9 @@ LIES: dict[str, tuple[str, Callable[[Path], None], str]] = {
         repeated,
         r"1 weights claim more numbers than the file holds",
     ),
-    "an empty file": ("a.pt", lambda file: file.write_bytes(b"") and None, r"cut short or damaged"),
-    "a text": ("a.pt", lambda file: file.write_text("hello\n") and None, r"a\.pt"),
-    "zeros": ("a.pt", lambda file: file.write_bytes(b"\0" * 4096) and None, r"a\.pt"),
+    "an empty file": ("a.pt", lambda file: file.write_bytes(b""), r"cut short or damaged"),
+    "a text": ("a.pt", lambda file: file.write_text("hello\n"), r"a\.pt"),
+    "zeros": ("a.pt", lambda file: file.write_bytes(b"\0" * 4096), r"a\.pt"),
     "a lone number": ("a.pt", lambda file: torch.save(3, file), r"holds a int and no checkpoint"),
     "no weights": ("a.pt", lambda file: torch.save({"model": {}}, file), r"it holds no tensors by name"),
     "torch's old format": ("a.pt", old_format, r"is of no format.*its weights are called x"),
