@@ -58,7 +58,7 @@ TORCH_FREE = (
         "diff",
         "housekeeping",
     ),
-    *("tokenizers.char", "sampling"),
+    *("interop.preview", "interop.target", "tokenizers.char", "sampling"),
 )
 
 
@@ -95,6 +95,7 @@ CALLS = {
     "inspect": ["inspect", "--model_name", "dante"],
     "dry run": ["train", "--config_file", "tiny_char", "--input_file", "input.txt", "--dry_run"],
     "dry run of a resume": ["train", "--model_name", "dante", "--max_iters", "20", "--dry_run"],
+    "an import under a name that is taken": ["import", "input.txt", "--model_name", "dante"],
     "bad input": ["train", "--max_iters", "0"],
     "an unknown command": ["trian"],
 }
