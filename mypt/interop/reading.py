@@ -87,7 +87,8 @@ def _documents(folder: Path) -> dict[str, Mapping[str, Any]]:
 
 
 def _read_pickle(file: Path, path: Path, documents: Mapping[str, Mapping[str, Any]]) -> Checkpoint:
-    content = load_pickle(file, mmap=_is_archive(file))
+    _refuse_packed(file)
+    content = load_pickle(file, mapped=True)
     if not isinstance(content, dict):
         raise UserError(Problem(f"holds a {type(content).__name__} and no checkpoint", where=str(file)))
     holder = next((name for name in _HOLDERS if isinstance(content.get(name), Mapping)), None)
@@ -106,20 +107,19 @@ def _read_pickle(file: Path, path: Path, documents: Mapping[str, Mapping[str, An
     return Checkpoint(path, content, state, documents, tuple(others))
 
 
-def _is_archive(file: Path) -> bool:
-    """Whether the file is one of torch's archives, which can be mapped. Raises `UserError` for a packed one."""
+def _refuse_packed(file: Path) -> None:
+    """Raise `UserError` where the file is an archive that holds more than it has bytes."""
     try:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return False
+        return  # none that torch maps: it is read whole
     length = file.stat().st_size
     claimed = sum(entry.file_size for entry in entries)
     if claimed > length or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         # torch writes no such thing, and a few bytes of it could fill all memory.
         what = f"is packed, and claims to hold {size(claimed)} in {size(length)}"
         raise UserError(Problem(what, where=str(file), remedy="save it anew with torch.save"))
-    return True
 
 
 def _read_safetensors(path: Path) -> Checkpoint:

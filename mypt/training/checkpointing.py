@@ -8,6 +8,7 @@ import pickle
 import platform
 import sys
 import threading
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -175,7 +176,10 @@ def load_pickle(path: Path, *, mapped: bool = False) -> Any:
     """
     where = "/".join(path.parts[-2:])
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped and _is_archive(path))
+        with warnings.catch_warnings():
+            # Of older protocols torch says on the side what the error says, or what does not matter.
+            warnings.simplefilter("ignore", UserWarning)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped and _is_archive(path))
     except FileNotFoundError:
         raise UserError(Problem("is missing", where=where)) from None
     except PermissionError as error:
