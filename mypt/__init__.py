@@ -9,6 +9,7 @@ from mypt.version import VERSION
 
 if TYPE_CHECKING:
     from mypt.api.bundles import load_bundle, save_checkpoint_bundle
+    from mypt.api.export import export
     from mypt.api.info import get_model_info
     from mypt.api.optimizer import configure_optimizer
     from mypt.api.run import train
@@ -25,6 +26,7 @@ _WHERE = {
     "GPTConfig": "mypt.settings.model_config",
     "GPTDataLoader": "mypt.data.loader",
     "configure_optimizer": "mypt.api.optimizer",
+    "export": "mypt.api.export",
     "fit": "mypt.training.fit",
     "get_model_info": "mypt.api.info",
     "inspect_checkpoint": "mypt.interop",
@@ -40,6 +42,7 @@ __all__ = [
     "GPTDataLoader",
     "__version__",
     "configure_optimizer",
+    "export",
     "fit",
     "get_model_info",
     "inspect_checkpoint",

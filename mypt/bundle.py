@@ -19,7 +19,7 @@ from typing import Any
 
 from mypt.errors import Problem, UserError
 from mypt.files import why_no_file
-from mypt.fsio import fsync_file, remove_folder, replace, swap_in, write_json_atomic
+from mypt.fsio import fsync_dir, fsync_file, remove_folder, replace, swap_in, write_json_atomic
 from mypt.names import why_no_name
 from mypt.own_files import move_on
 from mypt.text import printable
@@ -267,12 +267,13 @@ def exists(checkpoints: Path, model_name: str) -> bool:
 
 
 @contextlib.contextmanager
-def writing(target: Path) -> Iterator[Path]:
+def writing(target: Path, *, manifest: bool = True) -> Iterator[Path]:
     """Gives a staging folder; what is in it when the block ends becomes the bundle `target`, in one step.
 
     The files are synced, a manifest is written last, and the folders are swapped: a kill or a power cut at any
     moment leaves the previous bundle or the new one. What a person had put into the previous one is moved to the new
-    one. When the block raises, nothing has happened to `target`. A link to a folder elsewhere stays one.
+    one. When the block raises, nothing has happened to `target`. A link to a folder elsewhere stays one. A folder for
+    other programs than ours goes without a `manifest`, and is replaced with all that was in it.
     """
     target = target.resolve() if target.is_symlink() else target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -287,10 +288,14 @@ def writing(target: Path) -> Iterator[Path]:
             with file.open("rb+") as handle:
                 fsync_file(handle.fileno())
             sizes[file.name] = file.stat().st_size
-        write_json_atomic(staging / MANIFEST, {"files": sizes}, durable=True)
+        if manifest:
+            write_json_atomic(staging / MANIFEST, {"files": sizes}, durable=True)
+        else:
+            fsync_dir(staging)
         replace(staging, swapped)
         aside = target.parent / f"{_ASIDE}{target.name}"
-        swap_in(swapped, target, aside, remove=lambda folder: _clear(folder, target))
+        remove = (lambda folder: _clear(folder, target)) if manifest else remove_folder
+        swap_in(swapped, target, aside, remove=remove)
     except BaseException:
         remove_folder(staging)
         _clear(swapped, target)

@@ -27,6 +27,7 @@ COMMANDS = {
     "import": "bring a checkpoint of another program into the workspace",
     "show-configs": "list the presets, or show one",
     "inspect": "show what a checkpoint holds",
+    "export": "write a checkpoint for other programs, or a light copy",
     "status": "list the runs of the workspace",
     "plot": "draw the curves of runs",
     "compare": "put checkpoints and runs side by side",

@@ -1,7 +1,7 @@
-"""Checkpoints of other programs, and ours, behind one face: what is in a file, and a model of it.
+"""Checkpoints of other programs, and ours, behind one face: what is in a file, and a model of it; and the way back.
 
 A format is a module here that recognises its checkpoints by their content and not by their names;
-`checkpoints.KNOWN` lists them. Torch is loaded by the first name that needs it.
+`checkpoints.KNOWN` lists them. `export` writes what other programs load. Torch is loaded by the first name that needs it.
 """
 
 from __future__ import annotations
