@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mypt.errors import Problem, UserError
+from mypt.errors import Problem, UserError, raise_for
 from mypt.settings.model_config import GPT_ARCHS, GPTConfig
 
 GPT2, LLAMA = "gpt2", "llama"
@@ -66,8 +66,15 @@ def counterpart(config: GPTConfig, ends: Mapping[str, Any], *, where: str) -> Co
     if family == GPT2 and config.kv_heads != config.n_head:
         message = f"has no exact counterpart: GPT-2 has keys and values for each of its {config.n_head} heads"
         problems.append(Problem(message, where=where, field="n_kv_head", value=config.n_kv_head))
-    if problems:
-        raise UserError(*problems)
+    if family == GPT2 and config.n_head * config.head_size != config.n_embd:
+        message = (
+            f"has no exact counterpart: in GPT-2 {config.n_head} heads share the {config.n_embd} of n_embd"
+        )
+        problems.append(Problem(message, where=where, field="head_dim", value=config.head_dim))
+    if config.logit_rows != config.vocab_size:
+        message = f"has no exact counterpart: the embedding has {config.vocab_size} rows, and there heads have as many"
+        problems.append(Problem(message, where=where, field="head_rows", value=config.head_rows))
+    raise_for(problems)
     return Counterpart(family, _CLASSES[family], (_llama if family == LLAMA else _gpt2)(config) | dict(ends))
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mypt.interop.export_config import LLAMA
-from mypt.model import GPT
+from mypt.model import LanguageModel
 
 WEIGHTS = "model.safetensors"
 
@@ -19,7 +19,7 @@ def largest_head_bias(bias: Tensor | None) -> float:
     return 0.0 if bias is None else float(bias.float().abs().max())
 
 
-def write_weights(model: GPT, family: str, file: Path) -> None:
+def write_weights(model: LanguageModel, family: str, file: Path) -> None:
     """Write `model` in float32 as `file`. Raises `SafetensorError` or OSError where the disk will not take it."""
     from safetensors.torch import save_file
 
@@ -33,7 +33,7 @@ def write_weights(model: GPT, family: str, file: Path) -> None:
     save_file(tensors, file, metadata={"format": "pt"})
 
 
-def _gpt2(model: GPT) -> Iterator[tuple[str, Tensor]]:
+def _gpt2(model: LanguageModel) -> Iterator[tuple[str, Tensor]]:
     config = model.config
     state: dict[str, Tensor] = model.state_dict()
 
@@ -64,7 +64,7 @@ def _gpt2(model: GPT) -> Iterator[tuple[str, Tensor]]:
         yield "lm_head.weight", state["lm_head.weight"]
 
 
-def _llama(model: GPT) -> Iterator[tuple[str, Tensor]]:
+def _llama(model: LanguageModel) -> Iterator[tuple[str, Tensor]]:
     state, config = model.state_dict(), model.config
     rows = [heads * config.head_size for heads in (config.n_head, config.kv_heads, config.kv_heads)]
     kinds = ("weight", "bias") if config.bias else ("weight",)

@@ -13,7 +13,9 @@ import mypt
 from mypt.errors import RunError, UserError
 from mypt.interop.export import plan, write
 from mypt.runs.lock import ModelLock
+from mypt.tokenizers import create
 from tests.interop.test_export_hf import LLAMA, model_of, tokenizer_of
+from tests.model import modded_models
 from tests.workbench import listing
 
 
@@ -39,6 +41,8 @@ def refused(root: Path, **how: Any) -> str:
         ({**LLAMA, "norm_type": "layernorm"}, "norm_type", "layernorm"),
         ({**LLAMA, "mlp_type": "gelu"}, "mlp_type", "gelu"),
         ({"n_kv_head": 2}, "n_kv_head", "2"),
+        ({"head_dim": 12}, "head_dim", "12"),
+        ({"head_rows": 200}, "head_rows", "200"),
     ],
 )
 def test_what_has_no_counterpart_is_named_and_nothing_written(
@@ -60,19 +64,23 @@ def test_a_head_bias_is_judged_by_its_numbers(tmp_path: Path) -> None:
     assert (mypt.export("m", workspace=tmp_path) / "config.json").is_file()
     shutil.rmtree(tmp_path / "exports")
     model, _, _ = mypt.load_pretrained_checkpoint(folder)
-    model.lm_head.bias.data[3] = -0.25
+    model.state_dict()["lm_head.bias"][3] = -0.25
     mypt.save_checkpoint_bundle(model, folder, tokenizer=tokenizer_of("char"))
     assert "lm_head.bias: is not zero (up to 0.25)" in refused(tmp_path)
     # As a copy of our own it is as it was.
     half = mypt.export("m", "bf16", workspace=tmp_path)
-    assert float(mypt.load_bundle(half).model.lm_head.bias.data[3]) == -0.25
+    assert float(mypt.load_bundle(half).model.state_dict()["lm_head.bias"][3]) == -0.25
 
 
 def test_other_architectures_are_refused_by_name(tmp_path: Path) -> None:
-    config = made(tmp_path) / "config.json"
-    config.write_text(json.dumps({**json.loads(config.read_text()), "arch": "modded_small"}))
-    (config.parent / "manifest.json").unlink()
-    assert "arch: is an architecture that transformers does not have" in refused(tmp_path)
+    network = modded_models.model()
+    tokenizer = create("char", text="abcdefghijklmnopqrstuvwxyz")
+    mypt.save_checkpoint_bundle(network, tmp_path / "checkpoints" / "m", tokenizer=tokenizer)
+    said = refused(tmp_path)
+    assert "arch: is an architecture that transformers does not have" in said and "'modded_small'" in said
+    half = mypt.load_bundle(mypt.export("m", "bf16", workspace=tmp_path)).model.state_dict()
+    for name, value in network.state_dict().items():
+        assert torch.equal(half[name], value.to(torch.bfloat16).float())
 
 
 def test_the_originals_bundles_have_a_head_bias_in_the_way(samples: Path, tmp_path: Path) -> None:

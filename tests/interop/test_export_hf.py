@@ -29,6 +29,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "llama_untied": ("char", LLAMA),
     "llama_grouped_tied": ("bpe", {**LLAMA, "tie_weights": True, "n_kv_head": 2, "rope_theta": 500.0}),
     "llama_scaled": ("gpt2", {**LLAMA, "rope_scale": 4.0, "norm_eps": 1e-4, "mlp_hidden_size": 48}),
+    "llama_wide_heads": ("bpe", {**LLAMA, "head_dim": 20, "n_kv_head": 1}),
     "llama_biases": ("char", {**LLAMA, "bias": True, "head_bias": False, "rope_scale": 1.5}),
 }
 
