@@ -9,6 +9,7 @@ from mypt.version import VERSION
 
 if TYPE_CHECKING:
     from mypt.api.bundles import load_bundle, save_checkpoint_bundle
+    from mypt.api.classifier import finetune_classifier, load_classifier
     from mypt.api.export import export
     from mypt.api.info import get_model_info
     from mypt.api.optimizer import configure_optimizer
@@ -27,10 +28,12 @@ _WHERE = {
     "GPTDataLoader": "mypt.data.loader",
     "configure_optimizer": "mypt.api.optimizer",
     "export": "mypt.api.export",
+    "finetune_classifier": "mypt.api.classifier",
     "fit": "mypt.training.fit",
     "get_model_info": "mypt.api.info",
     "inspect_checkpoint": "mypt.interop",
     "load_bundle": "mypt.api.bundles",
+    "load_classifier": "mypt.api.classifier",
     "load_pretrained_checkpoint": "mypt.interop",
     "save_checkpoint_bundle": "mypt.api.bundles",
     "train": "mypt.api.run",
@@ -43,10 +46,12 @@ __all__ = [
     "__version__",
     "configure_optimizer",
     "export",
+    "finetune_classifier",
     "fit",
     "get_model_info",
     "inspect_checkpoint",
     "load_bundle",
+    "load_classifier",
     "load_pretrained_checkpoint",
     "save_checkpoint_bundle",
     "train",

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,11 @@ class BundleInfo:
         base = self.training_state.get("base")
         name = base.get("name") if isinstance(base, dict) else None
         return name if isinstance(name, str) else None
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether the model gives classes to texts, and writes none."""
+        return isinstance(self.config.get("classifier"), dict)
 
     def has_done(self, steps: int) -> bool:
         """Whether `steps` updates are behind it, and the evaluation after the last one, which a stop may cut short."""
@@ -279,6 +285,7 @@ def writing(target: Path, *, manifest: bool = True) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = target.parent / f"{_STAGING}{os.getpid()}.{target.name}"
     swapped = target.parent / f"{_SWAPPED}{os.getpid()}.{os.urandom(4).hex()}.{target.name}"
+    remove = partial(_clear, target=target) if manifest else remove_folder
     remove_folder(staging)
     staging.mkdir()
     try:
@@ -294,11 +301,10 @@ def writing(target: Path, *, manifest: bool = True) -> Iterator[Path]:
             fsync_dir(staging)
         replace(staging, swapped)
         aside = target.parent / f"{_ASIDE}{target.name}"
-        remove = (lambda folder: _clear(folder, target)) if manifest else remove_folder
         swap_in(swapped, target, aside, remove=remove)
     except BaseException:
         remove_folder(staging)
-        _clear(swapped, target)
+        remove(swapped)
         raise
 
 

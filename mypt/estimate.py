@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mypt.settings.model_config import MODDED_ARCHS, GPTConfig
 
@@ -15,8 +15,13 @@ _MOMENTS = {"adamw": 2, "sgd": 0}
 
 
 def parameters(config: GPTConfig) -> int:
-    """Trainable numbers of the real model; a tied matrix counts once."""
+    """Trainable numbers of the real model; a tied matrix counts once, and a classifier's own matrix as well."""
     c = config
+    classifier = c.extra.get("classifier")
+    if isinstance(classifier, dict):
+        classes = classifier.get("classes")
+        plain = parameters(replace(c, extra={}))
+        return plain + (len(classes) * c.n_embd if isinstance(classes, list) else 0)
     if c.arch in MODDED_ARCHS:
         return _modded_tables(c) + _modded_matrices(c) + 5 * c.n_layer
     width, hidden = c.n_embd, c.mlp_hidden

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from mypt import bundle, prompts
 from mypt.api.info import find
 from mypt.bundle import BundleInfo
+from mypt.classify.spec import refuse_classifier
 from mypt.errors import Problem, UserError
 from mypt.memory import telling
 from mypt.prompts import Prompt
@@ -136,6 +137,7 @@ def load_bundle(
     what is no whole bundle, and for a device that this machine lacks; `RunError` where memory does not hold it.
     """
     info = find(name, workspace)
+    refuse_classifier(info)
     return open_bundle(info, from_dict(info.tokenizer, where=f"{info.name}/{bundle.TOKENIZER}"), device)
 
 

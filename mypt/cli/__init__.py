@@ -24,6 +24,8 @@ COMMANDS = {
     "prepare": "make a dataset from texts or conversations",
     "tokenizer": "train a tokenizer on your texts, or show one",
     "generate": "let a model write",
+    "finetune-classifier": "make a text classifier of a model, or go on with one",
+    "classify": "let a classifier judge texts",
     "import": "bring a checkpoint of another program into the workspace",
     "show-configs": "list the presets, or show one",
     "inspect": "show what a checkpoint holds",

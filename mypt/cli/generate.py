@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mypt import bundle, prompts
 from mypt.bundle import BundleInfo
+from mypt.classify.spec import refuse_classifier
 from mypt.errors import Problem, UserError
 from mypt.prompts import Prompt
 from mypt.settings.paths import in_workspace
@@ -62,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, workspace: Path) -> int:
     """Load the checkpoint and write."""
     info = bundle.find(workspace / "checkpoints", in_workspace(options.model_name, workspace))
+    refuse_classifier(info)
     tokenizer = from_dict(info.tokenizer, where=f"{info.name}/tokenizer.json")
     if options.num_samples < 1:
         raise UserError(Problem("must be at least 1", field="num_samples", value=options.num_samples))

@@ -50,7 +50,11 @@ def run(options: argparse.Namespace, workspace: Path) -> int:
         rest["parameters"] = f"{parameters(GPTConfig.from_dict(info.config)):,}"
     except MyptError as error:
         rest["parameters"] = f"unknown: {error}"
+    classifier = rest.pop("classifier", None)
     _fields(rest)
+    if isinstance(classifier, dict):
+        print("\n=== CLASSIFIER ===")
+        _fields(classifier)
     print(f"\n=== TOKENIZER ===\n{_tokenizer(info.tokenizer)}")
     _state(info)
     print("\n=== FILES ===")
@@ -95,6 +99,8 @@ def _state(info: bundle.BundleInfo) -> None:
     if isinstance(gold, dict) and gold.get("gold_step") is not None:
         best = gold.get("best")
         shown = f", val_loss {loss(best)}" if isinstance(best, int | float) else ""
+        score = gold.get("score")
+        shown += f", macro_f1 {loss(score)}" if isinstance(score, int | float) else ""
         print(printable(f"\nGold: step {gold['gold_step']}{shown}"))
     if info.base:
         base = state["base"].get("step")

@@ -6,6 +6,7 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 from mypt.cli.dry_run import show
 from mypt.errors import Problem, UserError
@@ -55,12 +56,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         section = parser.add_argument_group(str(group))
         for name in fields.names():
             if fields.group(name) is group:
-                _add_setting(section, name)
+                add_setting(section, name)
 
 
-def _add_setting(section: argparse._ArgumentGroup, name: str) -> None:
+def add_setting(section: argparse._ArgumentGroup, name: str, default: Any = None) -> None:
+    """A flag for a setting, whose help tells another `default` than its own where one is given."""
     choices = fields.choices(name)
-    default = fields.default(name)
+    default = fields.default(name) if default is None else default
     text = fields.help_text(name).replace("%", "%%")
     shown = "" if default is None or default == "" else f" [{as_text(default)}]"
     # Values stay text here, so that flags and forms are checked by the same rules, all at once.

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mypt import bundle
 from mypt.bundle import BundleInfo
@@ -31,6 +31,9 @@ from mypt.settings.model_config import GPTConfig
 from mypt.settings.paths import in_workspace
 from mypt.text import printable
 from mypt.tokenizers import Tokenizer, from_dict
+
+if TYPE_CHECKING:
+    from mypt.model import LanguageModel
 
 FORMATS = ("hf", "fp16", "bf16")
 EXPORTS = "exports"
@@ -71,7 +74,8 @@ class Plan:
         if self.counterpart:
             return f"transformers.AutoModelForCausalLM.from_pretrained({self.shown!r})"
         inside = self.target.parent.name == "checkpoints"
-        return f"mypt generate --model_name {self.target.name if inside else self.shown}"
+        command = "classify" if self.info.is_classifier else "generate"
+        return f"mypt {command} --model_name {self.target.name if inside else self.shown}"
 
     @property
     def bytes(self) -> int:
@@ -142,7 +146,6 @@ def write(planned: Plan, workspace: str | os.PathLike[str] = ".") -> None:
     """
     from mypt.memory import telling
     from mypt.text import size
-    from mypt.training.checkpointing import load_model
 
     needed = (
         f"out of memory: the weights of {planned.info.name} take {size(8 * parameters(planned.config))} here"
@@ -150,7 +153,7 @@ def write(planned: Plan, workspace: str | os.PathLike[str] = ".") -> None:
     with _held(planned, Path(workspace)), telling(f"{needed}. Close other programs"):
         # Looked up before the weights are: without its vocabulary there is no export.
         documents = _documents(planned)
-        model = load_model(planned.info, planned.config)
+        model = _model(planned)
         if planned.counterpart is None:
             _write_bundle(planned, model)
             return
@@ -164,6 +167,16 @@ def write(planned: Plan, workspace: str | os.PathLike[str] = ".") -> None:
             (folder / WEIGHTS).chmod((folder / CONFIG).stat().st_mode & 0o777)
 
 
+def _model(planned: Plan) -> LanguageModel:
+    if planned.info.is_classifier:
+        from mypt.classify.model import load_classifier
+
+        return load_classifier(planned.info, planned.config)
+    from mypt.training.checkpointing import load_model
+
+    return load_model(planned.info, planned.config)
+
+
 def _documents(planned: Plan) -> dict[str, dict[str, Any]]:
     if planned.counterpart is None:
         return {}
@@ -175,7 +188,7 @@ def _documents(planned: Plan) -> dict[str, dict[str, Any]]:
     }
 
 
-def _write_bundle(planned: Plan, model: Any) -> None:
+def _write_bundle(planned: Plan, model: LanguageModel) -> None:
     import torch
 
     from mypt.training import checkpointing
@@ -230,7 +243,7 @@ def _disk_errors(planned: Plan) -> Iterator[None]:
 
 
 def _refuse_classifier(info: BundleInfo, where: str) -> None:
-    if isinstance(info.config.get("classifier"), dict):
+    if info.is_classifier:
         message = "a classifier is exported as fp16 or bf16 only"
         raise UserError(Problem(message, where=where, field="classifier"))
 

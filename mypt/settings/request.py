@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from mypt.bundle import BundleInfo
+
 
 class Mode(StrEnum):
     """What a run begins with."""
@@ -51,6 +53,10 @@ class Request:
     reset_optimizer: bool = False
     given: dict[str, Any] = field(default_factory=dict)
     given_by: str = "command line"
+    classifier: bool = False
+    """Whether a classifier is asked for, and no language model."""
+    base: BundleInfo | None = None
+    """What to fine-tune from where that is no checkpoint of ours: a foreign one, as its importer describes it."""
 
 
 def as_text(value: Any) -> str:

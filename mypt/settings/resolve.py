@@ -161,7 +161,10 @@ def _look_for_models(request: Request, workspace: Path, model_name: str, known: 
     if model_name and (gold or bundle.exists(checkpoints, source_name)):
         info = bundle.find(checkpoints, source_name)
         GPTConfig.from_dict(info.config, where=f"{info.name}/config.json")
+        _check_kind(request, info, "model_name")
         known.checkpoint = info
+    elif request.base is not None:
+        known.base = request.base
     elif request.init_from_model == "":
         raise UserError(
             Problem("names no model", field="init_from_model", value="", remedy="name one, or leave it away")
@@ -177,7 +180,23 @@ def _look_for_models(request: Request, workspace: Path, model_name: str, known: 
                 )
             ) from None
         GPTConfig.from_dict(info.config, where=f"{info.name}/config.json")
+        _check_kind(request, info, "init_from_model")
         known.base = info
+
+
+def _check_kind(request: Request, info: BundleInfo, name: str) -> None:
+    """Raises `UserError` where a language model is asked for and `info` is a classifier, or the other way round."""
+    if request.classifier == info.is_classifier or (request.classifier and name == "init_from_model"):
+        return
+    if request.classifier:
+        message, remedy = "is a language model, which stays one", "choose another name for the classifier"
+    elif name == "model_name":
+        message = "is a classifier, which mypt train does not train"
+        remedy = f"go on with mypt finetune-classifier --model_name {info.model_name}, or choose another name"
+    else:
+        message = "is a classifier, and its weights are no longer those of a language model"
+        remedy = f"begin with {info.base or 'its base'}"
+    raise UserError(Problem(message, field=name, value=info.name, remedy=remedy))
 
 
 def _decided(

@@ -36,15 +36,22 @@ def is_done(progress: Progress, settings: Settings) -> bool:
     return progress.last_eval == total and (settings.sample_interval == 0 or progress.last_sample == total)
 
 
-def say_so(built: Built, console: Console) -> None:
-    """That the run is done, and the command that goes on from there."""
+def going_on(built: Built) -> str:
+    """The command that goes on where a run is done."""
+    return (
+        f"mypt train --model_name {shlex.quote(built.run.model_name)} --max_iters {2 * built.progress.iter}"
+    )
+
+
+def say_so(built: Built, console: Console, command: str) -> None:
+    """That the run is done, and the `command` that goes on from there."""
     name, step, asked = built.run.model_name, built.progress.iter, built.run.values["max_iters"]
     if step > asked.value:
         said = f"{step} updates are done, and max_iters is {asked.value} ({asked.source})"
     else:
         said = f"{step} of {asked.value} updates are done"
     console.line(f"{name} is already trained: {said}.", "strong")
-    console.line(f"  To go on: mypt train --model_name {shlex.quote(name)} --max_iters {2 * step}")
+    console.line(f"  To go on: {command}")
 
 
 def make_up(built: Built, console: Console) -> None:

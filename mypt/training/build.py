@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -63,8 +64,15 @@ class Built:
         return s.curriculum.phases[0].dataset_dir if s.curriculum else s.dataset_dir
 
 
-def build(run: Resolved, data: RunData, console: Console) -> Built:
-    """Model, optimizer and progress for a run: new, resumed or fine-tuned. Raises `UserError` for what does not fit."""
+MakeModel = Callable[[Resolved, GPTConfig, RunData, Console, list[str]], LanguageModel]
+"""Makes the model of a run on the CPU, with the config given; adds notices to the list."""
+
+
+def build(run: Resolved, data: RunData, console: Console, make_model: MakeModel | None = None) -> Built:
+    """Model, optimizer and progress for a run: new, resumed or fine-tuned. Raises `UserError` for what does not fit.
+
+    `make_model` is for models of another kind than `mypt train` makes.
+    """
     kept = run.checkpoint.training_state.get("numerics") if run.checkpoint else None
     before = run.checkpoint.training_config if run.checkpoint else {}
     numerics, notices = machine.choose(run.settings, kept if isinstance(kept, dict) else None, before)
@@ -74,12 +82,7 @@ def build(run: Resolved, data: RunData, console: Console) -> Built:
     config.vocab_size = vocabulary_rows(run, data.tokenizer)
     config.device = numerics.device
     with machine.telling_memory(numerics.device, memory_needed(parameters(config), run.settings)):
-        if run.checkpoint is not None:
-            model = checkpointing.load_model(run.checkpoint, config)
-        elif run.base is not None:
-            model = _from_base(run, config, data.tokenizer, console, notices)
-        else:
-            model = build_model(config, seed=key_of(run.settings.seed, "weights") >> 1)
+        model = (make_model or _model_of)(run, config, data, console, notices)
         model.to(numerics.device)
         model.set_kernel(numerics.attention)
         model.set_matmul(numerics.matmul)
@@ -96,6 +99,16 @@ def build(run: Resolved, data: RunData, console: Console) -> Built:
         scaler.load_state_dict(saved)
     engine = Engine(model, optimizer, run.settings, numerics, forward_of(model, numerics, console), scaler)
     return Built(run, data, engine, progress, notices, _base_step(run.base))
+
+
+def _model_of(
+    run: Resolved, config: GPTConfig, data: RunData, console: Console, notices: list[str]
+) -> LanguageModel:
+    if run.checkpoint is not None:
+        return checkpointing.load_model(run.checkpoint, config)
+    if run.base is not None:
+        return _from_base(run, config, data.tokenizer, console, notices)
+    return build_model(config, seed=key_of(run.settings.seed, "weights") >> 1)
 
 
 def _resume(run: Resolved, optimizer: AdamW, notices: list[str], data: RunData) -> Progress:

@@ -50,10 +50,14 @@ class Engine:
 
     def loss(self, batch: DeviceBatch) -> Tensor:
         """Mean loss (0-d) over the valid tokens of `batch`, in the precision of the run."""
+        return self.outputs(batch)[1]
+
+    def outputs(self, batch: DeviceBatch) -> tuple[Tensor, Tensor]:
+        """What the model gives for `batch` (of a language model logits that may be empty), and the `loss`."""
         with self.numerics.autocast():
             forward = self.forward or self.model
-            loss: Tensor = forward(batch.x, batch.y, batch.mask, batch.segments, True)[1]
-        return loss
+            given, loss = forward(batch.x, batch.y, batch.mask, batch.segments, True)
+        return given, loss
 
     def update(
         self,

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
+from torch import Tensor
 
 from mypt.data.split import Split, key_of
-from mypt.training.batches import check_whole, on_device
+from mypt.training.batches import DeviceBatch, check_whole, on_device
 from mypt.training.engine import Engine
 
 
 class Measured(NamedTuple):
-    """Mean loss over all `valid` tokens that were looked at; nan where none was."""
+    """Mean loss over all `valid` tokens that were looked at; nan where none was. `scores` are a `Scorer`'s."""
 
     loss: float
     valid: float
+    scores: Mapping[str, float] | None = None
 
     @property
     def broken(self) -> bool:
@@ -25,13 +27,32 @@ class Measured(NamedTuple):
         return self.valid > 0 and not math.isfinite(self.loss)
 
 
+class Scorer(Protocol):
+    """What is measured beside the loss."""
+
+    def see(self, given: Tensor, batch: DeviceBatch) -> None:
+        """Take in what the model gave for a batch."""
+
+    def scores(self) -> dict[str, float]:
+        """What all batches together are worth, by name."""
+
+
 def evaluate(
-    engine: Engine, splits: Mapping[str, Split], *, sequences: int, stop: Callable[[], bool]
+    engine: Engine,
+    splits: Mapping[str, Split],
+    *,
+    sequences: int,
+    stop: Callable[[], bool],
+    scorer: Callable[[], Scorer] | None = None,
 ) -> dict[str, Measured] | None:
-    """The loss of each split, on `sequences` sequences of it; None where `stop` said that there is no time."""
+    """The loss of each split, on `sequences` sequences of it; None where `stop` said that there is no time.
+
+    A `scorer` is made anew for the split "val".
+    """
     losses: dict[str, Measured] = {}
     for name, split in splits.items():
-        loss = split_loss(engine, split, name=name, sequences=sequences, stop=stop)
+        own = scorer() if scorer and name == "val" else None
+        loss = split_loss(engine, split, name=name, sequences=sequences, stop=stop, scorer=own)
         if loss is None:
             return None
         losses[name] = loss
@@ -40,7 +61,13 @@ def evaluate(
 
 @torch.no_grad()
 def split_loss(
-    engine: Engine, split: Split, *, name: str, sequences: int, stop: Callable[[], bool]
+    engine: Engine,
+    split: Split,
+    *,
+    name: str,
+    sequences: int,
+    stop: Callable[[], bool],
+    scorer: Scorer | None = None,
 ) -> Measured | None:
     """The loss on `sequences` sequences of `split`, the same ones at every call.
 
@@ -59,9 +86,12 @@ def split_loss(
                 return None
             drawn = split.gather(places[first : first + s.batch_size], s.block_size, masked=masked)
             batch = on_device(drawn, engine.numerics.device)
+            given, loss = engine.outputs(batch)
+            if scorer is not None:
+                scorer.see(given, batch)
             # As the loss divides: by one at least.
-            total += float(engine.loss(batch)) * max(batch.valid, 1.0)
+            total += float(loss) * max(batch.valid, 1.0)
             valid += batch.valid
     finally:
         model.train(was_training)
-    return Measured(total / valid if valid else math.nan, valid)
+    return Measured(total / valid if valid else math.nan, valid, scorer.scores() if scorer else None)

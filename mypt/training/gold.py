@@ -17,6 +17,7 @@ class Ahead:
     step: int
     val_loss: float
     phase: str | None
+    score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class GoldState:
 
     `best` is the loss of the last accepted gold in this phase, at `best_step`; `previous` and `rises` follow the
     validation loss; `first` has each eval set's first value. `gold_step` is the step of the bundle on disk, which
-    is `ahead` where the run has not come to it again.
+    is `ahead` where the run has not come to it again. `score` is that of the last accepted gold, where scores decide.
     """
 
     best: float | None = None
@@ -36,10 +37,14 @@ class GoldState:
     first: Mapping[str, float] = field(default_factory=dict)
     lowest: float | None = None
     ahead: Ahead | None = None
+    score: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `training_state.json`."""
-        return asdict(self)
+        values = asdict(self)
+        if self.score is None:
+            del values["score"]
+        return values
 
     @classmethod
     def from_json(cls, value: object) -> GoldState:
@@ -57,6 +62,7 @@ class GoldState:
             first={str(k): float(v) for k, v in sets.items() if _number(v) is not None},
             lowest=_number(value.get("lowest")),
             ahead=_ahead(value.get("ahead")),
+            score=_number(value.get("score")),
         )
 
 
@@ -83,8 +89,12 @@ def decide(
     eval_sets: Mapping[str, float],
     guards: Guards,
     phase: str | None = None,
+    score: float | None = None,
 ) -> tuple[GoldState, Decision]:
     """Judge one evaluation: the state after it, and the decision.
+
+    With a `score` the higher one is better, of equal ones that with the lower `val_loss`, and no guard speaks: they
+    know losses only.
 
     The evaluation before the first update sets the eval sets' first values and is never gold. A loss that is not
     finite is never gold either, and interrupts the count of rises. A gold `ahead` of the same `phase` is only
@@ -104,15 +114,19 @@ def decide(
         rises=state.rises + 1 if rose else 0,
         lowest=val_loss if finite and (state.lowest is None or val_loss < state.lowest) else state.lowest,
     )
-    if step == 0 or not finite or (state.best is not None and val_loss >= state.best):
+    if step == 0 or not finite or not _better(val_loss, score, state.best, state.score):
         return after, Decision()
     ahead = state.ahead
-    if ahead is not None and ahead.phase == phase and val_loss >= ahead.val_loss:
+    if (
+        ahead is not None
+        and ahead.phase == phase
+        and not _better(val_loss, score, ahead.val_loss, ahead.score)
+    ):
         return after, Decision()
-    reason = blocked_by(state, val_loss, train_loss, eval_sets, guards)
+    reason = blocked_by(state, val_loss, train_loss, eval_sets, guards) if score is None else ""
     if reason:
         return after, Decision(reason=reason, prev_best=state.best)
-    accepted = replace(after, best=val_loss, best_step=step, gold_step=step, ahead=None)
+    accepted = replace(after, best=val_loss, best_step=step, gold_step=step, ahead=None, score=score)
     return accepted, Decision(accepted=True, prev_best=state.best)
 
 
@@ -147,7 +161,7 @@ def blocked_by(
 
 def new_phase(state: GoldState) -> GoldState:
     """At a phase switch the validation data changes: best and trend begin anew, the eval sets' first values stay."""
-    return replace(state, best=None, best_step=None, previous=None, rises=0)
+    return replace(state, best=None, best_step=None, previous=None, rises=0, score=None)
 
 
 def carried(state: GoldState, on_disk: GoldState, *, step: int, phase: str | None) -> GoldState:
@@ -158,7 +172,7 @@ def carried(state: GoldState, on_disk: GoldState, *, step: int, phase: str | Non
     """
     if on_disk.best is None or on_disk.best_step is None or on_disk.best_step <= step:
         return state
-    ahead = Ahead(on_disk.best_step, on_disk.best, phase)
+    ahead = Ahead(on_disk.best_step, on_disk.best, phase, on_disk.score)
     return replace(state, ahead=ahead, gold_step=ahead.step)
 
 
@@ -170,7 +184,16 @@ def _come_to(state: GoldState, step: int, val_loss: float, phase: str | None) ->
     if step == ahead.step and val_loss == ahead.val_loss:
         # The same run once more: everything goes as it went.
         return replace(state, ahead=None)
-    return replace(state, best=ahead.val_loss, best_step=ahead.step, ahead=None)
+    return replace(state, best=ahead.val_loss, best_step=ahead.step, ahead=None, score=ahead.score)
+
+
+def _better(loss: float, score: float | None, best: float | None, best_score: float | None) -> bool:
+    """Whether an evaluation is better than the best so far (None: there is none)."""
+    if best is None:
+        return True
+    if score is None or best_score is None or score == best_score:
+        return loss < best
+    return score > best_score
 
 
 def _decimals(value: float, digits: int) -> str:
@@ -185,7 +208,7 @@ def _ahead(value: object) -> Ahead | None:
     step, loss, phase = _step(value.get("step")), _number(value.get("val_loss")), value.get("phase")
     if step is None or loss is None:
         return None
-    return Ahead(step, loss, phase if isinstance(phase, str) else None)
+    return Ahead(step, loss, phase if isinstance(phase, str) else None, _number(value.get("score")))
 
 
 def _number(value: object) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -16,7 +17,7 @@ from mypt.settings.fields import Guards
 from mypt.settings.resolve import warmup_steps
 from mypt.training import gold, usage
 from mypt.training.engine import Engine, NotFiniteError
-from mypt.training.evaluation import evaluate
+from mypt.training.evaluation import Scorer, evaluate
 from mypt.training.gold import Decision
 from mypt.training.prefetch import Prefetcher
 from mypt.training.progress import Progress
@@ -80,6 +81,12 @@ class Trainer:
     peak_flops: float | None = None
     """What the device could do at best, where that is known: the yardstick of `mfu`."""
     tokens_per_sec: float | None = None
+    scorer: Callable[[], Scorer] | None = None
+    """Makes what measures the validation data beside the loss; its scores are logged with the eval sets."""
+    decided_by: str = ""
+    """The score that decides on gold, the higher the better; empty: the validation loss does, with its guards."""
+    counts_tokens: bool = False
+    """Whether updates are of different sizes, so that their tokens have to be counted."""
 
     def __post_init__(self) -> None:
         s = self.settings = self.engine.settings
@@ -142,13 +149,14 @@ class Trainer:
         batches = self._batches.take(number, self._is_to_stop)
         if batches is None:
             return False
+        tokens = sum(batch.x.numel() for batch in batches) if self.counts_tokens else self.tokens_per_step
         done = self.engine.update(number, batches, self.rate(number), self._is_to_stop)
         if done is None:
             return False
-        p.iter, p.tokens, p.train_loss = number, p.tokens + self.tokens_per_step, done.loss
+        p.iter, p.tokens, p.train_loss = number, p.tokens + tokens, done.loss
         self._last_norm = done.grad_norm
         self._busy_s += time.perf_counter() - began
-        self._busy_tokens += self.tokens_per_step
+        self._busy_tokens += tokens
         return True
 
     def _is_to_stop(self) -> bool:
@@ -225,12 +233,14 @@ class Trainer:
             },
             sequences=p.eval_sequences,
             stop=self._is_to_stop,
+            scorer=self.scorer,
         )
         if measured is None:
             return False
         # Where no token counted, nothing was measured: that is no number to be alarmed at.
         losses = {name: each.loss if each.valid else None for name, each in measured.items()}
         sets = {name.removeprefix("set "): v for name, v in losses.items() if name.startswith("set ")}
+        scores = measured["val"].scores or {}
         p.last_eval, p.val_loss = p.iter, losses["val"]
         self.reporter.evaluation(
             events.Eval(
@@ -243,7 +253,7 @@ class Trainer:
                 val_loss=losses["val"],
                 train_loss=losses["train"],
                 eval_duration_s=time.monotonic() - began,
-                eval_sets=dict(sets),
+                eval_sets={**sets, **scores},
             )
         )
         if measured["train"].broken:
@@ -258,6 +268,7 @@ class Trainer:
             eval_sets={name: value for name, value in sets.items() if value is not None},
             guards=self.guards,
             phase=phase.name,
+            score=scores.get(self.decided_by),
         )
         p.elapsed_s = self.elapsed_s()
         if decision.accepted:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from mypt.training.loop import Trainer
 
 
+#: Gives (prompt, text), or None where a stop came before the text's end.
+Sampler = Callable[[], tuple[str, str] | None]
+
+
 class RunReporter:
     """Writes each event to the log first and says it on the console then.
 
@@ -28,7 +32,7 @@ class RunReporter:
         log: LogWriter,
         console: Console,
         max_iters: int,
-        sampler: Callable[[], tuple[str, str] | None] | None,
+        sampler: Sampler | None,
     ) -> None:
         self.log, self.console, self.max_iters, self._sampler = log, console, max_iters, sampler
         self._first: tuple[float, int] | None = None

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mypt import bundle
 from mypt.check import check
-from mypt.data.source import RunData, describe, open_data
+from mypt.data.source import RunData, describe
 from mypt.errors import RunError
 from mypt.housekeeping import recover
 from mypt.runs.attach import attach, finish
 from mypt.runs.directory import stop_requested
 from mypt.runs.lock import ModelLock
-from mypt.settings.resolve import Mode, Request, Resolved, resolve, warmup_steps
+from mypt.settings.resolve import Mode, Request, Resolved, warmup_steps
 from mypt.text import count, whole
 from mypt.training.console import Console
 from mypt.training.recorded import only_writer, recorded
@@ -23,6 +24,7 @@ from mypt.training.stopping import StopFlag
 
 if TYPE_CHECKING:
     from mypt.training.build import Built
+    from mypt.training.session import Session
 
 
 def train(
@@ -35,19 +37,91 @@ def train(
 ) -> int:
     """Train as `request` asks. Returns the exit status; raises `MyptError` for bad input and bad luck.
 
-    A signal that comes twice ends the process at once where training is all that it is there for (`own_process`).
+class Job(Protocol):
+    """A kind of training. The methods that need torch import it."""
+
+    def check(self) -> tuple[Resolved, RunData]:
+        """The run and its data, both right; without torch. Raises `UserError` with all problems, and writes nothing."""
+
+    def build(self, run: Resolved, data: RunData, console: Console) -> Built:
+        """What computes. Raises `UserError` for what does not fit."""
+
+    def banner(self, run: Resolved, data: RunData, made: Built, console: Console) -> None:
+        """Say what begins."""
+
+    def session(self, made: Built, console: Console, stop: StopFlag, run_id: str) -> Session:
+        """What trains it."""
+
+    def going_on(self, made: Built) -> str:
+        """The command that goes on beyond the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class _LanguageModel:
+    """What `mypt train` does."""
+
+    request: Request
+    workspace: Path
+
+    def check(self) -> tuple[Resolved, RunData]:
+        return check(self.request, self.workspace)
+
+    def build(self, run: Resolved, data: RunData, console: Console) -> Built:
+        from mypt.training.build import build
+
+        return build(run, data, console)
+
+    def banner(self, run: Resolved, data: RunData, made: Built, console: Console) -> None:
+        _banner(run, data, made, console)
+
+    def session(self, made: Built, console: Console, stop: StopFlag, run_id: str) -> Session:
+        from mypt.training.session import Session
+
+        return Session(made, console, stop, run_id)
+
+    def going_on(self, made: Built) -> str:
+        from mypt.training.already import going_on
+
+        return going_on(made)
+
+
+def train(
+    request: Request,
+    workspace: Path,
+    *,
+    command: Sequence[str] = (),
+    stop: StopFlag | None = None,
+    own_process: bool = False,
+) -> int:
+    """Train as `request` asks: see `carry_out`."""
+    job = _LanguageModel(request, workspace)
+    return carry_out(job, workspace, command=command, stop=stop, own_process=own_process)
+
+
+def carry_out(
+    job: Job,
+    workspace: Path,
+    *,
+    command: Sequence[str] = (),
+    stop: StopFlag | None = None,
+    own_process: bool = False,
+) -> int:
+    """Train what `job` says, as the one that trains this model, with a record of the run. Returns the exit status.
+
+    Raises `MyptError` for bad input and bad luck. A signal that comes twice ends the process at once where training is
+    all that it is there for (`own_process`).
     """
     console = Console()
     command = list(command) or sys.argv
     for sentence in recover(workspace):
         console.line(f"Note: {sentence}", "strong")
-    run, data = check(request, workspace)
+    run, data = job.check()
     model_lock = ModelLock(workspace, run.model_name)
     # A second model built on the device beside the one that trains could take the memory that this one needs.
     model_lock.check_free()
     # torch takes a second to import, which bad input need not wait for.
     try:
-        from mypt.training import already, build, session
+        from mypt.training import already
     except (ImportError, OSError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise RunError(
@@ -57,17 +131,16 @@ def train(
     stop = stop or StopFlag()
     stop.listen()
     try:
-        made = build.build(run, data, console)
+        made = job.build(run, data, console)
         with model_lock.acquire(command=command) as lock:
             mended = bundle.repair(workspace / "checkpoints", run.model_name)
             if mended or _moved_on(run):
                 # What was read before the lock was ours is out of date.
-                run = resolve(request, workspace)
-                data = open_data(run)
-                made = build.build(run, data, console)
+                run, data = job.check()
+                made = job.build(run, data, console)
             with only_writer(workspace, run.log_path, run.settings.log_file or ""):
                 if already.is_done(made.progress, run.settings):
-                    already.say_so(made, console)
+                    already.say_so(made, console, job.going_on(made))
                     already.make_up(made, console)
                     return 0
                 directory = attach(
@@ -79,7 +152,7 @@ def train(
                 )
                 lock.name_run(directory.run_id)
                 stop.request = lambda: stop_requested(directory)
-                trained = session.Session(made, console, stop, directory.run_id)
+                trained = job.session(made, console, stop, directory.run_id)
                 if own_process:
                     stop.at_once = lambda name: trained.end_at_once(
                         name, lambda code, reason: finish(directory, code, reason)
@@ -88,7 +161,7 @@ def train(
                 def body() -> int:
                     for sentence in mended:
                         console.line(sentence, "quiet")
-                    _banner(run, data, made, console)
+                    job.banner(run, data, made, console)
                     return trained.train()
 
                 return recorded(directory, console, body)

@@ -18,7 +18,7 @@ from mypt.training.console import Console
 from mypt.training.engine import NotFiniteError
 from mypt.training.keeper import BundleKeeper
 from mypt.training.loop import End, Trainer
-from mypt.training.report import RunReporter
+from mypt.training.report import RunReporter, Sampler
 from mypt.training.sampling import sampler_of
 from mypt.training.stopping import EXIT_OF_SIGNAL, StopFlag, say_on_stderr
 
@@ -28,6 +28,9 @@ _PATIENCE_S = 5.0
 
 class Session:
     """Trains what was `built`, once: `train` uses it up."""
+
+    #: What goes on with the model when it is named once more.
+    command = "mypt train"
 
     def __init__(
         self,
@@ -89,9 +92,9 @@ class Session:
         """The loop between the lines that begin and end its part of the log."""
         s, p = self.run.settings, self.progress
         sampler = sampler_of(self.engine, self.data.tokenizer, self.stop)
-        reporter = RunReporter(log, self.console, s.max_iters, sampler)
+        reporter = self._reporter(log, sampler)
         peak = machine.peak_flops(self.engine.numerics)
-        trainer = Trainer(self.engine, self.data, p, reporter, self.keeper, self.stop, peak)
+        trainer = self._trainer(reporter, peak)
         log.write(lines.start_event(self.built, self.run_id))
         needed = memory_needed(self.engine.model.num_parameters(), s)
         with machine.telling_memory(self.engine.numerics.device, needed):
@@ -102,6 +105,12 @@ class Session:
         log.write(lines.complete_event(self.built) if end is End.COMPLETE else self._stopped_event(end))
         log.sync()
         return end
+
+    def _reporter(self, log: LogWriter, sampler: Sampler | None) -> RunReporter:
+        return RunReporter(log, self.console, self.run.settings.max_iters, sampler)
+
+    def _trainer(self, reporter: RunReporter, peak: float | None) -> Trainer:
+        return Trainer(self.engine, self.data, self.progress, reporter, self.keeper, self.stop, peak)
 
     def _tell_why(self, log: LogWriter, reason: str, message: str) -> None:
         # The log itself may be what cannot be written.
@@ -152,7 +161,7 @@ class Session:
         line = self.console.line
         line()
         line(f"Training stopped {word} at step {self.progress.iter}; checkpoint saved.", "strong")
-        line(f"  Resume training: mypt train --model_name {shlex.quote(self.run.model_name)}")
+        line(f"  Resume training: {self.command} --model_name {shlex.quote(self.run.model_name)}")
         return self._status(end)
 
     def _status(self, end: End) -> int:

@@ -1,0 +1,83 @@
+"""Make a text classifier of a model that has learned to write, or go on with one."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from mypt.classify.request import DEFAULTS, EPOCHS, SETTINGS, ClassifierRequest
+from mypt.classify.run import finetune
+from mypt.cli.train import add_setting
+from mypt.errors import Problem, UserError
+from mypt.settings import fields
+
+_NOT_SETTINGS = (
+    *("model_name", "init_from_model", "pretrained_ckpt_path", "tokenizer_name"),
+    *("data", "eval_data", "text", "label", "num_epochs", "n_head"),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to begin with, the data and its columns, and the settings of training that mean something here."""
+    run = parser.add_argument_group("run")
+    run.add_argument("--model_name", metavar="NAME", help="names the classifier; an existing one goes on")
+    run.add_argument("--init_from_model", metavar="BASE", help="the model to begin with: a name or a path")
+    run.add_argument(
+        "--pretrained_ckpt_path",
+        metavar="FILE",
+        help="a checkpoint of another program to begin with, in its place",
+    )
+    run.add_argument(
+        "--tokenizer_name", metavar="FILE", help="the tokenizer.json that belongs to --pretrained_ckpt_path"
+    )
+    run.add_argument("--n_head", metavar="N", help="its attention heads, where shapes cannot tell")
+    data = parser.add_argument_group("texts")
+    data.add_argument("--data", metavar="FILE", help="texts with their classes: JSONL, .csv or .tsv")
+    data.add_argument("--eval_data", metavar="FILE", help="other texts, to see how well it does")
+    data.add_argument("--text", metavar="COLUMNS", help="the column of the text, or two: premise,hypothesis")
+    data.add_argument("--label", metavar="COLUMN", help="the column of the class [label]")
+    data.add_argument("--num_epochs", metavar="N", help=f"how often each text is seen [{EPOCHS}]")
+    for group in fields.Group:
+        names = [name for name in SETTINGS if fields.group(name) is group]
+        section = parser.add_argument_group(str(group)) if names else None
+        for name in names:
+            assert section is not None
+            add_setting(section, name, DEFAULTS.get(name))
+
+
+def run(options: argparse.Namespace, workspace: Path) -> int:
+    """Train as the flags ask."""
+    given = {name: value for name, value in vars(options).items() if name not in _NOT_SETTINGS}
+    request = ClassifierRequest(
+        model_name=options.model_name or "",
+        init_from_model=options.init_from_model,
+        data=options.data,
+        eval_data=options.eval_data,
+        text=None if options.text is None else tuple(name.strip() for name in options.text.split(",")),
+        label=options.label,
+        num_epochs=None if options.num_epochs is None else _whole(options.num_epochs, "num_epochs"),
+        given=given,
+    )
+    command = ["mypt", *sys.argv[1:]]
+    if options.pretrained_ckpt_path is None:
+        for name in ("tokenizer_name", "n_head"):
+            if (value := getattr(options, name)) is not None:
+                message = "belongs to a checkpoint of another program"
+                remedy = "name that with --pretrained_ckpt_path, or leave it away"
+                raise UserError(Problem(message, field=name, value=value, remedy=remedy))
+        return finetune(request, workspace, command=command)
+    from mypt.classify.pretrained import with_pretrained
+
+    heads = None if options.n_head is None else _whole(options.n_head, "n_head")
+    asked, weights = with_pretrained(
+        request, options.pretrained_ckpt_path, options.tokenizer_name, heads, workspace
+    )
+    return finetune(asked, workspace, command=command, weights=weights)
+
+
+def _whole(text: str, name: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise UserError(Problem("must be a whole number", field=name, value=text)) from None
