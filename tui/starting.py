@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mypt.bundle import BundleInfo, check_model_name
 from mypt.errors import MyptError
-from mypt.launch.start import launch
+from mypt.launch.start import CLASSIFY, TRAIN, launch
 from mypt.runs.record import RunRecord
 from mypt.runs.state import RunState
 from mypt.text import printable
@@ -24,13 +24,23 @@ def start(
     said: str,
     log_file: str = "",
     done: Callable[[RunRecord], None] = lambda record: None,
+    program: Sequence[str] = TRAIN,
 ) -> None:
-    """Start `mypt train` with these arguments, detached, and say `said`; or say why it did not start."""
+    """Start `mypt train` (or another `program`) with these arguments, detached, and say `said`; or say why it did not
+    start.
+    """
 
     def work() -> None:
         log = log_file or f"logs/train/{model_name}_eval.jsonl"
         try:
-            record = launch(app.workspace, list(arguments), model_name=model_name, log_file=log, settings={})
+            record = launch(
+                app.workspace,
+                list(arguments),
+                model_name=model_name,
+                log_file=log,
+                settings={},
+                program=program,
+            )
         except MyptError as error:
             app.call_from_thread(
                 app.notify, str(error), title="It did not start", severity="error", timeout=12
@@ -70,16 +80,21 @@ def resume(
     """Go on with a model from its last checkpoint, with the settings that it was saved with."""
     log = run.record.log_file if run is not None and run.record is not None else ""
     said = f"{printable(name, newline=False)} goes on"
-    start(app, ["--model_name", name], name, said=said, log_file=log, done=done)
+    last = last_bundle(app, name)
+    program = CLASSIFY if last is not None and last.is_classifier else TRAIN
+    start(app, ["--model_name", name], name, said=said, log_file=log, done=done, program=program)
 
 
 def again(app: Dashboard, run: Run, *, done: Callable[[RunRecord], None] = lambda record: None) -> bool:
     """Start a run that never came to a checkpoint once more, as it was started; False where nobody knows how."""
     record = run.record
-    if record is None or "train" not in record.command:
+    known = [program for program in (CLASSIFY, TRAIN) if record is not None and program[-1] in record.command]
+    if record is None or not known:
         return False
-    arguments = record.command[record.command.index("train") + 1 :]
-    start(app, arguments, run.name, said=f"{run.label} is tried again", log_file=record.log_file, done=done)
+    (program, *_) = known
+    arguments = record.command[record.command.index(program[-1]) + 1 :]
+    said = f"{run.label} is tried again"
+    start(app, arguments, run.name, said=said, log_file=record.log_file, done=done, program=program)
     return True
 
 

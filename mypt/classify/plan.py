@@ -26,8 +26,8 @@ from mypt.tokenizers import Tokenizer, from_dict
 
 #: Where a checkpoint's training settings have what a classifier's run was given beside the settings.
 SAVED = "classifier_data"
-# An evaluation half-way through an epoch and at its end, and one now and then in long epochs.
-_EVALS_AN_EPOCH, _LONGEST_INTERVAL = 2, 1000
+# Evaluations an epoch, in the order of preference, so that one falls on its end; in long epochs one now and then.
+_EVALS_AN_EPOCH, _LONGEST_INTERVAL = (2, 3, 4), 1000
 _LABEL = "label"
 
 
@@ -209,8 +209,8 @@ def _with_length(run: Resolved, given: Given, train: TextSplit, defaults: set[st
     )
     decided: dict[str, Any] = {"max_iters": (updates * given.num_epochs, Source(epochs))}
     if run.mode is not Mode.RESUME and values["eval_interval"].source.kind == "default":
-        interval = max(1, min(updates // _EVALS_AN_EPOCH, _LONGEST_INTERVAL))
-        decided["eval_interval"] = (interval, BY_DEFAULT)
+        parts = next((parts for parts in _EVALS_AN_EPOCH if updates % parts == 0), 1)
+        decided["eval_interval"] = (min(updates // parts, _LONGEST_INTERVAL), BY_DEFAULT)
     # Nobody goes on writing here.
     decided["sample_interval"] = (0, BY_DEFAULT)
     for name, (value, source) in decided.items():

@@ -19,6 +19,8 @@ from mypt.runs.record import RunRecord, create, load
 
 TRAIN = ("-P", "-m", "mypt", "train")
 """What python runs to train. -P: modules in the workspace shall not stand in for installed ones, as with `mypt train`."""
+CLASSIFY = ("-P", "-m", "mypt", "finetune-classifier")
+"""What it runs to train a classifier."""
 _READY_WITHIN_S = 15.0
 _LOOK_S = 0.01
 

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mypt.bundle import read_info
+from tests.classify import entailment
+from tests.tui.test_checkpoints_screen import said, settle, shown, until
+from tests.workbench import mypt
+
+
+async def test_a_stopped_classifier_goes_on_as_a_classifier(trained: Path) -> None:
+    entailment.write_jsonl(trained / "train.jsonl", entailment.rows(40, 2))
+    entailment.write_jsonl(trained / "dev.jsonl", entailment.rows(8, 3))
+    done = mypt(
+        trained,
+        *("finetune-classifier", "--init_from_model", "dante", "--model_name", "nli", "--data", "train.jsonl"),
+        *("--eval_data", "dev.jsonl", "--text", "premise,hypothesis", "--num_epochs", "1", "--device", "cpu"),
+    )
+    assert done.returncode == 0, done.stderr
+    # As if a stop had come half-way through two epochs.
+    folder = trained / "checkpoints" / "nli"
+    state = json.loads((folder / "training_state.json").read_text())
+    state["training_config"]["max_iters"] = 6
+    state["training_config"]["classifier_data"]["num_epochs"] = 2
+    (folder / "training_state.json").write_text(json.dumps(state))
+    (folder / "manifest.json").unlink()
+    async with shown(trained) as (pilot, screen):
+        names = ["dante", "dante_gold", "dante_fp16", "nli"]
+        await settle(pilot, screen, [*names, *(n for n in ("nli_gold", "nli_fp16") if (folder.with_name(n)).is_dir())])
+        screen.select(folder) if hasattr(screen, "select") else None
+        await pilot.press("down", "down", "down")
+        await pilot.press("r")
+        await until(pilot, lambda: any("nli goes on" in message for message in said(screen.app)))
+        await until(pilot, lambda: read_info(folder).step == 6)
+    assert read_info(folder).is_classifier
