@@ -16,6 +16,8 @@ _NOT_SETTINGS = (
     *("model_name", "init_from_model", "pretrained_ckpt_path", "tokenizer_name"),
     *("data", "eval_data", "text", "label", "num_epochs", "n_head"),
 )
+# What the base and the texts decide where nobody says.
+_DECIDED = {"block_size": "as the base model", "eval_interval": "two or three an epoch"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         section = parser.add_argument_group(str(group)) if names else None
         for name in names:
             assert section is not None
-            add_setting(section, name, DEFAULTS.get(name))
+            add_setting(section, name, (DEFAULTS | _DECIDED).get(name))
 
 
 def run(options: argparse.Namespace, workspace: Path) -> int:

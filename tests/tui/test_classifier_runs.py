@@ -14,7 +14,15 @@ async def test_a_stopped_classifier_goes_on_as_a_classifier(trained: Path) -> No
     entailment.write_jsonl(trained / "dev.jsonl", entailment.rows(8, 3))
     done = mypt(
         trained,
-        *("finetune-classifier", "--init_from_model", "dante", "--model_name", "nli", "--data", "train.jsonl"),
+        *(
+            "finetune-classifier",
+            "--init_from_model",
+            "dante",
+            "--model_name",
+            "nli",
+            "--data",
+            "train.jsonl",
+        ),
         *("--eval_data", "dev.jsonl", "--text", "premise,hypothesis", "--num_epochs", "1", "--device", "cpu"),
     )
     assert done.returncode == 0, done.stderr
@@ -27,7 +35,9 @@ async def test_a_stopped_classifier_goes_on_as_a_classifier(trained: Path) -> No
     (folder / "manifest.json").unlink()
     async with shown(trained) as (pilot, screen):
         names = ["dante", "dante_gold", "dante_fp16", "nli"]
-        await settle(pilot, screen, [*names, *(n for n in ("nli_gold", "nli_fp16") if (folder.with_name(n)).is_dir())])
+        await settle(
+            pilot, screen, [*names, *(n for n in ("nli_gold", "nli_fp16") if (folder.with_name(n)).is_dir())]
+        )
         screen.select(folder) if hasattr(screen, "select") else None
         await pilot.press("down", "down", "down")
         await pilot.press("r")
