@@ -14,13 +14,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mypt.errors import Problem, UserError
 from mypt.files import why_no_file
-from mypt.fsio import fsync_dir, fsync_file, remove_folder, replace, swap_in, write_json_atomic
+from mypt.fsio import fsync_file, remove_folder, replace, swap_in, write_json_atomic
 from mypt.names import why_no_name
 from mypt.own_files import move_on
 from mypt.text import printable
@@ -273,19 +272,17 @@ def exists(checkpoints: Path, model_name: str) -> bool:
 
 
 @contextlib.contextmanager
-def writing(target: Path, *, manifest: bool = True) -> Iterator[Path]:
+def writing(target: Path) -> Iterator[Path]:
     """Gives a staging folder; what is in it when the block ends becomes the bundle `target`, in one step.
 
     The files are synced, a manifest is written last, and the folders are swapped: a kill or a power cut at any
     moment leaves the previous bundle or the new one. What a person had put into the previous one is moved to the new
-    one. When the block raises, nothing has happened to `target`. A link to a folder elsewhere stays one. A folder for
-    other programs than ours goes without a `manifest`, and is replaced with all that was in it.
+    one. When the block raises, nothing has happened to `target`. A link to a folder elsewhere stays one.
     """
     target = target.resolve() if target.is_symlink() else target
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = target.parent / f"{_STAGING}{os.getpid()}.{target.name}"
     swapped = target.parent / f"{_SWAPPED}{os.getpid()}.{os.urandom(4).hex()}.{target.name}"
-    remove = partial(_clear, target=target) if manifest else remove_folder
     remove_folder(staging)
     staging.mkdir()
     try:
@@ -295,16 +292,13 @@ def writing(target: Path, *, manifest: bool = True) -> Iterator[Path]:
             with file.open("rb+") as handle:
                 fsync_file(handle.fileno())
             sizes[file.name] = file.stat().st_size
-        if manifest:
-            write_json_atomic(staging / MANIFEST, {"files": sizes}, durable=True)
-        else:
-            fsync_dir(staging)
+        write_json_atomic(staging / MANIFEST, {"files": sizes}, durable=True)
         replace(staging, swapped)
         aside = target.parent / f"{_ASIDE}{target.name}"
-        swap_in(swapped, target, aside, remove=remove)
+        swap_in(swapped, target, aside, remove=lambda folder: _clear(folder, target))
     except BaseException:
         remove_folder(staging)
-        remove(swapped)
+        _clear(swapped, target)
         raise
 
 

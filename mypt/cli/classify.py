@@ -115,7 +115,8 @@ def _as_json(rows: Sequence[Row], found: Iterator[Prediction], spec: Spec) -> It
             record[spec.label] = row.label
         record["prediction"], record["probability"] = given.label, round(given.probability, 6)
         record["probabilities"] = {name: round(value, 6) for name, value in given.probabilities.items()}
-        print(json.dumps(record, ensure_ascii=False), flush=True)
+        # On a terminal no sign of a text may act.
+        print(json.dumps(record, ensure_ascii=sys.stdout.isatty()), flush=True)
         yield given
 
 

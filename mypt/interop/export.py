@@ -26,10 +26,10 @@ from mypt.interop.export_tokenizer import (
     marks,
     tokenizer_files,
 )
+from mypt.interop.export_place import look_at, staged
 from mypt.runs.lock import ModelLock
 from mypt.settings.model_config import GPTConfig
 from mypt.settings.paths import in_workspace
-from mypt.text import printable
 from mypt.tokenizers import Tokenizer, from_dict
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ EXPORTS = "exports"
 CONFIG, WEIGHTS, GENERATION = "config.json", "model.safetensors", "generation_config.json"
 _HF_FILES = (CONFIG, GENERATION, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG)
 _BUNDLE_FILES = (bundle.CONFIG, bundle.STATE, bundle.TOKENIZER, bundle.MODEL, bundle.MANIFEST)
-_NOBODYS = frozenset({".DS_Store", "Thumbs.db"})
 # What was true of the files of the checkpoint, and is not of a copy of its weights alone.
 _NOT_COPIED = ("optimizer_file", "checkpoint_dtype", "grad_scaler")
 
@@ -133,7 +132,8 @@ def plan(
             problems += error.problems
     shown = _shown(info, format, output_dir, root)
     target = root / shown
-    there, taken = _look_at(target, shown, info, format, overwrite)
+    files = _HF_FILES if format == "hf" else _BUNDLE_FILES
+    there, taken = look_at(target, shown, info.path, files, overwrite=overwrite)
     raise_for([*problems, *taken])
     return Plan(info, config, tokenizer, format, target, shown, made, there)
 
@@ -159,7 +159,7 @@ def write(planned: Plan, workspace: str | os.PathLike[str] = ".") -> None:
             return
         from mypt.interop.export_hf import write_weights
 
-        with _disk_errors(planned), bundle.writing(planned.target, manifest=False) as folder:
+        with _disk_errors(planned), staged(planned.target) as folder:
             write_weights(model, planned.counterpart.family, folder / WEIGHTS)
             for file, content in documents.items():
                 write_json_atomic(folder / file, content)
@@ -265,38 +265,3 @@ def _shown(info: BundleInfo, format: str, output_dir: str | os.PathLike[str] | N
     if format == "fp16" and ours and info.kind is bundle.Kind.LAST:
         return f"checkpoints/{bundle.directory_name(info.name, bundle.Kind.FP16)}"
     return f"{EXPORTS}/{info.name}_{format}"
-
-
-def _look_at(
-    target: Path, shown: str, info: BundleInfo, format: str, overwrite: bool
-) -> tuple[bool, list[Problem]]:
-    """Whether an export is at `target` already, and what keeps this one from being made there."""
-
-    def refuse(message: str, remedy: str) -> tuple[bool, list[Problem]]:
-        return False, [Problem(message, field="output_dir", value=shown, remedy=remedy)]
-
-    if not shown.strip() or "\0" in shown:
-        return refuse("names no folder", "name one, or leave the flag away")
-    for place in (target, *target.parents):
-        if place.is_dir():
-            break
-        if os.path.lexists(place):
-            what = "is a file" if place == target else f"lies below {place.name}, which is no folder"
-            return refuse(what, "name a folder that does not exist yet")
-    if not os.access(place, os.W_OK):
-        return refuse(f"cannot be made: {place} is not writable", "name another folder")
-    if not target.is_dir():
-        return False, []
-    if target.resolve() == info.path.resolve():
-        return refuse("is the checkpoint itself", "name another folder")
-    own = _HF_FILES if format == "hf" else _BUNDLE_FILES
-    there = sorted(entry.name for entry in target.iterdir() if entry.name not in _NOBODYS)
-    if foreign := [name for name in there if name not in own]:
-        names = ", ".join(foreign[:3]) + (" …" if len(foreign) > 3 else "")
-        return refuse(
-            f"holds other things than such an export ({printable(names)}), which would be lost",
-            "name another folder",
-        )
-    if there and not overwrite:
-        return refuse("is there already", "name another folder, or say --overwrite to replace it")
-    return bool(there), []

@@ -27,16 +27,6 @@ if TYPE_CHECKING:
     from mypt.training.session import Session
 
 
-def train(
-    request: Request,
-    workspace: Path,
-    *,
-    command: Sequence[str] = (),
-    stop: StopFlag | None = None,
-    own_process: bool = False,
-) -> int:
-    """Train as `request` asks. Returns the exit status; raises `MyptError` for bad input and bad luck.
-
 class Job(Protocol):
     """A kind of training. The methods that need torch import it."""
 
