@@ -89,14 +89,14 @@ def plan(asked: ClassifierRequest, workspace: Path) -> Plan:
     run = found.resolved
     if run is not None and not problems:
         problems += log_problems(run)
-        if run.checkpoint is None and run.base is None:
-            problems.append(
-                Problem(
-                    "a classifier is made of a model that has learned something already",
-                    field="init_from_model",
-                    remedy="name it with --init_from_model, or a foreign one with --pretrained_ckpt_path",
-                )
+    if resumed is None and asked.init_from_model is None and asked.base is None:
+        problems.append(
+            Problem(
+                "a classifier is made of a model that has learned something already",
+                field="init_from_model",
+                remedy="name it with --init_from_model, or a foreign one with --pretrained_ckpt_path",
             )
+        )
     raise_for(problems)
     assert run is not None and given is not None
     return _with_data(run, given, workspace, set(defaults))

@@ -19,6 +19,7 @@ from mypt.errors import Problem, RunError, UserError, raise_for
 from mypt.estimate import parameters
 from mypt.fsio import write_json_atomic
 from mypt.interop.export_config import Counterpart, counterpart, head_bias_problem
+from mypt.interop.export_place import look_at, staged
 from mypt.interop.export_tokenizer import (
     TOKENIZER,
     TOKENIZER_CONFIG,
@@ -26,7 +27,6 @@ from mypt.interop.export_tokenizer import (
     marks,
     tokenizer_files,
 )
-from mypt.interop.export_place import look_at, staged
 from mypt.runs.lock import ModelLock
 from mypt.settings.model_config import GPTConfig
 from mypt.settings.paths import in_workspace
@@ -73,8 +73,10 @@ class Plan:
         if self.counterpart:
             return f"transformers.AutoModelForCausalLM.from_pretrained({self.shown!r})"
         inside = self.target.parent.name == "checkpoints"
+        # A mere name would be looked for in checkpoints/.
+        path = self.shown if len(Path(self.shown).parts) > 1 else str(self.target.resolve())
         command = "classify" if self.info.is_classifier else "generate"
-        return f"mypt {command} --model_name {self.target.name if inside else self.shown}"
+        return f"mypt {command} --model_name {self.target.name if inside else path}"
 
     @property
     def bytes(self) -> int:

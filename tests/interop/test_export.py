@@ -115,6 +115,19 @@ def test_a_light_copy_is_a_bundle_like_the_trainers_own(
     assert mypt.load_bundle(place).generate("the ", max_new_tokens=3, seed=1)
 
 
+def test_how_to_load_it_is_said_so_that_it_works(trained: Path) -> None:
+    for place, name in (
+        (None, "dante_fp16"),
+        ("exports/half", "exports/half"),
+        # A mere name is looked for among the checkpoints first, and there is one there.
+        ("dante_gold", str(trained / "dante_gold")),
+    ):
+        planned = plan("dante", "fp16", place, overwrite=True, workspace=trained)
+        assert planned.load == f"mypt generate --model_name {name}"
+        write(planned, trained)
+        assert mypt.load_bundle(name, trained).info.path.samefile(planned.target)
+
+
 def test_a_gold_is_copied_aside_and_not_over_the_copy_of_the_last(trained: Path) -> None:
     before = listing(trained / "checkpoints")
     assert mypt.export("dante_gold", "fp16", workspace=trained) == trained / "exports" / "dante_gold_fp16"

@@ -116,3 +116,17 @@ def test_anybody_may_read_the_weights_that_may_read_the_rest(tmp_path: Path) -> 
     mypt.save_checkpoint_bundle(model_of(tokenizer), tmp_path / "checkpoints" / "m", tokenizer=tokenizer)
     folder = mypt.export("m", workspace=tmp_path)
     assert len({file.stat().st_mode for file in folder.iterdir()}) == 1
+
+
+@pytest.mark.parametrize("source", ["gpt2_tiny", "llama_tiny_gqa"])
+def test_what_came_from_there_goes_back_as_it_was(source: str, samples: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    place = samples / "hf" / source
+    model, _, _ = mypt.load_pretrained_checkpoint(place)
+    mypt.save_checkpoint_bundle(model, tmp_path / "checkpoints" / "m", step=1)
+    theirs: Any = AutoModelForCausalLM.from_pretrained(place).eval()
+    back: Any = AutoModelForCausalLM.from_pretrained(mypt.export("m", workspace=tmp_path)).eval()
+    idx = torch.randint(0, theirs.config.vocab_size, (2, 16), generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        assert torch.allclose(back(idx).logits, theirs(idx).logits, atol=1e-4, rtol=0)
