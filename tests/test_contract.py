@@ -58,7 +58,8 @@ TORCH_FREE = (
         "diff",
         "housekeeping",
     ),
-    *("interop.preview", "interop.target", "tokenizers.char", "sampling"),
+    *("interop.preview", "interop.target", "interop.export_config", "interop.export_place"),
+    *("tokenizers.char", "sampling", "classify.plan", "classify.table", "classify.spec"),
 )
 
 

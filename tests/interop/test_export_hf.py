@@ -125,8 +125,8 @@ def test_what_came_from_there_goes_back_as_it_was(source: str, samples: Path, tm
     place = samples / "hf" / source
     model, _, _ = mypt.load_pretrained_checkpoint(place)
     mypt.save_checkpoint_bundle(model, tmp_path / "checkpoints" / "m", step=1)
-    theirs: Any = AutoModelForCausalLM.from_pretrained(place).eval()
-    back: Any = AutoModelForCausalLM.from_pretrained(mypt.export("m", workspace=tmp_path)).eval()
+    theirs: Any = AutoModelForCausalLM.from_pretrained(place)
+    back: Any = AutoModelForCausalLM.from_pretrained(mypt.export("m", workspace=tmp_path))
     idx = torch.randint(0, theirs.config.vocab_size, (2, 16), generator=torch.Generator().manual_seed(5))
     with torch.no_grad():
         assert torch.allclose(back(idx).logits, theirs(idx).logits, atol=1e-4, rtol=0)
