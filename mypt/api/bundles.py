@@ -137,12 +137,12 @@ def load_bundle(
     what is no whole bundle, and for a device that this machine lacks; `RunError` where memory does not hold it.
     """
     info = find(name, workspace)
-    refuse_classifier(info)
     return open_bundle(info, from_dict(info.tokenizer, where=f"{info.name}/{bundle.TOKENIZER}"), device)
 
 
 def open_bundle(info: BundleInfo, tokenizer: Tokenizer, device: str) -> LoadedBundle:
     """`load_bundle` for one that was found already."""
+    refuse_classifier(info)
     from mypt.estimate import parameters
     from mypt.settings.model_config import GPTConfig
     from mypt.training import checkpointing
