@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mypt import bundle
 from mypt.api.info import find
 from mypt.errors import UserError
-from mypt.training.stopping import deliver_again
+from mypt.training.stopping import StopFlag, deliver_again
 
 if TYPE_CHECKING:
     from mypt.classify.predict import LoadedClassifier
@@ -92,6 +92,7 @@ def finetune_classifier(
     )
     weights = None
     silence = contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext()
+    stop = StopFlag(say=lambda text: None) if quiet else StopFlag()
     with silence:
         if pretrained_ckpt_path is not None:
             from mypt.classify.pretrained import with_pretrained
@@ -99,7 +100,7 @@ def finetune_classifier(
             request, weights = with_pretrained(
                 request, os.fspath(pretrained_ckpt_path), _path(tokenizer_name), n_head, root
             )
-        code = finetune(request, root, command=["mypt", "finetune-classifier"], weights=weights)
+        code = finetune(request, root, command=["mypt", "finetune-classifier"], weights=weights, stop=stop)
     deliver_again(code)
     return _result(model_name, root)
 

@@ -28,12 +28,15 @@ def finetune(
     *,
     command: Sequence[str] = (),
     weights: dict[str, Any] | None = None,
+    stop: StopFlag | None = None,
+    own_process: bool = False,
 ) -> int:
     """Train a classifier as `request` asks, or go on with one. Returns the exit status; raises `MyptError`.
 
-    `weights` are those of the request's foreign base.
+    `weights` are those of the request's foreign base; `stop` and `own_process` are as for `mypt.training.run.train`.
     """
-    return carry_out(_Classifying(request, workspace, weights), workspace, command=command)
+    job = _Classifying(request, workspace, weights)
+    return carry_out(job, workspace, command=command, stop=stop, own_process=own_process)
 
 
 @dataclass

@@ -68,14 +68,14 @@ def run(options: argparse.Namespace, workspace: Path) -> int:
                 message = "belongs to a checkpoint of another program"
                 remedy = "name that with --pretrained_ckpt_path, or leave it away"
                 raise UserError(Problem(message, field=name, value=value, remedy=remedy))
-        return finetune(request, workspace, command=command)
+        return finetune(request, workspace, command=command, own_process=True)
     from mypt.classify.pretrained import with_pretrained
 
     heads = None if options.n_head is None else _whole(options.n_head, "n_head")
     asked, weights = with_pretrained(
         request, options.pretrained_ckpt_path, options.tokenizer_name, heads, workspace
     )
-    return finetune(asked, workspace, command=command, weights=weights)
+    return finetune(asked, workspace, command=command, weights=weights, own_process=True)
 
 
 def _whole(text: str, name: str) -> int:

@@ -142,7 +142,7 @@ class Session:
         said = self._twice(name)
         if self.keeper.log is not None:
             self._tell_why(self.keeper.log, "signal", said)
-        resume = f"Resume training: mypt train --model_name {shlex.quote(self.run.model_name)}"
+        resume = f"Resume training: {self.command} --model_name {shlex.quote(self.run.model_name)}"
         say_on_stderr(f"ended at once by {said}\n  {resume}")
         self.console.note(f"ended at once by {said}\n  {resume}")
 
