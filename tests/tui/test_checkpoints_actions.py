@@ -26,7 +26,7 @@ from tui.screens.checkpoints.renaming import RenameScreen
 from tui.screens.checkpoints.rows import tree_rows
 from tui.screens.checkpoints.tree import BundleTree
 from tui.screens.home import HomeScreen
-from tui.screens.launch.editors import Field
+from tui.widgets.editors import Field
 
 ALL = ["dante", "dante_fp16", "dante_gold"]
 

@@ -22,12 +22,12 @@ from tui.dashboard import Dashboard
 from tui.prefs import Preferences
 from tui.screens.compare import CompareScreen, Item, RunKey
 from tui.screens.compare.readout import Readout
-from tui.screens.compare.saving import SaveScreen, suggested
 from tui.screens.compare.table import CompareTable
 from tui.screens.compare.value import ValueScreen
 from tui.screens.home import HomeScreen
-from tui.screens.launch.editors import Field
+from tui.widgets.editors import Field
 from tui.widgets.lines import TopLine
+from tui.widgets.saving import SaveScreen, suggested
 
 CONFIG = {"batch_size": 2, "block_size": 8, "vocab_size": 4, "n_embd": 8, "n_head": 2, "n_layer": 1}
 
@@ -198,7 +198,8 @@ async def test_copying_takes_what_is_shown_as_markdown(place: Path) -> None:
         assert copied.startswith("### Model\n\n|  | setting | a | b\\_c |\n")
         assert "| ≠ | n\\_layer | 1 | 3 |" in copied
         assert "dropout" not in copied
-        assert said(screen.app)[-1] == f"{len(settings(screen))} settings that differ copied as Markdown"
+        (told,) = list(screen.app._notifications)[-1:]
+        assert told.title == f"Copied: {len(settings(screen))} settings that differ as Markdown"
         await pilot.press("d", "ctrl+y")
         assert "dropout" in pilot.app.clipboard
 
@@ -532,14 +533,14 @@ async def test_files_that_cannot_be_written(place: Path, typed: str, words: str)
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        (["a", "b_gold"], "a-b_gold.md"),
-        (["../x", "\x1b[2J"], "x-2J.md"),
-        (["長", "[/]"], "comparison.md"),
-        (["m" * 200, "n"], f"{'m' * 80}.md"),
+        (["a", "b_gold"], "a-b_gold"),
+        (["../x", "\x1b[2J"], "x-2J"),
+        (["長", "[/]"], "comparison"),
+        (["m" * 200, "n"], "m" * 80),
     ],
 )
 def test_suggested_files_are_plain(names: list[str], expected: str) -> None:
-    assert suggested(names, "Markdown") == f"comparisons/{expected}"
+    assert suggested("comparisons", names, "comparison") == f"comparisons/{expected}"
 
 
 def note_of(screen: Screen[Any]) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from textual.pilot import Pilot
@@ -21,10 +23,12 @@ from tui.chart.curves import FEWEST_SMOOTHED
 from tui.chart.look import DARK
 from tui.overlay import MOST, Overlay
 from tui.prefs import Preferences
+from tui.screens.compare import CompareScreen
 from tui.screens.home.monitor import Monitor
 from tui.screens.home.panels.console import ConsolePanel
 from tui.screens.home.panels.samples import SamplePanel
 from tui.screens.home.widgets import RunList
+from tui.widgets.saving import SaveScreen
 
 
 @pytest.fixture(autouse=True)
@@ -287,3 +291,40 @@ async def test_a_forecast_says_what_it_is_or_why_there_is_none(tmp_path: Path) -
         assert app.prefs["forecast"]
         assert not any(mark.kind == "forecast" for mark in monitor.chart.data.marks)
         assert "at the end" not in facts(app)
+
+
+async def test_the_chart_is_written_as_a_picture_or_as_numbers(tmp_path: Path) -> None:
+    write_learning(tmp_path, "a", 60)
+    async with looking(tmp_path) as (app, _, pilot):
+        await pilot.press("2", "w")
+        await until(pilot, lambda: isinstance(app.screen, SaveScreen))
+        await pilot.press("enter")
+        picture = tmp_path / "charts" / "a.svg"
+        await until(pilot, picture.exists)
+        root = ElementTree.parse(picture).getroot()
+        text = " ".join(root.itertext())
+        assert "val" in text and "train" not in text, "what is hidden is not drawn"
+        await until(pilot, lambda: app.screen is home(app))
+        await pilot.press("w")
+        await until(pilot, lambda: isinstance(app.screen, SaveScreen))
+        await pilot.press("shift+tab", "right", "tab", "enter")
+        numbers = tmp_path / "charts" / "a.csv"
+        await until(pilot, numbers.exists)
+        rows = list(csv.DictReader(numbers.open()))
+        assert {"run", "step", "val", "train", "lr", "memory"} <= set(rows[0])
+        assert [row["step"] for row in rows if row["val"]] == [str(n) for n in range(0, 61, 10)]
+
+
+async def test_overlaid_runs_are_put_side_by_side(tmp_path: Path) -> None:
+    write_run(tmp_path, "a")
+    write_run(tmp_path, "b")
+    async with looking(tmp_path) as (app, monitor, pilot):
+        await pilot.press("v")
+        assert app.screen is home(app), "one run alone is no comparison"
+        await pilot.press("space", "down")
+        await until(pilot, lambda: any(key.startswith("run:") for key in keys(monitor)))
+        await pilot.press("v")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen))
+        screen = app.screen
+        assert isinstance(screen, CompareScreen)
+        await until(pilot, lambda: {column.label for column in screen.columns} == {"a", "b"})

@@ -16,10 +16,10 @@ from tui import themes
 from tui.app import MyptApp
 from tui.chart.widget import Chart
 from tui.prefs import DEFAULTS, Preferences
-from tui.screens.launch.editors import Choice, Field
 from tui.screens.preferences import PreferencesScreen
 from tui.screens.preferences.options import NO, OPTIONS, YES, command_of
 from tui.screens.preferences.screen import Row
+from tui.widgets.editors import Choice, Field
 
 
 def opened(workspace: Path) -> MyptApp:

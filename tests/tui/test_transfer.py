@@ -16,13 +16,13 @@ from textual.widgets import Button
 from mypt.cli import COMMANDS
 from tui.app import MyptApp
 from tui.screens.home import HomeScreen
-from tui.screens.launch.editors import Choice, Field
 from tui.screens.transfer import ExportScreen, ImportScreen
 from tui.screens.transfer.base import TransferScreen
 from tui.screens.transfer.importing import name_for
 from tui.screens.transfer.paths import PathField, complete
 from tui.screens.transfer.preview import read
 from tui.screens.transfer.process import Outcome, run_mypt
+from tui.widgets.editors import Choice, Field
 
 needs_import = pytest.mark.skipif("import" not in COMMANDS, reason="this mypt has no import")
 needs_export = pytest.mark.skipif("export" not in COMMANDS, reason="this mypt has no export")

@@ -16,8 +16,8 @@ from mypt import housekeeping
 from mypt.errors import MyptError, UserError
 from mypt.housekeeping import Renaming
 from mypt.text import printable
-from tui.screens.launch.editors import Field
 from tui.widgets.dialogue import Dialogue
+from tui.widgets.editors import Field
 
 
 class RenameScreen(Dialogue[Renaming | None]):

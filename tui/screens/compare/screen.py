@@ -23,16 +23,17 @@ from tui.screens.compare.curves import OverlaidChart
 from tui.screens.compare.items import Compared, Item, RunKey, look_up, numbers
 from tui.screens.compare.lines import Head, table_lines
 from tui.screens.compare.readout import Readout, meaning
-from tui.screens.compare.saving import SaveScreen
 from tui.screens.compare.table import CompareTable
 from tui.screens.compare.value import ValueScreen
 from tui.screens.home.monitor import SMOOTHING
 from tui.widgets.lines import KeyLine, TopLine
+from tui.widgets.saving import SaveScreen, suggested
 
 _ONLY = "compare_only_differences"
 _CURVES = "compare_curves"
 _DETAILS = "compare_details"
 _AREA = "Compare"
+_ENDINGS = {"Markdown": ".md", "CSV": ".csv", "JSON": ".json"}
 _FORMATS: dict[str, Callable[[Sequence[Row], Sequence[Side]], str]] = {
     "Markdown": to_markdown,
     "CSV": to_csv,
@@ -230,8 +231,7 @@ class CompareScreen(Screen[None]):
         if not rows:
             self.notify("Nothing to copy: no setting differs", severity="warning", markup=False)
             return
-        self.app.copy_to_clipboard(_FORMATS[how](rows, self.sides))
-        self.notify(f"{self._said(len(rows))} copied as {how}", markup=False)
+        self.app.copy(_FORMATS[how](rows, self.sides), f"{self._said(len(rows))} as {how}")
 
     def action_save(self) -> None:
         """Save what is shown as a file."""
@@ -240,7 +240,14 @@ class CompareScreen(Screen[None]):
             self.notify("Nothing to export: no setting differs", severity="warning", markup=False)
             return
         what = f"{self._said(len(rows))} of {', '.join(printable(n, newline=False) for n in self.names)}"
-        screen = SaveScreen(what, self.names, self.app.workspace, lambda how: _FORMATS[how](rows, sides))
+        screen = SaveScreen(
+            "Export the comparison",
+            what,
+            _ENDINGS,
+            suggested("comparisons", self.names, "comparison"),
+            self.app.workspace,
+            lambda how: _FORMATS[how](rows, sides),
+        )
         self.app.push_screen(screen, self._saved)
 
     def _saved(self, path: Path | None) -> None:

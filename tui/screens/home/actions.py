@@ -38,6 +38,8 @@ ACTIONS: tuple[Action, ...] = (
         "Chart",
         False,
     ),
+    Action("compare", "v", "Compare", "Put this run beside the overlaid ones, with their settings", "Go to"),
+    Action("write_chart", "w", "Write", "Save the chart as SVG, or its numbers as CSV", "Chart", False),
     Action("panel(-1)", "L", "Panel before", "The panel before", "View", False),
     Action("find", "ctrl+f", "Search output", "Search what the run has printed", "View", False),
     Action("demo", "d", "Demo", "Watch a small model learn to tell stories", "Runs", False, changes=True),

@@ -5,12 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 
+from mypt.plotting.choice import named_curves
+from mypt.plotting.drawing import View
+from mypt.plotting.svg import svg
+from mypt.plotting.tabular import csv_text
 from mypt.runs.state import RunState
 from mypt.text import whole
 from mypt.watch.column import Column
@@ -22,12 +27,13 @@ from tui.chart.model import AXES, ChartData, Mark
 from tui.chart.picture import full_window
 from tui.chart.view import Window
 from tui.chart.widget import Chart
-from tui.dashboard import Dashboard
+from tui.dashboard import Dashboard, shown_path
 from tui.overlay import Overlay
 from tui.screens.home import words
 from tui.screens.home.below import Below
 from tui.screens.home.panels.events import EventList
 from tui.screens.home.widgets import Facts
+from tui.widgets.saving import SaveScreen, suggested
 from tui.widgets.states import SIGNS, state_style
 
 # Redrawing is for a person to see, to whom a curve that is a second old is news; the numbers beside it never wait.
@@ -35,6 +41,7 @@ _REDRAW_S = 1.5
 # A picture that is nearly due comes together with the numbers that change now, in one frame instead of two.
 _NEARLY_S = 0.1
 _GRACE_S = 0.35
+_ENDINGS = {"SVG": ".svg", "CSV": ".csv"}
 #: Weights of the exponential average, in the order of the key that goes through them.
 SMOOTHING = (0.0, 0.6, 0.9, 0.97)
 # Points that are averaged within one frame.
@@ -308,6 +315,33 @@ class Monitor(Vertical):
             return True
         self.notify("every colour is taken: u takes all runs off the chart", severity="warning")
         return False
+
+    def write_chart(self) -> None:
+        """Ask where the chart is to be written, as a picture or as numbers."""
+        run = self._run
+        if run is None or not self.chart.data.curves:
+            self.notify("there is no curve to write yet", severity="warning")
+            return
+        chart = self.chart
+        data, view = chart.data, View(chart.axis, chart.log_y, chart.window)
+        histories = {each.label: each.history for each in (run, *self._others)}
+
+        def write(how: str) -> str:
+            if how == "CSV":
+                named = {label: named_curves(history) for label, history in histories.items()}
+                return csv_text(named, view.axis, view.window)
+            seen = [curve for curve in data.curves if curve.visible]
+            return svg(seen, data.marks, view, title=run.label)
+
+        curves = [curve for curve in data.curves if curve.visible and not curve.quiet]
+        what = f"{', '.join(histories)}: the {len(curves)} curves in sight as SVG, or every number as CSV"
+        stem = suggested("charts", list(histories), "chart")
+        screen = SaveScreen("Write the chart", what, _ENDINGS, stem, self.app.workspace, write)
+        self.app.push_screen(screen, self._written)
+
+    def _written(self, path: Path | None) -> None:
+        if path is not None:
+            self.notify(shown_path(path), title="Saved", timeout=8)
 
     def back(self) -> bool:
         """Peel one layer off: large panels, the cursor, the zoom. False where there is none."""

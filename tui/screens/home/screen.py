@@ -233,6 +233,23 @@ class HomeScreen(Listing[None]):
         self.monitor.overlay.clear()
         self._refresh_all()
 
+    def action_compare(self) -> None:
+        """Put the run in view beside those on its chart; alone, beside nothing, it says what to press."""
+        run = self.run_in_view
+        if run is None:
+            return
+        others = [key for key in self.monitor.overlay.keys if key != run.key]
+        if not any(self.app.live.workspace.get(key) for key in others):
+            self.notify("space lays runs over each other; v then puts them side by side", severity="warning")
+            return
+        from tui.screens.compare import CompareScreen, RunKey
+
+        self.app.push_screen(CompareScreen([RunKey(key) for key in (run.key, *others)]))
+
+    def action_write_chart(self) -> None:
+        """Ask for a format and a file."""
+        self.monitor.write_chart()
+
     def action_axis(self) -> None:
         """Steps, tokens, time."""
         self.monitor.next_axis()

@@ -14,8 +14,8 @@ from textual.widgets import Static
 
 from mypt.text import printable, rate, size, whole
 from tui.screens.launch.draft import GIVEN_BY
-from tui.screens.launch.editors import Choice, Field
 from tui.screens.launch.look import Review
+from tui.widgets.editors import Choice, Field
 
 if TYPE_CHECKING:
     from mypt.settings.resolve import Effective

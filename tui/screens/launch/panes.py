@@ -15,9 +15,9 @@ from textual.widgets.option_list import Option
 from mypt.bundle import BundleInfo, check_model_name
 from mypt.text import printable, size, whole
 from tui.screens.launch.choices import DataChoice, PresetChoice, describe_base, describe_parameters
-from tui.screens.launch.editors import Choice, Field
 from tui.screens.launch.look import Review, in_list, sentence
 from tui.screens.launch.past import Judged
+from tui.widgets.editors import Choice, Field
 
 NO_PRESET = PresetChoice("", "no preset", about="defaults; a checkpoint or a base model brings its own shape")
 AUTOMATIC = DataChoice("", "", "automatic")

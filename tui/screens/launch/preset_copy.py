@@ -17,8 +17,8 @@ from textual.widgets import Button, Static
 from mypt.text import printable
 from tui.screens.launch.data_look import EXPECTED, problems_of
 from tui.screens.launch.draft import Draft
-from tui.screens.launch.editors import Field
 from tui.screens.launch.look import Review, sentence
+from tui.widgets.editors import Field
 
 Answer = Path | Literal["without"]
 """The preset that was saved, or the wish to start without it."""

@@ -17,8 +17,8 @@ from textual.widgets import Static
 from mypt.text import printable
 from tui.actions import Action, bindings
 from tui.dashboard import Dashboard, shown_path
-from tui.screens.launch.editors import Choice, Field
 from tui.screens.preferences.options import NO, OPTIONS, YES, Option, command_of, theme_words
+from tui.widgets.editors import Choice, Field
 from tui.widgets.lines import KeyLine, TopLine
 
 _AREA = "Preferences"

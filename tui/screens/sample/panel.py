@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from mypt.sampling import settings
 from mypt.sampling.settings import FIELDS, Settings
-from tui.screens.launch.editors import Choice, Field
+from tui.widgets.editors import Choice, Field
 
 CHOICES: dict[str, tuple[tuple[str, ...], str]] = {
     "same_seed": (("yes", "no"), "Two checkpoints draw with the same seed, or the second with the next one"),

@@ -18,10 +18,10 @@ from textual.widget import Widget
 from textual.widgets import Button, Static
 
 from mypt.text import printable
-from tui.screens.launch.editors import Choice, Field
 from tui.screens.transfer.preview import Preview, pictured, read
 from tui.screens.transfer.process import Outcome, run_mypt
 from tui.widgets.dialogue import Dialogue
+from tui.widgets.editors import Choice, Field
 
 _PAUSE_S = 0.4
 _LAST_LINES = 8

@@ -12,10 +12,10 @@ from textual.widget import Widget
 from textual.widgets import Button
 
 from mypt.text import printable
-from tui.screens.launch.editors import Choice
 from tui.screens.transfer.base import TransferScreen
 from tui.screens.transfer.paths import PathField, place_of
 from tui.screens.transfer.preview import Preview
+from tui.widgets.editors import Choice
 
 FORMATS = ("hf", "fp16", "bf16")
 

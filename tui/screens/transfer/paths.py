@@ -10,7 +10,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.suggester import Suggester
 
-from tui.screens.launch.editors import Field
+from tui.widgets.editors import Field
 
 _MOST_ENTRIES = 20_000
 

@@ -1,4 +1,4 @@
-"""Asks where a comparison is to be saved, and in which format; never replaces a file without being told twice."""
+"""Asks where something is to be saved, and in which format; never replaces a file without being told twice."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ from textual.widgets import Button, Static
 
 from mypt.fsio import write_atomic
 from mypt.text import printable
-from tui.screens.launch.editors import Choice, Field
 from tui.widgets.dialogue import Dialogue
+from tui.widgets.editors import Choice, Field
 
-SUFFIXES: Mapping[str, str] = {"Markdown": ".md", "CSV": ".csv", "JSON": ".json"}
-_FOLDER = "comparisons"
 _LONGEST = 80
 
 
-def suggested(names: Sequence[str], how: str) -> str:
-    """A file for a comparison of these, below the workspace: plain signs alone, whatever they are called."""
+def suggested(folder: str, names: Sequence[str], otherwise: str) -> str:
+    """A file without its ending for what these are called, below the workspace: plain signs alone, whatever they are."""
     plain = (re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII).strip("._") for name in names)
-    joined = "-".join(part for part in plain if part) or "comparison"
-    return f"{_FOLDER}/{joined[:_LONGEST]}{SUFFIXES[how]}"
+    joined = "-".join(part for part in plain if part) or otherwise
+    return f"{folder}/{joined[:_LONGEST]}"
 
 
 class SaveScreen(Dialogue[Path | None]):
-    """A format and a file. `write` gives the content in a format; dismissed with the file that was written."""
+    """A format and a file. Dismissed with the file that was written, or None.
+
+    `formats` are their names with the endings of their files; `stem` is the file to suggest, without its ending, and
+    `write` gives the content in a format (in a thread).
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "Cancel", tooltip="Write nothing", id="save.escape")
@@ -52,23 +54,33 @@ class SaveScreen(Dialogue[Path | None]):
             super().__init__()
             self.why, self.taken = why, taken
 
-    def __init__(self, what: str, names: Sequence[str], workspace: Path, write: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        title: str,
+        what: str,
+        formats: Mapping[str, str],
+        stem: str,
+        workspace: Path,
+        write: Callable[[str], str],
+    ) -> None:
         super().__init__()
-        self._what, self._names, self._workspace, self._write = what, list(names), workspace, write
+        self._title, self._what, self._formats, self._stem = title, what, formats, stem
+        self._workspace, self._write = workspace, write
         self._taken: Path | None = None
 
     def compose(self) -> ComposeResult:
         """What is saved, how, where."""
+        first = next(iter(self._formats))
         with Vertical(classes="pane box") as box:
-            box.border_title = "Export the comparison"
+            box.border_title = self._title
             box.border_subtitle = "←→ format · tab next · ⏎ saves"
             yield Static(Text(f"{self._what}\n"), classes="quiet")
             with Horizontal(classes="line"):
                 yield Static("format", classes="label")
-                yield Choice(list(SUFFIXES), "Markdown", may_be_unset=False, id="format")
+                yield Choice(list(self._formats), first, may_be_unset=False, id="format")
             with Horizontal(classes="line"):
                 yield Static("file", classes="label")
-                yield Field(suggested(self._names, "Markdown"), id="file")
+                yield Field(f"{self._stem}{self._formats[first]}", id="file")
             yield Static("", id="save-note", classes="note", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button("Save ⏎", id="save", variant="primary", compact=True)
@@ -88,8 +100,8 @@ class SaveScreen(Dialogue[Path | None]):
         message.stop()
         field = self.query_one("#file", Field)
         path = Path(field.value)
-        if path.suffix in SUFFIXES.values():
-            field.value = str(path.with_suffix(SUFFIXES[message.value]))
+        if path.suffix in self._formats.values():
+            field.value = str(path.with_suffix(self._formats[message.value]))
         self._say("")
 
     def on_input_changed(self, message: Field.Changed) -> None:
