@@ -18,8 +18,9 @@ $(READY): pyproject.toml
 run: $(READY)
 	@exec $(BIN)/mypt-tui $(WORKSPACE)
 
+# Most tests wait for a screen or a process most of the time: four at once keep two cores busy.
 test: $(READY)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 4 $(ARGS)
 
 check: $(READY)
 	@$(BIN)/ruff check .

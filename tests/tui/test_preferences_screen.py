@@ -115,7 +115,7 @@ async def test_plain_signs_hold_on_every_screen_at_once(tmp_path: Path) -> None:
                 await pilot.press(key)
                 await pilot.pause()
             assert painted(app).isascii(), key
-        assert "enter Details" in painted(app)
+        assert "  >  checkpoints" in painted(app)
     again = opened(tmp_path)
     async with again.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
