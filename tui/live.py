@@ -29,6 +29,9 @@ from mypt.watch.system import SystemProbe
 _HEARTBEAT_S = 0.4
 # Reading shares one interpreter with the screen: short slices, and none for a moment after each key.
 _SLICE_S = 0.006
+# Longer slices read a third more in the same time, and one key can wait for one of them; who types gets short ones.
+_LONG_SLICE_S = 0.016
+_TYPING_S = 1.0
 _PAUSE_S = 0.0005
 _WAY_S = 0.03
 _PICTURE_S = 0.5
@@ -118,7 +121,8 @@ class Live:
         first, bundles_at, posted_at = True, 0.0, 0.0
         system_at = time.monotonic() + _SYSTEM_AFTER_S
         while not self._stop.is_set():
-            pending.add(self.workspace.poll(_SLICE_S))
+            typing = time.monotonic() < self._way_until + _TYPING_S
+            pending.add(self.workspace.poll(_SLICE_S if typing else _LONG_SLICE_S))
             moment = time.monotonic()
             if moment >= bundles_at or pending.added:
                 bundles_at = moment + _BUNDLES_EVERY_S
@@ -127,12 +131,13 @@ class Live:
                 if (found, renames) != (self.bundles, self._renames):
                     self._renames, self.bundles = renames, found
                     self.models, pending.bundles = lineage(found, renames), True
-            pending.console |= self._read_console()
-            if moment >= system_at:
-                system_at = moment + _SYSTEM_EVERY_S
-                self._look_at_system()
             # A long log comes in hundreds of slices, and a person sees a few pictures a second.
             due = not pending.more or first or moment - posted_at >= _PICTURE_S
+            if due:
+                pending.console |= self._read_console()
+            if moment >= system_at and not pending.more:
+                system_at = moment + _SYSTEM_EVERY_S
+                self._look_at_system()
             if due and (pending.any or first):
                 self._post(pending.message(first=first))
                 pending, first, posted_at = _Pending(more=pending.more), False, moment

@@ -12,10 +12,6 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 
-from mypt.plotting.choice import named_curves
-from mypt.plotting.drawing import View
-from mypt.plotting.svg import svg
-from mypt.plotting.tabular import csv_text
 from mypt.runs.state import RunState
 from mypt.text import whole
 from mypt.watch.column import Column
@@ -33,7 +29,6 @@ from tui.screens.home import words
 from tui.screens.home.below import Below
 from tui.screens.home.panels.events import EventList
 from tui.screens.home.widgets import Facts
-from tui.widgets.saving import SaveScreen, suggested
 from tui.widgets.states import SIGNS, state_style
 
 # Redrawing is for a person to see, to whom a curve that is a second old is news; the numbers beside it never wait.
@@ -322,6 +317,13 @@ class Monitor(Vertical):
         if run is None or not self.chart.data.curves:
             self.notify("there is no curve to write yet", severity="warning")
             return
+        # Not before somebody writes: the first picture does not wait for these.
+        from mypt.plotting.choice import named_curves
+        from mypt.plotting.drawing import View
+        from mypt.plotting.svg import svg
+        from mypt.plotting.tabular import csv_text
+        from tui.widgets.saving import SaveScreen, suggested
+
         chart = self.chart
         data, view = chart.data, View(chart.axis, chart.log_y, chart.window)
         histories = {each.label: each.history for each in (run, *self._others)}
