@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test check bench picture clean
+.PHONY: run test faults check bench picture clean
 .DEFAULT_GOAL := run
 
 $(READY): pyproject.toml
@@ -21,6 +21,10 @@ run: $(READY)
 # Most tests wait for a screen or a process most of the time: four at once keep two cores busy.
 test: $(READY)
 	@$(BIN)/python -m pytest -n 4 $(ARGS)
+
+# A long round of faults: SEED repeats one, ROUNDS says how many times as long as the short one it is.
+faults: $(READY)
+	@SEED=$(SEED) ROUNDS=$(ROUNDS) $(BIN)/python -m tests.faults -n 4 $(ARGS)
 
 check: $(READY)
 	@$(BIN)/ruff check .
