@@ -17,6 +17,7 @@ from mypt.fsio import write_json_atomic
 from mypt.runs.directory import RunDirectory, runs_folder
 from mypt.runs.filelock import locked
 from mypt.runs.identity import ProcessIdentity
+from mypt.runs.sweep import NEW
 from mypt.text import printable
 
 ORIGINS = ("shell", "dashboard", "queue")
@@ -170,7 +171,7 @@ def create(
                 settings=dict(settings or {}),
                 queued=queued,
             )
-            aside = folder / f".new-{run_id}"
+            aside = folder / f"{NEW}{run_id}"
             aside.mkdir()
             try:
                 write_json_atomic(aside / "run.json", record.to_json(), durable=True)

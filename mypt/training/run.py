@@ -14,8 +14,9 @@ from mypt.data.source import RunData, describe
 from mypt.errors import RunError
 from mypt.housekeeping import recover
 from mypt.runs.attach import attach, finish
-from mypt.runs.directory import stop_requested
+from mypt.runs.directory import runs_folder, stop_requested
 from mypt.runs.lock import ModelLock
+from mypt.runs.sweep import sweep
 from mypt.settings.resolve import Mode, Request, Resolved, warmup_steps
 from mypt.text import count, whole
 from mypt.training.console import Console
@@ -124,6 +125,7 @@ def carry_out(
         made = job.build(run, data, console)
         with model_lock.acquire(command=command) as lock:
             mended = bundle.repair(workspace / "checkpoints", run.model_name)
+            sweep(runs_folder(workspace))
             if mended or _moved_on(run):
                 # What was read before the lock was ours is out of date.
                 run, data = job.check()

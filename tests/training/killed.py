@@ -1,8 +1,8 @@
 """A process that runs `mypt` in forked children, so that torch is imported once, and has them killed where it hurts.
 
-Reads lines of JSON from standard input: {"arguments": […], "kill_at": n}. The child is killed by SIGKILL right before
-its n-th file operation in the workspace (a file opened for writing, a folder made, renamed or removed); it runs to
-its end where n is 0. Answers with a line {"status": …, "operations": […]}: the exit status as `Popen.returncode` has
+Reads lines of JSON from standard input: {"arguments": […], "kill_at": n, "later_s": t}. The child is killed by SIGKILL
+right before its n-th file operation in the workspace (a file opened for writing, a folder made, renamed or removed), or
+`later_s` seconds after that was begun, whatever it is at then; it runs to its end where n is 0. Answers with a line {"status": …, "operations": […]}: the exit status as `Popen.returncode` has
 it, and what was done.
 """
 
@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def operation(event: str, arguments: tuple[Any, ...]) -> str | None:
 
 
 def child(arguments: list[str], kill_at: int, answer: int) -> int:
-    """What happens in the child: the command, watched."""
+    """What happens in the child: the command, watched, and killed right before its operation `kill_at`."""
     workspace = arguments[arguments.index("--workspace") + 1]
     done = 0
 
@@ -61,18 +62,24 @@ def main() -> None:
     """Answer each line of standard input."""
     for line in sys.stdin:
         asked = json.loads(line)
+        later = asked["later_s"]
         read, write = os.pipe()
         pid = os.fork()
         if pid == 0:
             code = 70
             try:
                 os.close(read)
-                code = child(asked["arguments"], asked["kill_at"], write)
+                code = child(asked["arguments"], 0 if later else asked["kill_at"], write)
             finally:
                 os._exit(code)
         os.close(write)
         with os.fdopen(read) as heard:
-            operations = heard.read().splitlines()
+            operations = []
+            for told in heard:
+                operations.append(told.rstrip("\n"))
+                if later and len(operations) == asked["kill_at"]:
+                    time.sleep(later)
+                    os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
         code = os.waitstatus_to_exitcode(status)
         print(json.dumps({"status": code, "operations": operations}), flush=True)

@@ -28,11 +28,16 @@ class Killer:
             start_new_session=True,
         )
 
-    def run(self, workspace: Path, *arguments: str, kill_at: int = 0) -> tuple[int, list[str]]:
-        """The exit status and the file operations that were begun; killed before the `kill_at`th where it is not 0."""
+    def run(
+        self, workspace: Path, *arguments: str, kill_at: int = 0, later_s: float = 0.0
+    ) -> tuple[int, list[str]]:
+        """The exit status and the file operations that were begun.
+
+        Killed right before operation `kill_at` where that is not 0, or `later_s` after it was begun.
+        """
         words = ["--workspace", str(workspace), *arguments]
         assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"arguments": words, "kill_at": kill_at}) + "\n")
+        self.process.stdin.write(json.dumps({"arguments": words, "kill_at": kill_at, "later_s": later_s}) + "\n")
         self.process.stdin.flush()
         answer = json.loads(self.process.stdout.readline())
         return answer["status"], answer["operations"]

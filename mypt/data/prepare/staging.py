@@ -129,12 +129,12 @@ def _clean(target: Path) -> None:
     for entry in sorted(target.parent.iterdir()):
         if not entry.name.startswith(_STAGING):
             continue
-        if not _abandoned(entry):
-            if entry.name.rpartition(".")[0] == f"{_STAGING}{target.name}":
-                message = "is being prepared by another process right now"
-                raise UserError(Problem(message, field="output_dir", value=str(target)))
-            continue
-        shutil.rmtree(entry, ignore_errors=True)
+        if _abandoned(entry):
+            shutil.rmtree(entry, ignore_errors=True)
+        elif (entry / _LOCK).exists() and entry.name.rpartition(".")[0] == f"{_STAGING}{target.name}":
+            # One without a lock may be what a kill left a moment ago: no reason to keep anybody waiting.
+            message = "is being prepared by another process right now"
+            raise UserError(Problem(message, field="output_dir", value=str(target)))
 
 
 def _abandoned(room: Path) -> bool:

@@ -1,0 +1,105 @@
+"""Killed at any moment, most of all while something is written; resumed, it is the run that never was killed."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.faults.ground import age, assert_one_clean_history, assert_readable, assert_whole, leftovers, make
+from tests.faults.rounds import ROUNDS, Report, draw, times
+from tests.training.alike import assert_same_run
+from tests.training.killer import KILLED, Killer
+from tests.workbench import listing, story
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL"),
+]
+PARTS = 4 if ROUNDS > 1 else 1
+MOST_KILLS = 3
+TRAIN = ("train", "--config_file", "p", "--model_name", "m")
+
+
+def moment(chance: random.Random) -> float:
+    """Seconds from the begin of a file operation to the kill: often within it, at times far behind; 0 is before it."""
+    return 0.0 if chance.random() < 0.2 else 10 ** chance.uniform(-5, -1.3)
+
+
+def pick(chance: random.Random, operations: list[str]) -> int:
+    """Which operation (from 1): each kind of file as often as another, though some are written far more often."""
+    kinds: dict[str, list[int]] = {}
+    for place, operation in enumerate(operations, start=1):
+        event, _, path = operation.partition(" ")
+        kinds.setdefault(f"{event} {Path(path).name.rpartition('.')[2]} {path.split('/')[0]}", []).append(place)
+    return chance.choice(kinds[chance.choice(sorted(kinds))])
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_killed_while_it_trains(tmp_path: Path, killer: Killer, report: Report, part: int) -> None:
+    ground = make(tmp_path / "ground")
+    whole = Path(shutil.copytree(ground, tmp_path / "whole"))
+    status, operations = killer.run(whole, *TRAIN)
+    assert status == 0 and not leftovers(whole)
+    assert_one_clean_history(whole, "m")
+    kills = rounds = 0
+    for number in range(part, times(4), PARTS):
+        chance = draw("kill", number)
+        broken = Path(shutil.copytree(ground, tmp_path / f"broken{number}"))
+        killed: list[tuple[str, float]] = []
+        for _ in range(chance.randint(1, MOST_KILLS)):
+            place, later = pick(chance, operations), moment(chance)
+            status, begun = killer.run(broken, *TRAIN, kill_at=place, later_s=later)
+            # One that is resumed may have little left to do, and reach its end before.
+            assert status in (KILLED, 0), (number, killed, status)
+            if status == KILLED:
+                killed.append((begun[-1], later))
+            try:
+                assert_whole(broken)
+                assert_readable(broken, "m", torn=len(killed))
+            except AssertionError as error:
+                raise AssertionError(f"round {number}, killed at {killed}: {error}") from error
+        age(broken)
+        status, _ = killer.run(broken, *TRAIN)
+        try:
+            assert status == 0
+            assert_same_run(whole, broken, "m")
+            assert_one_clean_history(broken, "m")
+            assert not leftovers(broken)
+        except AssertionError as error:
+            raise AssertionError(f"round {number}, killed at {killed}: {error}") from error
+        shutil.rmtree(broken)
+        kills, rounds = kills + len(killed), rounds + 1
+    assert kills >= rounds / 2
+    report(runs=rounds, kills=kills)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_killed_while_data_is_prepared(tmp_path: Path, killer: Killer, report: Report, part: int) -> None:
+    ground = tmp_path / "ground"
+    ground.mkdir()
+    for number in range(3):
+        (ground / f"text{number}.txt").write_text(story(6000, number))
+    words = ("prepare", *(f"text{n}.txt" for n in range(3)), "--output_dir", "data/set", "--tokenization", "char")
+    whole = Path(shutil.copytree(ground, tmp_path / "whole"))
+    status, operations = killer.run(whole, *words)
+    assert status == 0 and (whole / "data" / "set" / "dataset_metadata.json").is_file()
+    expected, kills = listing(whole / "data"), 0
+    for number in range(part, times(3), PARTS):
+        chance = draw("prepare", number)
+        broken = Path(shutil.copytree(ground, tmp_path / f"broken{number}"))
+        for _ in range(chance.randint(1, MOST_KILLS)):
+            place, later = chance.randint(1, len(operations)), moment(chance)
+            status, _ = killer.run(broken, *words, "--overwrite", kill_at=place, later_s=later)
+            assert status in (KILLED, 0), (number, status)
+            kills += status == KILLED
+            if (broken / "data" / "set").exists():
+                assert listing(broken / "data" / "set") == listing(whole / "data" / "set"), (number, place)
+        age(broken)
+        status, _ = killer.run(broken, *words, "--overwrite")
+        assert status == 0 and listing(broken / "data") == expected, number
+        shutil.rmtree(broken)
+    report(kills=kills)
