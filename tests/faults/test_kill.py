@@ -34,7 +34,9 @@ def pick(chance: random.Random, operations: list[str]) -> int:
     kinds: dict[str, list[int]] = {}
     for place, operation in enumerate(operations, start=1):
         event, _, path = operation.partition(" ")
-        kinds.setdefault(f"{event} {Path(path).name.rpartition('.')[2]} {path.split('/')[0]}", []).append(place)
+        kinds.setdefault(f"{event} {Path(path).name.rpartition('.')[2]} {path.split('/')[0]}", []).append(
+            place
+        )
     return chance.choice(kinds[chance.choice(sorted(kinds))])
 
 
@@ -83,7 +85,14 @@ def test_killed_while_data_is_prepared(tmp_path: Path, killer: Killer, report: R
     ground.mkdir()
     for number in range(3):
         (ground / f"text{number}.txt").write_text(story(6000, number))
-    words = ("prepare", *(f"text{n}.txt" for n in range(3)), "--output_dir", "data/set", "--tokenization", "char")
+    words = (
+        "prepare",
+        *(f"text{n}.txt" for n in range(3)),
+        "--output_dir",
+        "data/set",
+        "--tokenization",
+        "char",
+    )
     whole = Path(shutil.copytree(ground, tmp_path / "whole"))
     status, operations = killer.run(whole, *words)
     assert status == 0 and (whole / "data" / "set" / "dataset_metadata.json").is_file()

@@ -10,7 +10,14 @@ from mypt.runs.sweep import sweep
 
 
 def test_what_is_left_of_writing_goes_when_it_is_old_and_nothing_else(tmp_path: Path) -> None:
-    for name in (".new-a/run.json", "b/.run.json.tmp-1-ab", "b/run.json", "b/.lock", ".order", "c/console.log"):
+    for name in (
+        ".new-a/run.json",
+        "b/.run.json.tmp-1-ab",
+        "b/run.json",
+        "b/.lock",
+        ".order",
+        "c/console.log",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x")
     names = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*"))

@@ -37,7 +37,9 @@ class Killer:
         """
         words = ["--workspace", str(workspace), *arguments]
         assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"arguments": words, "kill_at": kill_at, "later_s": later_s}) + "\n")
+        self.process.stdin.write(
+            json.dumps({"arguments": words, "kill_at": kill_at, "later_s": later_s}) + "\n"
+        )
         self.process.stdin.flush()
         answer = json.loads(self.process.stdout.readline())
         return answer["status"], answer["operations"]
