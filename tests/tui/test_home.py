@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -233,3 +235,22 @@ async def test_states_of_runs_have_their_words(tmp_path: Path) -> None:
         assert run is not None
         await until(pilot, lambda: run.state is RunState.FAILED)
         await until(pilot, lambda: "the loss is nan at step 31" in facts(app))
+
+
+async def test_the_run_in_view_is_the_one_that_began_last_whichever_log_was_touched_last(
+    tmp_path: Path,
+) -> None:
+    began = {"old": "2026-01-01T10:00:00.000000", "young": "2026-01-02T10:00:00.000000"}
+    for number, (name, stamp) in enumerate(began.items()):
+        path = write_run(tmp_path, name)
+        lines = path.read_text().splitlines()
+        start = json.loads(lines[0]) | {"timestamp": stamp}
+        # So long that the first picture comes before both are read; and the older one was copied here later.
+        rest = [line for line in lines[1:-1] if '"train"' in line][-1:] * (60_000 if name == "old" else 1)
+        path.write_text("\n".join([json.dumps(start), *rest, lines[-1]]) + "\n")
+        os.utime(path, (1_800_000_000 - number, 1_800_000_000 - number))
+    app = MyptApp(tmp_path)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: home(app)._settled)
+        run = home(app).run_in_view
+        assert run is not None and run.label == "young"

@@ -38,6 +38,7 @@ class HomeScreen(Listing[None]):
         self.selected: str | None = None
         self._awaited: str | None = None
         self._settled = False
+        self._taken_first: str | None = None
         self._gpus = ""
         self._titles = ("Runs", "")
 
@@ -111,9 +112,12 @@ class HomeScreen(Listing[None]):
             if there:
                 self._awaited = None
                 self.select(there[0].key)
-        if self.selected not in {run.key for run in runs}:
+        # Which run is the youngest is known when all logs are read; until then nobody's choice is the first one's.
+        known = not message.changes.more and not self._settled
+        if self.selected not in {run.key for run in runs} or (known and self.selected == self._taken_first):
             first = self.app.runview.first(runs)
-            self.select(first.key if first else None)
+            self._taken_first = first.key if first else None
+            self.select(self._taken_first)
         self._show_runs(runs)
         if message.first and not runs:
             self._set_empty(True)
