@@ -36,7 +36,6 @@ _REDRAW_S = 1.5
 # A picture that is nearly due comes together with the numbers that change now, in one frame instead of two.
 _NEARLY_S = 0.1
 _GRACE_S = 0.35
-_ENDINGS = {"SVG": ".svg", "CSV": ".csv"}
 #: Weights of the exponential average, in the order of the key that goes through them.
 SMOOTHING = (0.0, 0.6, 0.9, 0.97)
 # Points that are averaged within one frame.
@@ -317,29 +316,11 @@ class Monitor(Vertical):
         if run is None or not self.chart.data.curves:
             self.notify("there is no curve to write yet", severity="warning")
             return
-        # Not before somebody writes: the first picture does not wait for these.
-        from mypt.plotting.choice import named_curves
-        from mypt.plotting.drawing import View
-        from mypt.plotting.svg import svg
-        from mypt.plotting.tabular import csv_text
-        from tui.widgets.saving import SaveScreen, suggested
+        # Not before somebody writes: the first picture does not wait for what that needs.
+        from tui.screens.home.writing import dialogue
 
-        chart = self.chart
-        data, view = chart.data, View(chart.axis, chart.log_y, chart.window)
-        histories = {each.label: each.history for each in (run, *self._others)}
-
-        def write(how: str) -> str:
-            if how == "CSV":
-                named = {label: named_curves(history) for label, history in histories.items()}
-                return csv_text(named, view.axis, view.window)
-            seen = [curve for curve in data.curves if curve.visible]
-            return svg(seen, data.marks, view, title=run.label)
-
-        curves = [curve for curve in data.curves if curve.visible and not curve.quiet]
-        what = f"{', '.join(histories)}: the {len(curves)} curves in sight as SVG, or every number as CSV"
-        stem = suggested("charts", list(histories), "chart")
-        screen = SaveScreen("Write the chart", what, _ENDINGS, stem, self.app.workspace, write)
-        self.app.push_screen(screen, self._written)
+        shown = {each.label: each.history for each in (run, *self._others)}
+        self.app.push_screen(dialogue(self.chart, shown, self.app.workspace), self._written)
 
     def _written(self, path: Path | None) -> None:
         if path is not None:
