@@ -191,7 +191,7 @@ def test_averages_are_made_once_and_go_with_their_column() -> None:
 
 
 def test_others_may_read_while_a_run_is_resumed_again_and_again() -> None:
-    column = Column()
+    column = column_of([1.0] * 200, list(range(200)))
     average = Smoothed(column, 0.9)
     done = threading.Event()
     wrong: list[str] = []
