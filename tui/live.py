@@ -29,10 +29,7 @@ from mypt.watch.system import SystemProbe
 _HEARTBEAT_S = 0.4
 # Reading shares one interpreter with the screen: short slices, and none for a moment after each key.
 _SLICE_S = 0.006
-# Longer slices read a third more in the same time, and one key can wait for one of them; who types gets short ones.
-_LONG_SLICE_S = 0.016
-_TYPING_S = 1.0
-_PAUSE_S = 0.0005
+_PAUSE_S = 0.0
 _WAY_S = 0.03
 _PICTURE_S = 0.5
 _BUNDLES_EVERY_S = 2.0
@@ -121,8 +118,7 @@ class Live:
         first, bundles_at, posted_at = True, 0.0, 0.0
         system_at = time.monotonic() + _SYSTEM_AFTER_S
         while not self._stop.is_set():
-            typing = time.monotonic() < self._way_until + _TYPING_S
-            pending.add(self.workspace.poll(_SLICE_S if typing else _LONG_SLICE_S))
+            pending.add(self.workspace.poll(_SLICE_S))
             moment = time.monotonic()
             if moment >= bundles_at or pending.added:
                 bundles_at = moment + _BUNDLES_EVERY_S

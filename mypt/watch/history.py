@@ -105,6 +105,11 @@ class RunHistory(Fold):
         return self._ledger.samples()
 
     @property
+    def has_begun(self) -> bool:
+        """Whether the log has told anything of this run."""
+        return bool(self._ledger or self.curves or self.started_at)
+
+    @property
     def lines(self) -> tuple[Mark, ...]:
         """The notable events in order, the latest few thousand (steps of training are not among them)."""
         return self.latest_lines(MOST_LINES)

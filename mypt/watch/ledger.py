@@ -56,6 +56,11 @@ class Ledger:
         self._batches: deque[_Batch] = deque()
         self._samples: list[SampleText] = []
 
+    def __bool__(self) -> bool:
+        """Whether there is a line; `lines` would put all of them into words."""
+        with self._lock:
+            return bool(self._lines or self._batches)
+
     def of(self, kind: MarkKind) -> tuple[Mark, ...]:
         """The marks of one kind, in the order of their steps."""
         return tuple(self._marks.get(kind, ()))

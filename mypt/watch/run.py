@@ -180,7 +180,7 @@ class Run:
             self.record = None
             ended = self._history.ended
             closing = ended.closing if ended else None
-            wrote = bool(self.history.lines or self.history.curves or self.history.started_at)
+            wrote = self.history.has_begun
             state, sentence = decide(Evidence(closing=closing, silent_s=self._silent_s(), wrote_event=wrote))
             if self.reading and ended is None and state is RunState.STOPPED:
                 sentence = "its log is being read"
