@@ -22,9 +22,11 @@ _PAGE = """<!DOCTYPE html>
   <head>
     <meta charset="utf-8">
     <title>{title}</title>
+    <link rel="icon" href="data:,">
     <link rel="stylesheet" href="{static}/css/xterm.css">
     <style>{style}</style>
     <script src="{static}/js/textual.js"></script>
+    <script src="{keys}"></script>
   </head>
   <body>
     <div class="note opening">MyPT is opening …</div>
@@ -38,13 +40,28 @@ _PAGE = """<!DOCTYPE html>
 </html>
 """
 
+# A terminal takes keys only while it has the focus, and nobody wants to click before the first one.
+KEYS = """
+const focus = () => document.querySelector(".xterm-helper-textarea")?.focus();
+window.addEventListener("load", () => {
+  new MutationObserver(focus).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+  focus();
+});
+window.addEventListener("focus", focus);
+"""
+"""The script that gives the keys to the terminal as soon as there is one."""
 
-def page(workspace: str, websocket: str, static: str, *, readonly: bool) -> str:
-    """The HTML: `websocket` is where the terminal connects to, `static` where its script, style and fonts are."""
+
+def page(workspace: str, websocket: str, static: str, keys: str, *, readonly: bool) -> str:
+    """The HTML: `websocket` is where the terminal connects to, `static` where its script, style and fonts are.
+
+    `keys` is where `KEYS` is.
+    """
     title = f"MyPT {workspace}" + (" (read-only)" if readonly else "")
     return _PAGE.format(
         title=escape(title),
         static=escape(static),
+        keys=escape(keys),
         websocket=escape(websocket),
         style=_STYLE.format(static=escape(static)),
     )

@@ -29,7 +29,7 @@ from textual_serve.app_service import AppService
 from textual_serve.download_manager import DownloadManager
 
 from mypt.text import printable
-from tui.page import page
+from tui.page import KEYS, page
 
 PORT = 8642
 """Where it listens unless told otherwise; the next free one where somebody else is there already."""
@@ -121,6 +121,7 @@ class Server:
         app = web.Application(middlewares=[self._guard])
         app.router.add_get(f"/{self.token}/", self._page)
         app.router.add_get(f"/{self.token}/ws", self._websocket)
+        app.router.add_get(f"/{self.token}/keys.js", self._keys)
         app.router.add_static(f"/{self.token}/static", _STATIC)
         return app
 
@@ -144,8 +145,18 @@ class Server:
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         address = f"ws://{request.host}/{self.token}/ws"
-        words = page(self.workspace.resolve().name, address, f"/{self.token}/static", readonly=self._readonly)
+        here = f"/{self.token}"
+        words = page(
+            self.workspace.resolve().name,
+            address,
+            f"{here}/static",
+            f"{here}/keys.js",
+            readonly=self._readonly,
+        )
         return web.Response(text=words, content_type="text/html", charset="utf-8")
+
+    async def _keys(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(text=KEYS, content_type="text/javascript", charset="utf-8")
 
     async def _websocket(self, request: web.Request) -> web.StreamResponse:
         """One page, one dashboard."""

@@ -108,9 +108,13 @@ async def test_the_address_shows_the_dashboard_and_quitting_it_closes_the_page(s
             assert "http://" not in text and "https://" not in text, "nothing comes from elsewhere"
             assert answer.headers["Referrer-Policy"] == "no-referrer"
             assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
-        for name in re.findall(r'(?:src|href|url)[=(]"?([^")]+/static/[^")]+)', text):
+        linked = re.findall(r'(?:src|href|url)[=(]"?(/[^")]+)', text)
+        assert f"/{serving.token}/keys.js" in linked, "without it the first key needs a click"
+        for name in linked:
             async with session.get(serving.host + name) as answer:
                 assert answer.status == 200, name
+                # What is not said to be a script, a browser that was told not to guess does not run.
+                assert not name.endswith(".js") or "javascript" in answer.content_type, name
         url = f"{serving.address}ws?width=120&height=36"
         async with session.ws_connect(url, headers={"Origin": serving.host}) as socket:
             await screen_of(socket, "MyPT", "poems")
@@ -142,6 +146,7 @@ async def test_nobody_gets_in_who_should_not(serving: Serving) -> None:
             "/",
             "/ws",
             "/static/js/textual.js",
+            "/keys.js",
             "/x/",
             f"/{serving.token[:-1]}/",
             f"/{serving.token}x/ws",
@@ -314,4 +319,4 @@ def test_every_server_has_a_token_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_name_cannot_break_out_of_the_page() -> None:
-    assert "<script>alert" not in page('"><script>alert(1)</script>', "ws://x", "/s", readonly=False)
+    assert "<script>alert" not in page('"><script>alert(1)</script>', "ws://x", "/s", "/k.js", readonly=False)
