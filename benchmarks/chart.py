@@ -85,11 +85,49 @@ async def measure(points: int, laps: int) -> tuple[float, float]:
     return statistics.median(cpu), statistics.median(wall)
 
 
+MOVES = {
+    "zoom": ("zoom_in",) * 6 + ("zoom_out",) * 6,
+    "pan": ("pan_left",) * 6 + ("pan_right",) * 6,
+    "cursor": ("cursor(-1)",) * 6 + ("cursor(-10)",) * 3,
+}
+
+
+async def moves(points: int, laps: int = 5) -> dict[str, list[float]]:
+    """By kind of move the milliseconds from each to its written frame, ascending."""
+    data = curves(points)
+    app = Bench()
+    took: dict[str, list[float]] = {}
+    async with app.run_test(size=SIZE) as pilot:
+        chart = app.query_one(Chart)
+        chart.focus()
+        chart.show(data)
+        await pilot.pause()
+        for kind, actions in MOVES.items():
+            chart.action_reset_view()
+            if kind == "pan":
+                for _ in range(3):
+                    chart.action_zoom_in()
+            await pilot.pause()
+            for action in actions * laps:
+                drawn = asyncio.Event()
+                began = time.perf_counter()
+                await chart.run_action(action)
+                chart.call_after_refresh(drawn.set)
+                await drawn.wait()
+                took.setdefault(kind, []).append((time.perf_counter() - began) * 1000)
+    return {kind: sorted(times) for kind, times in took.items()}
+
+
 def main(laps: int = 40) -> None:
     for points in (400, 1_000_000):
         cpu, wall = asyncio.run(measure(points, laps))
         print(
             f"{SERIES} series, {points:>9,} points each, {SIZE[0]}×{SIZE[1]}: {cpu:.1f} ms CPU, {wall:.1f} ms wall a frame"
+        )
+    for kind, times in asyncio.run(moves(1_000_000)).items():
+        print(
+            f"{kind}, {SERIES} series, 1,000,000 points each, {SIZE[0]}×{SIZE[1]}: median {statistics.median(times):.1f} ms, "
+            f"p95 {times[int(0.95 * len(times))]:.1f} ms from move to frame; goal < 33 (30 frames a second)"
         )
 
 
