@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("dashboard", "chart", "demo", "prepare", "load", "memory", "training", "importing")
+NAMES = ("dashboard", "chart", "demo", "prepare", "load", "memory", "training", "importing", "forecast")
 
 
 def main() -> int:
