@@ -23,32 +23,31 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from operator import mul
 from statistics import median
 from typing import Any, NamedTuple
 
 from mypt.training.schedule import FLOOR, learning_rate
 from mypt.watch.column import Column, Point
+from mypt.watch.extrapolation import extrapolated
 from mypt.watch.history import RunHistory
 from mypt.watch.marks import is_number
 
-_FEWEST = 8
+PROMISE = "Of the small runs it was measured on, 4 in 5 ended within such an interval; of large ones nothing is known."
+"""What is known of the intervals, for people."""
+
+_FEWEST = 5
 _EARLIEST = 0.25
+_STEEP = 0.1
 # More points than this tell nothing more, and a forecast is made while somebody waits.
 _MOST = 40
 _BLOCK = 9
-_EXPONENTS = (-1.0, -0.5, 0.0, 0.35, 0.7, 1.2)
-_STARTS = (0.1, 0.3, 0.5)
 _ABSURD = 1e9
-# 80 % of a normal distribution lie within so many standard deviations.
-_HALF = 1.2816
 # How the uncertainty is put together: found by what makes the intervals of real runs true (see tests and docs).
 _SPREAD = 1.2
 _SHARE = 0.25
+# So many of these deviations below the expected end the interval begins, and so many above it ends.
+_BELOW, _ABOVE = 1.2816, 1.2816
 _WIDEST = 0.35
-# Priors, as shares of the present loss: the mean and deviation of C, and those of what E lies below the present loss.
-_ANNEALING = (0.07, 0.07)
-_ASYMPTOTE = (-0.5, 0.5)
 
 
 class Forecast(NamedTuple):
@@ -153,20 +152,26 @@ def expected_end(val: Column, plan: Plan, train: Column | None = None) -> Foreca
         return NoForecast("the learning rate follows a schedule that is not known here")
     if last.step < plan.warmup:
         return NoForecast("the learning rate is still warming up")
-    since = max([plan.warmup, *(step + 1 for step in (*plan.switches, plan.rescheduled - 1) if step > 0)])
-    start = val.at_or_after("step", max(since, 1))
+    # What was learnt before the data or the schedule changed tells nothing of the curve since.
+    begin = max((0, *plan.switches, plan.rescheduled))
+    after = (
+        f" after the {'phase switch' if begin in plan.switches else 'change of the schedule'}"
+        if begin
+        else ""
+    )
+    (before, _), (now, _) = training_done(begin, plan), training_done(last.step, plan)
+    end, annealed = training_done(total, plan)
+    # Nor does the steep fall at first, of which the exponents know nothing.
+    first = _when(before + _STEEP * (now - before), begin, last.step, plan)
+    start = val.at_or_after("step", first)
     points = _thinned(val, start.place if start else len(val))
     count = len(val) - start.place if start else 0
     if len(points) < _FEWEST:
         evaluations = "1 evaluation" if count == 1 else f"{count} evaluations"
-        if since > plan.warmup:
-            what = "a phase switch" if since - 1 in plan.switches else "a change of the schedule"
-            return NoForecast(f"too early after {what}: {evaluations} since")
-        return NoForecast(f"too early: {evaluations}" + (" since the warm-up" if plan.warmup else ""))
-    end, annealed = training_done(total, plan)
-    now, _ = training_done(last.step, plan)
-    if now < _EARLIEST * end:
-        return NoForecast(f"too early: {100 * now / end:.0f} % of the training is done")
+        return NoForecast(f"too early{after}: {evaluations} since step {first}")
+    if now - before < _EARLIEST * (end - before):
+        done = 100 * (now - before) / (end - before)
+        return NoForecast(f"too early: {done:.0f} % of the training{after} is done")
     noise = _noise(val, start.place if start else 0)
     points = _without_spikes(points)
     if max(abs(y) for _, y in points) > _ABSURD:
@@ -175,7 +180,14 @@ def expected_end(val: Column, plan: Plan, train: Column | None = None) -> Foreca
     wrong = _rising(points, noise) or gap.why
     if wrong:
         return NoForecast(wrong)
-    return _from_fits(points, plan, (end, annealed), noise, gap.rate * (total - last.step))
+    trained = [training_done(step, plan) for step, _ in points]
+    return _from_fits(
+        [(x - before, annealed, y) for (x, annealed), (_, y) in zip(trained, points, strict=True)],
+        (end - before, annealed),
+        noise,
+        gap.rate * (total - last.step),
+        total,
+    )
 
 
 def training_done(step: float, plan: Plan) -> tuple[float, float]:
@@ -190,6 +202,15 @@ def training_done(step: float, plan: Plan) -> tuple[float, float]:
     middle, swing = (1 + FLOOR) / 2, (1 - FLOOR) / 2
     done = warmup / 2 + (total - warmup) * (middle * part + swing * math.sin(math.pi * part) / math.pi)
     return done, 1 - (middle + swing * math.cos(math.pi * part))
+
+
+def _when(done: float, low: int, high: int, plan: Plan) -> int:
+    """The first step after `low`, or else `high`, at which so much training is done."""
+    low += 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (middle + 1, high) if training_done(middle, plan)[0] < done else (low, middle)
+    return low
 
 
 def _thinned(val: Column, start: int) -> list[tuple[float, float]]:
@@ -267,118 +288,24 @@ def _gap(train: Column | None, points: Sequence[tuple[float, float]], noise: flo
 
 
 def _from_fits(
-    points: Sequence[tuple[float, float]], plan: Plan, end: tuple[float, float], noise: float, widening: float
+    points: Sequence[tuple[float, float, float]],
+    end: tuple[float, float],
+    noise: float,
+    widening: float,
+    total_steps: int,
 ) -> Forecast | NoForecast:
-    done = [training_done(step, plan) for step, _ in points]
-    xs, annealed = [x for x, _ in done], [a for _, a in done]
-    level = points[-1][1]
+    """From (training done, how far annealed, loss) at each evaluation to the loss where the first two are `end`."""
+    xs, annealed, losses = ([point[i] for point in points] for i in range(3))
+    level = losses[-1]
     scale = max(abs(level), 1e-9)
-    ys = [y - level for _, y in points]
-    found = _fits(xs, annealed, ys, end, scale, max(noise / 3, 1e-3 * scale))
-    total = sum(fit.weight for fit in found)
-    mean = sum(fit.weight * fit.mean for fit in found) / total
-    spread = sum(fit.weight * (fit.variance + (fit.mean - mean) ** 2) for fit in found) / total
-    half = _HALF * math.sqrt(_SPREAD**2 * spread + (_SHARE * mean) ** 2 + noise**2)
-    value, low, high = level + mean, level + mean - half, level + mean + half + widening
+    ys = [y - level for y in losses]
+    mean, spread = extrapolated(xs, annealed, ys, end, scale, max(noise / 3, 1e-3 * scale))
+    deviation = math.sqrt(_SPREAD**2 * spread + (_SHARE * mean) ** 2 + noise**2)
+    value = level + mean
+    low, high = value - _BELOW * deviation, value + _ABOVE * deviation + widening
     if level > 0:
         # No loss of ours is negative.
         low, value, high = max(low, 0.0), max(value, 0.0), max(high, 0.0)
-    if not math.isfinite(half) or high - low > 2 * _WIDEST * scale:
+    if not math.isfinite(deviation) or high - low > 2 * _WIDEST * scale:
         return NoForecast(f"still too uncertain: anywhere from {low:.2f} to {high:.2f}")
-    return Forecast(value, low, high, plan.max_iters or 0)
-
-
-class _Fit(NamedTuple):
-    weight: float
-    mean: float
-    variance: float
-
-
-def _fits(
-    xs: list[float],
-    annealed: list[float],
-    ys: list[float],
-    end: tuple[float, float],
-    scale: float,
-    least: float,
-) -> list[_Fit]:
-    """What each exponent and each stretch of the curve says of the end; `least` is the smallest deviation believed."""
-    now = xs[-1]
-    starts = [next(n for n, x in enumerate(xs) if x >= share * now) for share in _STARTS]
-    starts = sorted({min(start, len(xs) - 6) for start in starts})
-    fits: list[_Fit] = []
-    curves = [([_shape(x / now, b) for x in xs], _shape(end[0] / now, b), b) for b in _EXPONENTS]
-    for start in starts:
-        a, y = annealed[start:], ys[start:]
-        same = []
-        for shape, last, b in curves:
-            deviation, mean, variance = _regression(
-                shape[start:], a, y, (1.0, last, -end[1]), scale, least, b
-            )
-            same.append((deviation, mean, variance))
-        # By their likelihood, of which neighbours that err together make half of what it seems.
-        closest = min(deviation for deviation, _, _ in same)
-        weights = [(closest / deviation) ** (len(y) / 2) for deviation, _, _ in same]
-        whole = sum(weights)
-        fits += [
-            _Fit(weight / whole, mean, variance)
-            for weight, (_, mean, variance) in zip(weights, same, strict=True)
-        ]
-    return fits
-
-
-def _shape(x: float, exponent: float) -> float:
-    return x**-exponent if exponent else -math.log(x)
-
-
-def _regression(
-    shape: list[float],
-    annealed: list[float],
-    ys: list[float],
-    at: tuple[float, float, float],
-    scale: float,
-    least: float,
-    exponent: float,
-) -> tuple[float, float, float]:
-    """The deviation of the points from E + A·shape - C·annealed, and the mean and variance of that sum at `at`."""
-    count = float(len(ys))
-    s_u, s_a, s_y = sum(shape), sum(annealed), sum(ys)
-    s_uu, s_ua, s_aa = (
-        sum(map(mul, shape, shape)),
-        sum(map(mul, shape, annealed)),
-        sum(map(mul, annealed, annealed)),
-    )
-    s_uy, s_ay, s_yy = sum(map(mul, shape, ys)), sum(map(mul, annealed, ys)), sum(map(mul, ys, ys))
-    # Without an asymptote E is no limit, and nothing is known of it.
-    e_mean, e_dev = _ASYMPTOTE if exponent > 0 else (0.0, 3.0)
-    c_mean, c_dev = _ANNEALING
-    square = least * least
-    mean = variance = 0.0
-    for _ in range(2):
-        e_prior, a_prior, c_prior = (square / (dev * scale) ** 2 for dev in (e_dev, 2.0, c_dev))
-        inverse = _inverse((count + e_prior, s_u, -s_a), (s_uu + a_prior, -s_ua), (s_aa + c_prior,))
-        right = (s_y + e_prior * e_mean * scale, s_uy, -s_ay + c_prior * c_mean * scale)
-        e, amount, c = (sum(map(mul, row, right)) for row in inverse)
-        rest = s_yy - 2 * (e * s_y + amount * s_uy - c * s_ay)
-        rest += e * (e * count + 2 * (amount * s_u - c * s_a)) + amount * (amount * s_uu - 2 * c * s_ua)
-        rest += c * c * s_aa
-        square = max(rest / max(count - 2.5, 1.0), least * least)
-        mean = e * at[0] + amount * at[1] + c * at[2]
-        variance = square * sum(at[i] * sum(map(mul, inverse[i], at)) for i in range(3))
-    return math.sqrt(square), mean, max(variance, 0.0)
-
-
-_Row = tuple[float, float, float]
-
-
-def _inverse(first: _Row, second: tuple[float, float], third: tuple[float]) -> tuple[_Row, _Row, _Row]:
-    """Of a symmetric matrix of which the upper triangle is given; the priors keep it from being singular."""
-    (p, q, r), (s, t), (u,) = first, second, third
-    c_pp, c_pq, c_pr = s * u - t * t, r * t - q * u, q * t - r * s
-    c_qq, c_qr, c_rr = p * u - r * r, q * r - p * t, p * s - q * q
-    whole = p * c_pp + q * c_pq + r * c_pr or 1e-300
-    return (
-        (c_pp / whole, c_pq / whole, c_pr / whole),
-        (c_pq / whole, c_qq / whole, c_qr / whole),
-        (c_pr / whole, c_qr / whole, c_rr / whole),
-    )
+    return Forecast(value, low, high, total_steps)

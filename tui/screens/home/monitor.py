@@ -15,12 +15,12 @@ from textual.content import Content
 from mypt.runs.state import RunState
 from mypt.text import whole
 from mypt.watch.column import Column
-from mypt.watch.forecast import Forecast, NoForecast, forecast
+from mypt.watch.forecast import PROMISE, Forecast, NoForecast, forecast
 from mypt.watch.run import Run
 from mypt.watch.smooth import HEAVIEST, Smoothing
 from tui.chart.curves import FEWEST_SMOOTHED, Metric, Shown, chart_data, metric_data, metrics_of, with_others
 from tui.chart.model import AXES, ChartData, Mark
-from tui.chart.picture import full_window
+from tui.chart.picture import clipped, full_window
 from tui.chart.view import Window
 from tui.chart.widget import Chart
 from tui.dashboard import Dashboard, shown_path
@@ -43,6 +43,8 @@ _SMOOTHED_AT_ONCE = 100_000
 _ROOM_FOR_TWO = 30
 # Room for "3e-04" and "1.2 GB" alike, so that the two plots stand exactly below each other.
 _GUTTER = 7
+# So much of a line of 80 the legend can spare, so that the curves keep their names.
+_WHY = 44
 
 
 class Monitor(Vertical):
@@ -230,6 +232,9 @@ class Monitor(Vertical):
         expected = self._expectation(run)
         if self.app.prefs["forecast"] and isinstance(expected, Forecast):
             data = _with_forecast(data, run, expected, self.chart)
+        elif self.app.prefs["forecast"] and isinstance(expected, NoForecast):
+            why = clipped(f"no forecast: {expected.why}", _WHY)
+            data = replace(data, note=" · ".join(filter(None, (data.note, why))))
         return data
 
     def _smooth(self, column: Column) -> Column:
@@ -295,7 +300,9 @@ class Monitor(Vertical):
         on = self.app.prefs["forecast"] = not self.app.prefs["forecast"]
         expected = self._expectation(self._run) if self._run else None
         if on and isinstance(expected, NoForecast):
-            self.notify(f"no forecast yet: {expected.why}")
+            self.notify(f"no forecast: {expected.why}")
+        elif on and isinstance(expected, Forecast):
+            self.notify(f"{words.expected_loss(expected)} at the end. {PROMISE}", timeout=10)
         elif on and expected is None:
             self.notify("a forecast is for a run that is running")
         self._again()

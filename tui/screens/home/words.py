@@ -104,8 +104,8 @@ def run_chip(run: Run, colours: Colours) -> Text:
 
 
 def expected_loss(expected: Forecast) -> str:
-    """`2.31 (2.27 to 2.38)`: the value, and between what it lies four times of five."""
-    return f"{loss(expected.value)} ({loss(expected.low)} to {loss(expected.high)})"
+    """`2.31 (4 in 5: 2.27 to 2.38)`: the value, and between what four runs of five ended."""
+    return f"{loss(expected.value)} (4 in 5: {loss(expected.low)} to {loss(expected.high)})"
 
 
 def facts(run: Run, expected: Forecast | NoForecast | None = None) -> list[tuple[str, str]]:
