@@ -46,7 +46,7 @@ _ABSURD = 1e9
 _SPREAD = 1.2
 _SHARE = 0.25
 # So many of these deviations below the expected end the interval begins, and so many above it ends.
-_BELOW, _ABOVE = 1.2816, 1.2816
+_BELOW, _ABOVE = 1.4, 1.1
 _WIDEST = 0.35
 
 
