@@ -283,7 +283,7 @@ def _gap(train: Column | None, points: Sequence[tuple[float, float]], noise: flo
     if widened <= max(2 * noise, 0.002 * abs(val_now)) or now <= before:
         return _Gap()
     if fell < 0.4 * learnt and widened > max(3 * noise, 0.01 * abs(val_now)):
-        return _Gap("the training loss falls, the validation loss hardly does: overfitting may have begun")
+        return _Gap("overfitting may have begun: only the training loss falls")
     return _Gap(None, widened / (now - before))
 
 
@@ -307,5 +307,5 @@ def _from_fits(
         # No loss of ours is negative.
         low, value, high = max(low, 0.0), max(value, 0.0), max(high, 0.0)
     if not math.isfinite(deviation) or high - low > 2 * _WIDEST * scale:
-        return NoForecast(f"still too uncertain: anywhere from {low:.2f} to {high:.2f}")
+        return NoForecast(f"too uncertain: anywhere from {low:.2f} to {high:.2f}")
     return Forecast(value, low, high, total_steps)

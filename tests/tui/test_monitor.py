@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -291,6 +292,20 @@ async def test_a_forecast_says_what_it_is_or_why_there_is_none(tmp_path: Path) -
         assert app.prefs["forecast"]
         assert not any(mark.kind == "forecast" for mark in monitor.chart.data.marks)
         assert "at the end" not in facts(app)
+        assert monitor.chart.data.note == "no forecast: too early: 1 evaluation since step 1"
+        await pilot.press("f")
+        assert monitor.chart.data.note == ""
+
+
+async def test_the_interval_of_a_forecast_says_how_often_it_holds(tmp_path: Path) -> None:
+    write_learning(tmp_path, "a", 80)
+    async with looking(tmp_path) as (app, monitor, pilot):
+        said = re.search(r"at the end ≈ ([\d.]+) \(4 in 5: ([\d.]+) to ([\d.]+)\)", facts(app))
+        assert said and float(said[2]) < float(said[1]) < float(said[3])
+        await pilot.press("f")
+        (mark,) = (mark for mark in monitor.chart.data.marks if mark.kind == "forecast")
+        assert mark.step == 160 and "4 in 5" in mark.text and monitor.chart.data.note == ""
+        assert any("4 in 5 ended within" in toast.message for toast in app._notifications)
 
 
 async def test_the_chart_is_written_as_a_picture_or_as_numbers(tmp_path: Path) -> None:

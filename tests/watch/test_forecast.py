@@ -159,7 +159,11 @@ def law(steps: Sequence[int], total: int = 10_000) -> Column:
             Plan(10_000, 50, switches=(7000,)),
             "too early after the phase switch: 4 eval",
         ),
-        (law(range(0, 7001, 100)), Plan(10_000, 50, switches=(7000,)), "after the phase switch: 0 evaluations"),
+        (
+            law(range(0, 7001, 100)),
+            Plan(10_000, 50, switches=(7000,)),
+            "after the phase switch: 0 evaluations",
+        ),
         (
             law(range(0, 7401, 100)),
             Plan(10_000, 50, rescheduled=7000),
@@ -275,7 +279,10 @@ def test_a_run_that_goes_on_longer_is_judged_by_its_present_schedule() -> None:
     )
     assert plan_of(history).rescheduled == 500
     said = forecast(history)
-    assert isinstance(said, NoForecast) and "after the change of the schedule: 4 evaluations since step 510" in said.why
+    assert (
+        isinstance(said, NoForecast)
+        and "after the change of the schedule: 4 evaluations since step 510" in said.why
+    )
     history = RunHistory()
     history.feed([start(), *evals(range(0, 401, 25)), start(at=400), *evals(range(425, 601, 25))])
     assert plan_of(history) == Plan(1000, 50) and isinstance(forecast(history), Forecast)

@@ -43,8 +43,8 @@ _SMOOTHED_AT_ONCE = 100_000
 _ROOM_FOR_TWO = 30
 # Room for "3e-04" and "1.2 GB" alike, so that the two plots stand exactly below each other.
 _GUTTER = 7
-# So much of a line of 80 the legend can spare, so that the curves keep their names.
-_WHY = 44
+# Of the legend's line so much is for the names of curves.
+_NAMES = 30
 
 
 class Monitor(Vertical):
@@ -233,7 +233,7 @@ class Monitor(Vertical):
         if self.app.prefs["forecast"] and isinstance(expected, Forecast):
             data = _with_forecast(data, run, expected, self.chart)
         elif self.app.prefs["forecast"] and isinstance(expected, NoForecast):
-            why = clipped(f"no forecast: {expected.why}", _WHY)
+            why = clipped(f"no forecast: {expected.why}", max(self.chart.size.width - _NAMES, _NAMES))
             data = replace(data, note=" · ".join(filter(None, (data.note, why))))
         return data
 

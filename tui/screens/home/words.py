@@ -104,8 +104,11 @@ def run_chip(run: Run, colours: Colours) -> Text:
 
 
 def expected_loss(expected: Forecast) -> str:
-    """`2.31 (4 in 5: 2.27 to 2.38)`: the value, and between what four runs of five ended."""
-    return f"{loss(expected.value)} (4 in 5: {loss(expected.low)} to {loss(expected.high)})"
+    """`2.31 (4 in 5: 2.27 to 2.38)`: the value, and between what four runs of five ended; no digit that means nothing."""
+    wide = max(expected.high - expected.low, 1e-4)
+    digits = min(max(1 - math.floor(math.log10(wide)), 0), 4)
+    value, low, high = (f"{y:.{digits}f}" for y in (expected.value, expected.low, expected.high))
+    return f"{value} (4 in 5: {low} to {high})"
 
 
 def facts(run: Run, expected: Forecast | NoForecast | None = None) -> list[tuple[str, str]]:
