@@ -179,7 +179,9 @@ def main(folder: Path | None = None) -> None:
         print(f"forecast: no finished run below {folder}")
         return
     print(f"forecast of {len({m.run for m in asked})} runs:\n{table(asked)}")
-    print(f"forecast: {1000 * median(m.seconds for m in asked):.1f} ms each (median)")
+    took = [1000 * moment.seconds for moment in asked if moment.ours]
+    if took:
+        print(f"forecast: {median(took):.1f} ms where something is said (median; {max(took):.1f} at most)")
 
 
 if __name__ == "__main__":

@@ -174,7 +174,7 @@ def expected_end(val: Column, plan: Plan, train: Column | None = None) -> Foreca
         return NoForecast(f"too early: {done:.0f} % of the training{after} is done")
     noise = _noise(val, start.place if start else 0)
     points = _without_spikes(points)
-    if max(abs(y) for _, y in points) > _ABSURD:
+    if max(noise, *(abs(y) for _, y in points)) > _ABSURD:
         return NoForecast("the loss is beyond all measure")
     gap = _gap(train, points, noise)
     wrong = _rising(points, noise) or gap.why

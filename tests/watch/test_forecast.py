@@ -225,10 +225,27 @@ def test_nothing_in_a_curve_makes_it_fail() -> None:
         count = rng.randrange(1, 60)
         scale = 10.0 ** rng.randrange(-300, 300)
         ys = [rng.choice([0.0, scale, -scale, rng.gauss(0, 1), math.inf, math.nan]) for _ in range(count)]
-        said = expected_end(
-            column((n * 10, y) for n, y in enumerate(ys)), Plan(rng.randrange(1, 900), rng.choice([0, 5]))
+        total, changed = rng.randrange(1, 900), rng.choice([0, 0, 5, 30, 2000])
+        plan = Plan(
+            total, rng.choice([0, 5]), switches=(changed,) if changed else (), rescheduled=changed // 2
         )
+        said = expected_end(column((n * 10, y) for n, y in enumerate(ys)), plan)
         assert isinstance(said, NoForecast) or said.low <= said.value <= said.high
+
+
+def test_after_a_switch_only_what_came_after_it_counts() -> None:
+    plan = Plan(10_000, 100, switches=(3000,))
+    start, _ = training_done(3000, plan)
+
+    def second(step: int) -> float:
+        done, annealed = training_done(step, plan)
+        return 1 + 2 / math.sqrt(1 + (done - start) / 200) - 0.1 * annealed
+
+    for first in (lambda step: 9.0, lambda step: 0.5 + step / 10_000):
+        seen = [(step, first(step) if step <= 3000 else second(step)) for step in range(0, 7001, 100)]
+        said = expected_end(column(seen), plan)
+        assert isinstance(said, Forecast)
+        assert said.low < second(10_000) < said.high and said.high - said.low < 0.15
 
 
 def test_the_training_done_is_the_integral_of_the_schedule() -> None:
