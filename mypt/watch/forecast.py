@@ -1,21 +1,19 @@
 """Where the validation loss will end, with its uncertainty; or in words why nobody can know yet.
 
-A loss falls with the training that was done, and once more as the learning rate is annealed (Tissue, Wang and Wang
-2024, "Scaling law with learning rate annealing"). So the curve is fitted by
+The curve since the last change of data or schedule is continued (`mypt.watch.extrapolation`). The spread of the fits,
+their own uncertainty, the noise of one evaluation and a share of the change that is expected make the interval. Its two
+sides were chosen with 73 real runs of tiny models (25k to 900k parameters), of eleven kinds: stories, Python, subwords,
+masked chat, a curriculum, fine-tuned, gone on with longer, overfitting, noisily evaluated, learning rates too high and
+too low.
 
-    y = E + A · f(x) - C · (1 - lr / peak),     f(x) = x^-b,  or -log x for b = 0,
+Then 51 fresh runs of these kinds were asked at 25, 50, 75 and 90 % of their updates (`python -m benchmarks forecast`).
+It spoke in 118 of 204 cases; 86 % of its intervals held the end, 11 % of the ends lay below, 3 % above. At half way it
+held 83 %, at three quarters 90 %, at nine tenths 87 %, with a median width of 11 %, 3.6 % and 1.9 % of the present
+loss. The worst kind were the stories, which have a late step in their curve: 60 %, all others below. That it does not
+speak before half of the training is done came of these same runs: until then a third of the ends was missed.
 
-where x is the integral of lr / peak over the updates. The exponents reach from b = 1.2, a curve that is nearly
-through, over power laws to b = -1, one that falls as steadily as ever. Each exponent is fitted to the last 90 %, 70 %
-and 50 % of the training done, by linear regression with priors for E and C (Bayesian: the data cannot tell C before
-the annealing begins), and all fits are averaged by how well they explain their points. The spread of the fits, their
-own uncertainty, the noise of one evaluation and a share of the change that is expected make the interval.
-
-Asked at 11 moments of each of the 18 real runs of tiny models that the numbers below were chosen with, it said nothing
-in 14 of 198 cases; 85 % of its intervals held the end (72 % of those at half way), and all others ended lower. Runs
-that it had never seen, and larger models, may do worse. The interval was ±15 % of the present loss at a quarter of the run, ±6 % at half and ±2 % at
-80 %. Of made curves it held 95 % of power laws and steady ones, 70 % of those that reach a plateau or take one late
-step. A turn to overfitting is seen only after it has begun; right after it, a third of the runs ended higher than told.
+Of made curves it holds 95 % of power laws and steady ones, 70 % of those that reach a plateau or take one late step. A
+turn to overfitting is seen only after it has begun.
 """
 
 from __future__ import annotations
@@ -32,11 +30,15 @@ from mypt.watch.extrapolation import extrapolated
 from mypt.watch.history import RunHistory
 from mypt.watch.marks import is_number
 
-PROMISE = "Of the small runs it was measured on, 4 in 5 ended within such an interval; of large ones nothing is known."
+PROMISE = (
+    "Of the small runs it was measured on, 4 in 5 ended within such an interval, and most others below it; "
+    "of large ones nothing is known."
+)
 """What is known of the intervals, for people."""
 
 _FEWEST = 5
-_EARLIEST = 0.25
+# Of the training, which is done faster than the updates: three tenths of these. Before, one end in three was missed.
+_EARLIEST = 0.5
 _STEEP = 0.1
 # More points than this tell nothing more, and a forecast is made while somebody waits.
 _MOST = 40
@@ -165,13 +167,11 @@ def expected_end(val: Column, plan: Plan, train: Column | None = None) -> Foreca
     first = _when(before + _STEEP * (now - before), begin, last.step, plan)
     start = val.at_or_after("step", first)
     points = _thinned(val, start.place if start else len(val))
-    count = len(val) - start.place if start else 0
     if len(points) < _FEWEST:
-        evaluations = "1 evaluation" if count == 1 else f"{count} evaluations"
-        return NoForecast(f"too early{after}: {evaluations} since step {first}")
-    if now - before < _EARLIEST * (end - before):
-        done = 100 * (now - before) / (end - before)
-        return NoForecast(f"too early: {done:.0f} % of the training{after} is done")
+        return NoForecast(f"too early{after}: {len(points)} of {_FEWEST} evaluations since step {first}")
+    enough = before + _EARLIEST * (end - before)
+    if now < enough:
+        return NoForecast(f"too early{after}: not before step {_when(enough, begin, total, plan)}")
     noise = _noise(val, start.place if start else 0)
     points = _without_spikes(points)
     if max(noise, *(abs(y) for _, y in points)) > _ABSURD:

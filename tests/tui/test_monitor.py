@@ -292,7 +292,7 @@ async def test_a_forecast_says_what_it_is_or_why_there_is_none(tmp_path: Path) -
         assert app.prefs["forecast"]
         assert not any(mark.kind == "forecast" for mark in monitor.chart.data.marks)
         assert "at the end" not in facts(app)
-        assert monitor.chart.data.note == "no forecast: too early: 1 evaluation since step 1"
+        assert monitor.chart.data.note == "no forecast: too early: 1 of 5 evaluations since step 1"
         await pilot.press("f")
         assert monitor.chart.data.note == ""
 
