@@ -109,7 +109,7 @@ def test_four_of_five_real_runs_end_within_the_interval() -> None:
 
 def test_runs_that_it_was_not_made_with_end_within_the_interval_as_often_as_is_promised() -> None:
     runs = real_runs(UNSEEN)
-    share, told, silent = coverage(runs)
+    share, told, _ = coverage(runs)
     assert "4 in 5" in PROMISE and 0.8 <= share <= 0.95
     assert told > 200 and len(runs) >= 50
     wide = [(f.high - f.low) / f.value for run in runs if isinstance(f := run.until(0.9), Forecast)]
