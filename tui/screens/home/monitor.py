@@ -44,7 +44,7 @@ _ROOM_FOR_TWO = 30
 # Room for "3e-04" and "1.2 GB" alike, so that the two plots stand exactly below each other.
 _GUTTER = 7
 # Of the legend's line so much is for the names of curves.
-_NAMES = 30
+_NAMES = 24
 
 
 class Monitor(Vertical):
