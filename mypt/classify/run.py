@@ -46,6 +46,7 @@ class _Classifying:
     request: ClassifierRequest
     workspace: Path
     weights: dict[str, Any] | None = None
+    shares: bool = False
     _plan: Plan | None = None
 
     def check(self) -> tuple[Resolved, RunData]:

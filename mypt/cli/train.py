@@ -8,17 +8,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mypt.check import check
 from mypt.cli.dry_run import show
 from mypt.errors import Problem, UserError
+from mypt.launch.place import here
 from mypt.settings import fields
 from mypt.settings.checks import DATA_FIELDS
 from mypt.settings.presets import save_preset
 from mypt.settings.request import Request, as_text
 from mypt.settings.resolve import preset_values
 from mypt.text import printable
-from mypt.training.run import train
+from mypt.training.run import check_shares, train
 
 FIRST_PRESET = "tiny_char"
+_MOST_PROCESSES = 1024
 _NOT_SETTINGS = (
     "config_file",
     "model_name",
@@ -27,6 +30,8 @@ _NOT_SETTINGS = (
     "reset_optimizer",
     "dry_run",
     "save_preset",
+    "nproc",
+    "max_restarts",
 )
 
 
@@ -51,6 +56,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--save_preset",
         metavar="NAME",
         help="save the preset with the flags given here as configs/NAME.json, and stop",
+    )
+    several = parser.add_argument_group("several processes")
+    several.add_argument(
+        "--nproc",
+        metavar="{auto,N}",
+        help="train in N processes on this machine that share each update: as many as there are GPUs, or on a CPU "
+        "2 to 4, each with its part of the cores; auto: one a GPU",
+    )
+    several.add_argument(
+        "--max_restarts",
+        metavar="N",
+        help="with --nproc: where a process dies, go on from the newest checkpoint, at most N times [0]",
     )
     for group in fields.Group:
         section = parser.add_argument_group(str(group))
@@ -87,7 +104,41 @@ def run(options: argparse.Namespace, workspace: Path) -> int:
         return _save_preset(request, options.save_preset, workspace)
     if options.dry_run:
         return show(request, workspace)
+    nproc = _processes(options)
+    if nproc > 1 and here().alone:
+        return _launch(request, workspace, nproc, _whole("max_restarts", options.max_restarts or "0", 0))
     return train(request, workspace, command=["mypt", *sys.argv[1:]], own_process=True)
+
+
+def _processes(options: argparse.Namespace) -> int:
+    """How many processes are asked for."""
+    if options.nproc is None:
+        if options.max_restarts is not None:
+            raise UserError(
+                Problem("is for several processes", field="max_restarts", remedy="name --nproc too")
+            )
+        return 1
+    if options.nproc == "auto":
+        # Only torch knows which GPUs it can use; everything else here does without it.
+        import torch
+
+        return max(1, torch.cuda.device_count())
+    return _whole("nproc", options.nproc, 1)
+
+
+def _whole(name: str, text: str, least: int) -> int:
+    if not text.isdecimal() or not least <= int(text) <= _MOST_PROCESSES:
+        remedy = f"use a number from {least} to {_MOST_PROCESSES}" + (" or auto" if name == "nproc" else "")
+        raise UserError(Problem("must be a whole number", field=name, value=text, remedy=remedy))
+    return int(text)
+
+
+def _launch(request: Request, workspace: Path, nproc: int, restarts: int) -> int:
+    """Train in several processes, after what is wrong was found."""
+    from mypt.launch import torchrun
+
+    check_shares(check(request, workspace)[0].settings, nproc)
+    return torchrun.run(sys.argv[1:], nproc=nproc, restarts=restarts)
 
 
 def _save_preset(request: Request, name: str, workspace: Path) -> int:

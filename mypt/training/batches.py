@@ -70,14 +70,17 @@ def of_update(split: Split, settings: Settings, number: int, device: str) -> lis
     return [on_device(batch, device) for batch in draw(split, settings, number)]
 
 
-def draw(split: Split, settings: Settings, number: int) -> list[Batch]:
-    """`of_update` before the batches are on a device."""
+WHOLE = slice(None)
+
+
+def draw(split: Split, settings: Settings, number: int, share: slice = WHOLE) -> list[Batch]:
+    """`of_update` before the batches are on a device; of its sequences only those of `share`."""
     s = settings
     check_whole(split)
     masked = s.use_loss_mask and split.has_masks
     places = split.update_places(
         number, batches=s.grad_accum_steps, batch_size=s.batch_size, block_size=s.block_size, seed=s.seed
-    )
+    )[share]
     return [
         split.gather(places[i : i + s.batch_size], s.block_size, masked=masked)
         for i in range(0, len(places), s.batch_size)

@@ -51,6 +51,12 @@ class Built:
         """The model of the engine."""
         return self.engine.model
 
+    def join(self, console: Console) -> None:
+        """Let the gradients be added up over the ranks of the engine, where there are several: all call this at once."""
+        engine = self.engine
+        if engine.ranks.world > 1:
+            engine.forward = forward_of(engine.ranks.wrap(engine.model), engine.numerics, console)
+
     @property
     def config_file(self) -> str | None:
         """The preset that the run was begun with, or is gone on with by another name."""

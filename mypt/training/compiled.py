@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import nn
 
-from mypt.model import LanguageModel
 from mypt.training.console import Console
 from mypt.training.numerics import Numerics
 
 
-def forward_of(model: LanguageModel, numerics: Numerics, console: Console) -> Callable[..., Any]:
+def forward_of(model: nn.Module, numerics: Numerics, console: Console) -> Callable[..., Any]:
     """The forward pass, compiled where that was chosen; falls back with a sentence where it cannot be."""
     if not numerics.compile:
         return model

@@ -17,6 +17,7 @@ from mypt.settings.fields import Settings
 from mypt.training import optimizer as adamw
 from mypt.training.batches import DeviceBatch
 from mypt.training.numerics import Numerics
+from mypt.training.ranks import ALONE, Ranks
 
 # A loss scale below this means that fp16 gradients overflow whatever is done about it.
 _SMALLEST_SCALE = 1e-3
@@ -47,6 +48,12 @@ class Engine:
     numerics: Numerics
     forward: Callable[..., Any] | None = None
     scaler: torch.amp.GradScaler | None = None
+    ranks: Ranks = ALONE
+
+    @property
+    def share(self) -> slice:
+        """The sequences of an update that this process computes."""
+        return self.ranks.share(self.settings.batch_size * self.settings.grad_accum_steps)
 
     def loss(self, batch: DeviceBatch) -> Tensor:
         """Mean loss (0-d) over the valid tokens of `batch`, in the precision of the run."""
@@ -70,15 +77,16 @@ class Engine:
 
         Raises `NotFiniteError`, with weights and optimizer as they were, where loss or gradient is not a number.
         """
-        loss = self._backward(number, batches, stop)
-        if loss is None:
+        done = self._backward(number, batches, stop)
+        if done is None:
             # It is made from its beginning when the run is resumed, and then it is the same.
             self.optimizer.zero_grad(set_to_none=True)
             return None
         if self.scaler:
             self.scaler.unscale_(self.optimizer)
         norm = adamw.clip(self.model, self.settings.grad_clip)
-        value, size = float(loss), float(norm)
+        (value,) = self.ranks.sum(float(done.loss))
+        size = float(norm)
         if not math.isfinite(value):
             raise NotFiniteError(number, f"the loss is {value}")
         if not math.isfinite(size) and not self.scaler:
@@ -92,22 +100,44 @@ class Engine:
         else:
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        return Stepped(value if any(batch.valid for batch in batches) else None, size)
+        return Stepped(value if done.valid else None, size)
 
     def _backward(
         self, number: int, batches: Sequence[DeviceBatch], stop: Callable[[], bool]
-    ) -> Tensor | None:
-        """Gradients of the mean loss over all valid tokens of the update, which is returned (0-d); None for a stop."""
-        s = self.settings
-        # Each token of the step weighs the same, whichever micro-batch it is in.
-        total = max(sum(batch.valid for batch in batches), 1.0)
+    ) -> _Passed | None:
+        """Gradients of the mean loss over all valid tokens of the update, those of all ranks; None for a stop."""
+        s, ranks = self.settings, self.ranks
+        # Each token of the step weighs the same, whichever micro-batch and whichever rank it is in.
+        (valid,) = ranks.sum(sum(batch.valid for batch in batches))
+        total = max(valid, 1.0)
         loss_of_step = torch.zeros((), device=self.numerics.device)
+        first = self.share.start
         for micro, batch in enumerate(batches):
             if micro and stop():
                 return None
             if s.dropout or s.neftune_alpha:
-                torch.manual_seed(key_of(s.seed, "dropout", number, micro))
-            share = self.loss(batch) * (max(batch.valid, 1.0) / total)
-            torch.autograd.backward(self.scaler.scale(share) if self.scaler else share)
+                torch.manual_seed(
+                    key_of(s.seed, "dropout", number, self._place(first + micro * s.batch_size))
+                )
+            with ranks.unsynced(last=micro == len(batches) - 1):
+                share = self.loss(batch) * (max(batch.valid, 1.0) / total)
+                # The ranks' gradients are averaged, and it is their sum that is wanted.
+                whole = share if ranks.world == 1 else share * ranks.world
+                torch.autograd.backward(self.scaler.scale(whole) if self.scaler else whole)
             loss_of_step += share.detach()
-        return loss_of_step
+        return _Passed(loss_of_step, valid)
+
+    def _place(self, row: int) -> int | str:
+        """What the dropout of a micro-batch that begins with that sequence is keyed by: its number in the update.
+
+        With whole micro-batches on each rank that is the same as in one process, and so is the dropout.
+        """
+        micro, within = divmod(row, self.settings.batch_size)
+        return micro if not within else f"row {row}"
+
+
+class _Passed(NamedTuple):
+    """This rank's part of the mean loss (0-d), and how many tokens counted on all ranks."""
+
+    loss: Tensor
+    valid: float

@@ -73,17 +73,18 @@ def split_loss(
 
     None when `stop` says, between two batches, that there is no time.
     """
-    s, model = engine.settings, engine.model
+    s, model, ranks = engine.settings, engine.model, engine.ranks
     check_whole(split)
     masked = s.use_loss_mask and split.has_masks
     places = split.places(sequences, s.block_size, key_of(s.eval_seed, "eval", name))
     was_training = model.training
     model.eval()
-    total, valid = 0.0, 0.0
+    total, valid, stopped = 0.0, 0.0, False
     try:
-        for first in range(0, len(places), s.batch_size):
-            if stop():
-                return None
+        # The ranks take turns, each a batch as one process has them.
+        for first in range(0, len(places), s.batch_size)[ranks.rank :: ranks.world]:
+            if stopped := stop():
+                break
             drawn = split.gather(places[first : first + s.batch_size], s.block_size, masked=masked)
             batch = on_device(drawn, engine.numerics.device)
             given, loss = engine.outputs(batch)
@@ -94,4 +95,7 @@ def split_loss(
             valid += batch.valid
     finally:
         model.train(was_training)
+    total, valid, stops = ranks.sum(total, valid, stopped)
+    if stops:
+        return None
     return Measured(total / valid if valid else math.nan, valid, scorer.scores() if scorer else None)

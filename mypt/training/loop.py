@@ -22,7 +22,7 @@ from mypt.training.gold import Decision
 from mypt.training.prefetch import Prefetcher
 from mypt.training.progress import Progress
 from mypt.training.schedule import learning_rate
-from mypt.training.stopping import StopFlag
+from mypt.training.stopping import EXIT_OF_SIGNAL, StopFlag
 
 
 class Reporter(Protocol):
@@ -90,6 +90,7 @@ class Trainer:
 
     def __post_init__(self) -> None:
         s = self.settings = self.engine.settings
+        self.ranks = self.engine.ranks
         self.tokens_per_step = s.batch_size * s.block_size * s.grad_accum_steps
         self.guards = s.gold_selection.guards if s.gold_selection else Guards()
         if s.gold_selection and not s.gold_selection.apply_loss_guards:
@@ -111,7 +112,8 @@ class Trainer:
         p.eval_sequences = p.eval_sequences or s.eval_iters * s.batch_size
         p.phase = p.phase or self.data.phase_at(p.iter).name
         self.engine.model.train()
-        with Prefetcher(self.data, s, self.engine.numerics.device) as self._batches:
+        device, share = self.engine.numerics.device, self.engine.share
+        with Prefetcher(self.data, s, device, share) as self._batches:
             return self._run()
 
     def _run(self) -> End:
@@ -119,7 +121,7 @@ class Trainer:
         if not self._take_stock(updated=False):
             return self._stopped()
         while p.iter < s.max_iters:
-            if self.stop.asked():
+            if self.ranks.any(self._is_to_stop()):
                 return self._stopped()
             self._enter_phase()
             if not self._update():
@@ -146,11 +148,13 @@ class Trainer:
         """One update; False where a stop came while data was read or between two micro-batches: nothing was done."""
         p, began = self.progress, time.perf_counter()
         number = p.iter + 1
-        batches = self._batches.take(number, self._is_to_stop)
+        # Where there are several, they stop together: between two updates.
+        stop = self._is_to_stop if self.ranks.world == 1 else _never
+        batches = self._batches.take(number, stop)
         if batches is None:
             return False
         tokens = sum(batch.x.numel() for batch in batches) if self.counts_tokens else self.tokens_per_step
-        done = self.engine.update(number, batches, self.rate(number), self._is_to_stop)
+        done = self.engine.update(number, batches, self.rate(number), stop)
         if done is None:
             return False
         p.iter, p.tokens, p.train_loss = number, p.tokens + tokens, done.loss
@@ -194,7 +198,7 @@ class Trainer:
         if evaluated and not self._evaluate():
             return False
         sampled = self._sample_due()
-        if sampled and not self.reporter.sample(p.iter):
+        if sampled and not self.ranks.told(self.reporter.sample(p.iter)):
             return False
         if sampled or s.sample_interval == 0:
             p.last_sample = p.iter
@@ -297,9 +301,16 @@ class Trainer:
         self.keeper.last(self.progress)
 
     def _stopped(self) -> End:
-        self.reporter.stopping(self.progress.iter, self.stop.asked() or "")
+        why = self.ranks.first(self.stop.asked() or "")
+        if why in EXIT_OF_SIGNAL:
+            self.stop.signal = why
+        self.reporter.stopping(self.progress.iter, why)
         self._save()
         return End.SIGNAL if self.stop.signal else End.REQUEST
+
+
+def _never() -> bool:
+    return False
 
 
 def _short(rate: float) -> float:

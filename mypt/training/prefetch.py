@@ -12,7 +12,7 @@ from typing import Self
 from mypt.data.source import RunData
 from mypt.data.split import Batch
 from mypt.settings.fields import Settings
-from mypt.training.batches import DeviceBatch, draw, on_device
+from mypt.training.batches import WHOLE, DeviceBatch, draw, on_device
 
 # How often somebody who waits for a slow disk looks up.
 _LOOK_S = 0.2
@@ -23,13 +23,15 @@ _PATIENCE_S = 1.0
 class Prefetcher:
     """Gives the batches of an update, the same as `batches.of_update`, and reads those of the next one meanwhile.
 
+    Of the update's sequences only those of `share` are read.
+
     One thread reads the files into numpy arrays; torch is left to the caller's, since its threads are as many as there
     are cores already. Which batches come does not depend on what was read ahead, so a stop loses nothing. What goes
     wrong while reading is raised when that update is asked for.
     """
 
-    def __init__(self, data: RunData, settings: Settings, device: str) -> None:
-        self._data, self._settings, self._device = data, settings, device
+    def __init__(self, data: RunData, settings: Settings, device: str, share: slice = WHOLE) -> None:
+        self._data, self._settings, self._device, self._share = data, settings, device, share
         self._asked: SimpleQueue[tuple[int, Future[list[Batch]]] | None] = SimpleQueue()
         self._ahead: tuple[int, Future[list[Batch]]] | None = None
         # A daemon: where the disk never answers, the process ends all the same.
@@ -70,9 +72,12 @@ class Prefetcher:
         while (item := self._asked.get()) is not None:
             number, wanted = item
             try:
-                wanted.set_result(draw(self._data.phase_at(number - 1).train, self._settings, number))
+                wanted.set_result(self._draw(number))
             except BaseException as error:
                 wanted.set_exception(error)
+
+    def _draw(self, number: int) -> list[Batch]:
+        return draw(self._data.phase_at(number - 1).train, self._settings, number, self._share)
 
     def __enter__(self) -> Self:
         return self

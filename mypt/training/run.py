@@ -5,18 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mypt import bundle
 from mypt.check import check
 from mypt.data.source import RunData, describe
-from mypt.errors import RunError
+from mypt.errors import MyptError, Problem, RunError, UserError
 from mypt.housekeeping import recover
+from mypt.launch.place import Place, here
 from mypt.runs.attach import attach, finish
 from mypt.runs.directory import runs_folder, stop_requested
 from mypt.runs.lock import ModelLock
 from mypt.runs.sweep import sweep
+from mypt.settings.fields import Settings
 from mypt.settings.resolve import Mode, Request, Resolved, warmup_steps
 from mypt.text import count, whole
 from mypt.training.console import Console
@@ -25,11 +28,16 @@ from mypt.training.stopping import StopFlag
 
 if TYPE_CHECKING:
     from mypt.training.build import Built
+    from mypt.training.ranks import Ranks
     from mypt.training.session import Session
 
 
 class Job(Protocol):
     """A kind of training. The methods that need torch import it."""
+
+    @property
+    def shares(self) -> bool:
+        """Whether several processes can share it."""
 
     def check(self) -> tuple[Resolved, RunData]:
         """The run and its data, both right; without torch. Raises `UserError` with all problems, and writes nothing."""
@@ -53,6 +61,7 @@ class _LanguageModel:
 
     request: Request
     workspace: Path
+    shares: bool = True
 
     def check(self) -> tuple[Resolved, RunData]:
         return check(self.request, self.workspace)
@@ -102,24 +111,72 @@ def carry_out(
     Raises `MyptError` for bad input and bad luck. A signal that comes twice ends the process at once where training is
     all that it is there for (`own_process`).
     """
+    place = here()
+    if not place.alone:
+        return _together(job, workspace, place, list(command) or sys.argv, stop or StopFlag(), own_process)
+    return _lead(job, workspace, list(command) or sys.argv, stop or StopFlag(), own_process)
+
+
+def _together(
+    job: Job, workspace: Path, place: Place, command: list[str], stop: StopFlag, own_process: bool
+) -> int:
+    """`carry_out` as one of several ranks: the first one leads, the others follow."""
+    code = 1
+    place.say_started()
+    try:
+        if place.rank == 0:
+            # What is wrong is told once, and before anything slow.
+            if not job.shares:
+                raise UserError(
+                    f"this trains in one process, and here are {place.world}; start it without torchrun"
+                )
+            check_shares(job.check()[0].settings, place.world)
+        ranks_of = _torch("ranks")
+        with ranks_of.join(place) as ranks:
+            if place.rank == 0:
+                code = _lead(job, workspace, command, stop, own_process, ranks)
+            else:
+                code = _torch("follower").follow(job, ranks, stop)
+        return code
+    except MyptError as error:
+        code = error.exit_status
+        raise
+    finally:
+        place.say_ended(code)
+
+
+def check_shares(settings: Settings, processes: int) -> None:
+    """Raise `UserError` where an update has not a sequence for each of so many processes."""
+    sequences = settings.batch_size * settings.grad_accum_steps
+    if sequences < processes:
+        raise UserError(
+            Problem(
+                f"an update has {sequences} sequences (batch_size × grad_accum_steps), and {processes} processes "
+                "are to share them",
+                field="nproc",
+                value=processes,
+                remedy=f"use at most {sequences}, or raise grad_accum_steps",
+            )
+        )
+
+
+def _lead(
+    job: Job,
+    workspace: Path,
+    command: list[str],
+    stop: StopFlag,
+    own_process: bool,
+    ranks: Ranks | None = None,
+) -> int:
+    """Train as the process that holds the locks, writes the log and saves."""
     console = Console()
-    command = list(command) or sys.argv
     for sentence in recover(workspace):
         console.line(f"Note: {sentence}", "strong")
     run, data = job.check()
     model_lock = ModelLock(workspace, run.model_name)
     # A second model built on the device beside the one that trains could take the memory that this one needs.
     model_lock.check_free()
-    # torch takes a second to import, which bad input need not wait for.
-    try:
-        from mypt.training import already
-    except (ImportError, OSError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise RunError(
-            f"PyTorch cannot be loaded ({first}); it needs about 1 GB of memory, and may have to be installed again"
-        ) from error
-
-    stop = stop or StopFlag()
+    already = _torch("already")
     stop.listen()
     try:
         made = job.build(run, data, console)
@@ -134,7 +191,12 @@ def carry_out(
                 if already.is_done(made.progress, run.settings):
                     already.say_so(made, console, job.going_on(made))
                     already.make_up(made, console)
+                    if ranks is not None:
+                        ranks.told(False)
                     return 0
+                if ranks is not None:
+                    made.engine.ranks = ranks
+                    ranks.told(True)
                 directory = attach(
                     workspace,
                     run.model_name,
@@ -160,6 +222,17 @@ def carry_out(
     finally:
         stop.unlisten()
         console.close()
+
+
+def _torch(name: str) -> Any:
+    """A module of the training that needs torch, which takes a second to load: bad input need not wait for it."""
+    try:
+        return import_module(f"mypt.training.{name}")
+    except (ImportError, OSError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise RunError(
+            f"PyTorch cannot be loaded ({first}); it needs about 1 GB of memory, and may have to be installed again"
+        ) from error
 
 
 def _earlier_curve(run: Resolved) -> list[str]:

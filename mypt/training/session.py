@@ -97,7 +97,8 @@ class Session:
         trainer = self._trainer(reporter, peak)
         log.write(lines.start_event(self.built, self.run_id))
         needed = memory_needed(self.engine.model.num_parameters(), s)
-        with machine.telling_memory(self.engine.numerics.device, needed):
+        with machine.telling_memory(self.engine.numerics.device, needed), self.engine.ranks.telling_loss():
+            self.built.join(self.console)
             end = trainer.run()
             self.console.end_progress()
             self.keeper.fp16(p)

@@ -1,0 +1,78 @@
+"""A rank that follows: it computes its share of every update and evaluation, and leaves log and checkpoints to rank 0."""
+
+from __future__ import annotations
+
+import io
+
+from mypt import events
+from mypt.training import numerics as machine
+from mypt.training.build import memory_needed
+from mypt.training.console import Console
+from mypt.training.engine import NotFiniteError
+from mypt.training.gold import Decision
+from mypt.training.loop import End, Trainer
+from mypt.training.progress import Progress
+from mypt.training.ranks import Ranks
+from mypt.training.run import Job
+from mypt.training.stopping import EXIT_OF_SIGNAL, StopFlag
+
+
+class _Silent:
+    """Tells nobody: rank 0 does."""
+
+    def train(self, event: events.Train) -> None:
+        pass
+
+    def evaluation(self, event: events.Eval) -> None:
+        pass
+
+    def gold(self, decision: Decision, step: int, val_loss: float, train_loss: float | None) -> None:
+        pass
+
+    def phase(self, event: events.PhaseSwitch) -> None:
+        pass
+
+    def sample(self, step: int) -> bool:
+        return True
+
+    def progress(self, trainer: Trainer) -> None:
+        pass
+
+    def stopping(self, step: int, why: str) -> None:
+        pass
+
+
+class _Saved:
+    """Saves nothing: rank 0 does."""
+
+    def last(self, progress: Progress) -> None:
+        pass
+
+    def gold(self, progress: Progress) -> None:
+        pass
+
+
+def follow(job: Job, ranks: Ranks, stop: StopFlag) -> int:
+    """Train with the others once rank 0 says that there is something to train. Returns the exit status.
+
+    Raises `RunError` for bad luck; what stops all of them, rank 0 tells.
+    """
+    stop.listen()
+    try:
+        # By now rank 0 holds the locks, and has mended what a kill left.
+        if not ranks.told():
+            return 0
+        console = Console(io.StringIO())
+        run, data = job.check()
+        made = job.build(run, data, console)
+        made.engine.ranks = ranks
+        trainer = Trainer(made.engine, data, made.progress, _Silent(), _Saved(), stop)
+        needed = memory_needed(made.model.num_parameters(), run.settings)
+        with machine.telling_memory(made.engine.numerics.device, needed):
+            made.join(console)
+            end = trainer.run()
+    except NotFiniteError:
+        return 1
+    finally:
+        stop.unlisten()
+    return EXIT_OF_SIGNAL.get(stop.signal or "", 1) if end is End.SIGNAL else 0
