@@ -23,7 +23,7 @@ def main() -> int:
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)
     cut = sys.argv.index("--")
     # Its parser would look for flags of its own among those of the command.
-    options = torchrun.parse_args(sys.argv[1:cut] + [sys.argv[cut + 1]])  # type: ignore[no-untyped-call]
+    options = torchrun.parse_args([*sys.argv[1:cut], sys.argv[cut + 1]])  # type: ignore[no-untyped-call]
     options.training_script_args = sys.argv[cut + 2 :]
     try:
         torchrun.run(options)  # type: ignore[no-untyped-call]

@@ -116,7 +116,8 @@ class _Launch:
         with contextlib.suppress(OSError, ValueError):
             code = int((self._folder / "exit-0").read_text(encoding="utf-8"))
             if code or failed is None:
-                if code and failed is not None and failed[0] != 0:
+                # One that ended as rank 0 did, because of the same signal, has nothing to add.
+                if failed is not None and failed[0] != 0 and failed[1] != code:
                     self._tell(failed)
                 return code
         if failed is not None:

@@ -95,6 +95,7 @@ class BundleKeeper:
             "sources": origins(run),
             "model_dtype_at_save": "float32",
             "numerics": engine.numerics.to_json(),
+            "processes": engine.ranks.world,
             "data_fingerprint": self.built.data.fingerprint,
             "eval_set_fingerprints": self.built.data.eval_fingerprints,
             "versions": checkpointing.versions(),

@@ -19,6 +19,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from mypt.errors import RunError
@@ -26,7 +28,7 @@ from mypt.launch.place import Place
 
 # Rank 0 may write a large checkpoint to a slow disk while the others wait for it.
 _PATIENCE = timedelta(hours=2)
-_ENDED = "mypt/ended/"
+_ENDED = "ended/"
 # A rank that fails says so before it goes, and its connections close a moment later or sooner.
 _LAST_WORD_S = 1.0
 
@@ -130,9 +132,7 @@ class Joined(Ranks):
             yield
         except BaseException as error:
             if is_loss(error):
-                raise RunError(
-                    self._who() or f"another rank is gone without a word ({_first_line(error)})"
-                ) from error
+                raise RunError(self._who() or "another rank is gone without a word (killed?)") from error
             # Those who wait for this rank would else only learn that it is gone.
             with contextlib.suppress(Exception):
                 self._store.set(f"{_ENDED}{self.rank}", f"{type(error).__name__}: {_first_line(error)}")
@@ -166,18 +166,19 @@ def join(place: Place) -> Iterator[Ranks]:
     if cuda:
         torch.cuda.set_device(place.local_rank % torch.cuda.device_count())
     try:
+        shared, _, _ = next(rendezvous("env://", place.rank, place.world, timeout=_PATIENCE))
+        # A restarted agent keeps what the ranks before told in this store: where they listened, and why they ended.
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        store = PrefixStore(f"mypt/{attempt}", shared)
+        backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
         dist.init_process_group(
-            "cpu:gloo,cuda:nccl" if cuda else "gloo",
-            rank=place.rank,
-            world_size=place.world,
-            timeout=_PATIENCE,
+            backend, store=store, rank=place.rank, world_size=place.world, timeout=_PATIENCE
         )
         group = dist.new_group(backend="gloo", timeout=_PATIENCE)
     except (RuntimeError, ValueError, OSError) as error:
         raise RunError(
             f"rank {place.rank} of {place.world} does not find the others: {_first_line(error)}"
         ) from error
-    store = dist.distributed_c10d._get_default_store()
     ranks = Joined(place, group, store)
     try:
         with ranks.telling_loss():

@@ -197,6 +197,7 @@ def _lead(
                 if ranks is not None:
                     made.engine.ranks = ranks
                     ranks.told(True)
+                made.notices += _other_sums(run, made)
                 directory = attach(
                     workspace,
                     run.model_name,
@@ -246,6 +247,17 @@ def _earlier_curve(run: Resolved) -> list[str]:
         f"{name} holds an earlier run: it stays in the file, but curves begin with this run from now on; name another "
         "log_file, or move the file away, to see both"
     ] * written
+
+
+def _other_sums(run: Resolved, made: Built) -> list[str]:
+    """What to say where other many processes go on than those that saved the checkpoint."""
+    before = run.checkpoint.training_state.get("processes", 1) if run.checkpoint else None
+    now = made.engine.ranks.world
+    if before in (None, now):
+        return []
+    return [
+        f"the checkpoint was trained by {before} processes, here are {now}: sums may differ in their last bits"
+    ]
 
 
 def _moved_on(run: Resolved) -> bool:
