@@ -5,7 +5,18 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("dashboard", "chart", "demo", "prepare", "load", "memory", "training", "importing", "forecast")
+NAMES = (
+    "dashboard",
+    "chart",
+    "demo",
+    "prepare",
+    "load",
+    "memory",
+    "training",
+    "ranks",
+    "importing",
+    "forecast",
+)
 
 
 def main() -> int:
