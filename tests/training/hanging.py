@@ -31,12 +31,12 @@ def write(content: object, file: Path) -> None:
         _NEVER.wait()
 
 
-def draw(split: Split, settings: Settings, number: int) -> list[Batch]:
+def draw(split: Split, settings: Settings, number: int, share: slice) -> list[Batch]:
     """The batches of the first updates."""
     if number > 5:
         print("the disk hangs", flush=True)
         _NEVER.wait()
-    return _draw(split, settings, number)
+    return _draw(split, settings, number, share)
 
 
 def gather(split: Split, *arguments: Any, **named: Any) -> Batch:
@@ -47,10 +47,10 @@ def gather(split: Split, *arguments: Any, **named: Any) -> Batch:
     return _gather(split, *arguments, **named)
 
 
-def noting(split: Split, settings: Settings, number: int) -> list[Batch]:
+def noting(split: Split, settings: Settings, number: int, share: slice) -> list[Batch]:
     """The batches of an update, after which evaluations hang."""
     _drawn.append(number)
-    return _draw(split, settings, number)
+    return _draw(split, settings, number, share)
 
 
 _drawn: list[int] = []

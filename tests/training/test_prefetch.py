@@ -56,11 +56,11 @@ def test_the_next_one_is_read_while_this_one_computes_and_none_after_the_last(
     read: list[tuple[int, str]] = []
     real, second = draw, threading.Event()
 
-    def noting(train: Split, settings: Settings, number: int) -> list[Batch]:
+    def noting(train: Split, settings: Settings, number: int, share: slice) -> list[Batch]:
         read.append((number, threading.current_thread().name))
         if number == 12:
             second.set()
-        return real(train, settings, number)
+        return real(train, settings, number, share)
 
     monkeypatch.setattr(prefetch, "draw", noting)
     with Prefetcher(data(), SETTINGS, "cpu") as ahead:
@@ -75,10 +75,10 @@ def test_what_goes_wrong_while_reading_is_raised_for_its_update_and_the_thread_e
 ) -> None:
     real = draw
 
-    def failing(train: Split, settings: Settings, number: int) -> list[Batch]:
+    def failing(train: Split, settings: Settings, number: int, share: slice) -> list[Batch]:
         if number == 2:
             raise RunError("shard has become shorter")
-        return real(train, settings, number)
+        return real(train, settings, number, share)
 
     monkeypatch.setattr(prefetch, "draw", failing)
     with pytest.raises(RunError, match="become shorter"), Prefetcher(data(), SETTINGS, "cpu") as ahead:
