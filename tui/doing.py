@@ -15,6 +15,7 @@ from tui import starting
 from tui.actions import Action
 from tui.dashboard import Dashboard
 from tui.widgets.confirm import Confirm
+from tui.widgets.states import state_word
 
 START = (
     Action("new", "n", "New run", "Choose a preset, data and settings, and start", "Runs", changes=True),
@@ -90,7 +91,7 @@ class Doing(Screen[Result]):
         if run is None or not self.app.allow("Edit"):
             return
         if not run.state.is_over:
-            self.notify(f"{run.label} is {run.state.value}: stop it first", severity="warning")
+            self.notify(f"{run.label} is {state_word(run.state)}: stop it first", severity="warning")
             return
         from tui.screens.launch import LaunchScreen
 

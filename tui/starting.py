@@ -14,6 +14,7 @@ from mypt.runs.state import RunState
 from mypt.text import printable
 from mypt.watch.run import Run
 from tui.dashboard import Dashboard
+from tui.widgets.states import state_word
 
 
 def start(
@@ -59,7 +60,7 @@ def refuse_resume(name: str, run: Run | None, last: BundleInfo | None) -> str:
     # Of a run on another host nobody here knows whether it lives; the lock does, and decides.
     elsewhere = run is not None and run.state is RunState.LAST_SEEN
     if run is not None and run.record is not None and not run.state.is_over and not elsewhere:
-        return f"{said} is {run.state.value}; there is nothing to resume"
+        return f"{said} is {state_word(run.state)}; there is nothing to resume"
     if last is None:
         return f"{said} has no last checkpoint here, so it cannot go on"
     if last.problem:

@@ -14,8 +14,15 @@ SIGNS = {
     RunState.STALLED: "◍",
     RunState.LAST_SEEN: "○",
 }
+#: A run that a person keeps on top of the list.
+PIN = "▴"
 Colours = dict[str, str]
 """The theme's variables, by name."""
+
+
+def state_word(state: RunState) -> str:
+    """A state as people say it."""
+    return state.value.replace("_", " ")
 
 
 def state_style(state: RunState, colours: Colours) -> str:

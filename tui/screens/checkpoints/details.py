@@ -18,7 +18,7 @@ from mypt.watch.checkpoints import base_model
 from mypt.watch.run import Run
 from tui.screens.checkpoints.rows import TreeRow
 from tui.widgets.lines import fit
-from tui.widgets.states import SIGNS, Colours, state_style
+from tui.widgets.states import SIGNS, Colours, state_style, state_word
 
 TABS = ("config", "training state", "tokenizer", "files", "gold", "curve")
 
@@ -98,7 +98,7 @@ def head(row: TreeRow, run: Run | None, colours: Colours, now: float | None = No
     elif info.kind is Kind.FP16:
         text.append("  weights in fp16, for use", "dim")
     if run is not None and not run.state.is_over:
-        text.append(f"  {SIGNS[run.state]} {run.state.value}", state_style(run.state, colours))
+        text.append(f"  {SIGNS[run.state]} {state_word(run.state)}", state_style(run.state, colours))
     if info.problem:
         trouble = colours.get("error", "red")
         text.append(f"\n✗ {info.problem}", f"bold {trouble}")

@@ -29,7 +29,7 @@ from tui.screens.home import words
 from tui.screens.home.below import Below
 from tui.screens.home.panels.events import EventList
 from tui.screens.home.widgets import Facts
-from tui.widgets.states import SIGNS, state_style
+from tui.widgets.states import SIGNS, state_style, state_word
 
 # Redrawing is for a person to see, to whom a curve that is a second old is news; the numbers beside it never wait.
 _REDRAW_S = 1.5
@@ -138,7 +138,7 @@ class Monitor(Vertical):
         title = Content.assemble(
             f"{run.label}{phase} ─ ",
             Content.from_rich_text(
-                Text(f"{SIGNS[run.state]} {run.state.value}", state_style(run.state, colours))
+                Text(f"{SIGNS[run.state]} {state_word(run.state)}", state_style(run.state, colours))
             ),
         )
         if (look := (title.plain, self.app.theme)) != self._title:

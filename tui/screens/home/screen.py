@@ -148,7 +148,13 @@ class HomeScreen(Listing[None]):
         run = self.run_in_view
         if run is not None and run.state is RunState.RUNNING and self.is_current:
             self.monitor.tick()
-            self.query_one(RunList).show(self.listed, self.selected, self.monitor.overlay)
+            self._show_list(self.listed)
+
+    def _show_list(self, listed: list[Run]) -> None:
+        view = self.app.runview
+        self.query_one(RunList).show(
+            listed, self.selected, self.monitor.overlay, pinned=view.pinned, hidden=view.hidden
+        )
 
     def _show_runs(self, runs: list[Run]) -> None:
         if runs:
@@ -159,10 +165,13 @@ class HomeScreen(Listing[None]):
         empty = self.app.runview.why_empty(runs) if runs and not listed else ""
         if self.size.width >= 100:
             self.query_one(RunList).empty = empty
-            self.query_one(RunList).show(listed, self.selected, self.monitor.overlay)
+            self._show_list(listed)
             self._list_titles(len(listed), len(runs))
         else:
-            self.query_one(RunStrip).show(listed, self.selected, empty)
+            view = self.app.runview
+            self.query_one(RunStrip).show(
+                listed, self.selected, empty, pinned=view.pinned, hidden=view.hidden
+            )
         counts = [
             (sum(run.state in (RunState.RUNNING, RunState.STARTING) for run in runs), "running"),
             (sum(run.state is RunState.QUEUED for run in runs), "queued"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
+from rich.containers import Lines
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
@@ -19,8 +20,10 @@ from textual.widget import Widget
 
 from mypt.runs.state import RunState
 from mypt.watch.forecast import Forecast, NoForecast
+from mypt.watch.inventory import in_line
 from mypt.watch.run import Run
 from tui.chart.look import palette_style
+from tui.doing import ordinal
 from tui.overlay import Overlay
 from tui.screens.home import words
 
@@ -58,10 +61,23 @@ class RunList(ScrollView, can_focus=True):
         self._looks: list[object] = []
         self._chosen: int | None = None
         self._colours: dict[str, str | None] = {}
+        self._places: dict[str, str] = {}
+        self._pinned: Collection[str] = ()
+        self._hidden: Collection[str] = ()
 
-    def show(self, runs: Sequence[Run], selected: str | None, overlay: Overlay) -> None:
+    def show(
+        self,
+        runs: Sequence[Run],
+        selected: str | None,
+        overlay: Overlay,
+        *,
+        pinned: Collection[str] = (),
+        hidden: Collection[str] = (),
+    ) -> None:
         """Show these runs; the selection stays in view when it moves. Those on the chart wear its colour."""
         self._colours = {key: overlay.colour(key) for key in overlay.keys}
+        self._places = {run.key: ordinal(at + 1) for at, run in enumerate(in_line(runs))}
+        self._pinned, self._hidden = pinned, hidden
         keys = [run.key for run in runs]
         looks = [self._look(run) for run in runs]
         chosen = keys.index(selected) if selected in keys else None
@@ -98,6 +114,9 @@ class RunList(ScrollView, can_focus=True):
             history.gold,
             _countdown(run),
             self._colours.get(run.key),
+            self._places.get(run.key),
+            run.key in self._pinned,
+            run.key in self._hidden,
         )
 
     def _refresh_row(self, index: int) -> None:
@@ -115,12 +134,22 @@ class RunList(ScrollView, can_focus=True):
             said = self.empty.split("\n") if not self._runs else []
             words_here = said[y] if y < len(said) else ""
             return Strip([Segment(f" {words_here}")]).adjust_cell_length(width).apply_style(style)
-        text = words.run_row(self._runs[index], width - 2, self.app.theme_variables).split("\n")[line]
-        segments = [s for s in text.render(self.app.console) if s.text != "\n"]
+        segments = [s for s in self._row(index)[line].render(self.app.console) if s.text != "\n"]
         colour = self._colours.get(self._runs[index].key)
         edge = Segment("▌", palette_style(self, colour)) if colour else Segment(" ")
         strip = Strip([edge, *segments]).adjust_cell_length(width)
         return strip.apply_style(style) if chosen else Strip(Segment.apply_style(strip, style))
+
+    def _row(self, index: int) -> Lines:
+        run = self._runs[index]
+        return words.run_row(
+            run,
+            self.size.width - 2,
+            self.app.theme_variables,
+            place=self._places.get(run.key, ""),
+            pinned=run.key in self._pinned,
+            hidden=run.key in self._hidden,
+        ).split("\n")
 
     def on_click(self, event: events.Click) -> None:
         """A click looks at a run."""
@@ -152,7 +181,15 @@ class RunStrip(Widget):
         super().__init__()
         self._text = Text()
 
-    def show(self, runs: Sequence[Run], selected: str | None, empty: str = "") -> None:
+    def show(
+        self,
+        runs: Sequence[Run],
+        selected: str | None,
+        empty: str = "",
+        *,
+        pinned: Collection[str] = (),
+        hidden: Collection[str] = (),
+    ) -> None:
         """Show these runs around the selected one; `empty` where there is none."""
         keys = [run.key for run in runs]
         at = keys.index(selected) if selected in keys else 0
@@ -161,7 +198,9 @@ class RunStrip(Widget):
             text = Text(no_wrap=True, overflow="ellipsis", end="")
             text.append(f"[{at + 1}/{len(runs)}] ", "dim")
         for place, run in enumerate(runs[at : at + 6]):
-            chip = words.run_chip(run, self.app.theme_variables)
+            chip = words.run_chip(
+                run, self.app.theme_variables, pinned=run.key in pinned, hidden=run.key in hidden
+            )
             if place == 0:
                 chip.stylize("reverse")
             chip.stylize(Style(meta={"@click": f"screen.choose({at + place})"}))
@@ -187,7 +226,7 @@ class Facts(Widget):
     def show(self, run: Run | None, expected: Forecast | NoForecast | None = None) -> None:
         """Show this run as it is now, and what its end is expected to be."""
         self._run, self._expected = run, expected
-        self.set_class(run is not None and run.state is not RunState.RUNNING, "over")
+        self.set_class(run is not None and not words.speaks_for_itself(run), "over")
         self.refresh()
 
     def render(self) -> Text:
@@ -196,7 +235,7 @@ class Facts(Widget):
         if run is None:
             return Text()
         colours, width, room = self.app.theme_variables, self.size.width, self.size.height
-        if run.state is RunState.RUNNING:
+        if words.speaks_for_itself(run):
             return words.flow(words.facts(run, self._expected), width, max(room, 1), colours)
         note = words.next_step(run, colours).wrap(self.app.console, max(width, 1))
         # Why a run ended comes before its numbers, but one line of these stays, where there are any.
@@ -206,7 +245,7 @@ class Facts(Widget):
             shown[-1].append("…")
         text = Text("\n").join(shown)
         if (left := room - len(shown)) > 0:
-            text = text + Text("\n") + words.flow(words.facts(run), width, left, colours)
+            text = text + Text("\n") + words.flow(words.facts(run, self._expected), width, left, colours)
         return text
 
 

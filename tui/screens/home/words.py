@@ -15,9 +15,12 @@ from mypt.watch.forecast import Forecast, NoForecast
 from mypt.watch.marks import Mark
 from mypt.watch.run import Run
 from tui.widgets.lines import fit
-from tui.widgets.states import SIGNS, Colours, state_style
+from tui.widgets.states import PIN, SIGNS, Colours, state_style, state_word
 
 _BARS = "▁▂▃▄▅▆▇█"
+# What `mypt.runs.state` says of a run of which nothing is to be told.
+_USUAL = ("is training", "its log is growing")
+_LEAST_BARS, _MOST_BARS = 6, 14
 _MARK_SIGNS = {
     "gold": "★",
     "blocked": "✕",
@@ -49,11 +52,11 @@ def percent(progress: float | None) -> str:
     return "" if progress is None else f"{math.floor(progress * 100)}%"
 
 
-def short_why(run: Run) -> str:
-    """In a few words, what the second line of a run that is not running says."""
+def short_why(run: Run, place: str = "") -> str:
+    """In a few words, what the second line of a run that is not running says; `place` is its place in the queue."""
     history = run.history
     if run.state is RunState.QUEUED:
-        return "queued"
+        return f"queued, {place}" if place else "queued"
     if run.state is RunState.STARTING:
         return "starting"
     if run.state is RunState.FINISHED:
@@ -61,13 +64,20 @@ def short_why(run: Run) -> str:
         return f"★ {loss(gold.value)} at {whole(gold.step)}" if gold else "finished"
     if run.state is RunState.FAILED and history.nan_step is not None:
         return f"nan at {whole(history.nan_step)}"
+    if run.state is RunState.LAST_SEEN and run.age_s is not None:
+        return f"last seen {duration(run.age_s).split()[0]} ago"
     if run.state is RunState.STOPPED and history.step:
         return f"stopped at {whole(history.step)}"
     return run.sentence or run.state.value
 
 
-def run_row(run: Run, width: int, colours: Colours) -> Text:
-    """A run in two lines of `width` cells: what it is and how far; how it goes."""
+def run_row(
+    run: Run, width: int, colours: Colours, *, place: str = "", pinned: bool = False, hidden: bool = False
+) -> Text:
+    """A run in two lines of `width` cells: what it is and how far; how it goes.
+
+    `place` is its place in the queue. A pinned run has a sign of its own, a hidden one is grey and says so.
+    """
     history = run.history
     value = history.latest("val")
     if value is None:
@@ -78,29 +88,42 @@ def run_row(run: Run, width: int, colours: Colours) -> Text:
     text.append(f"{SIGNS[run.state]} ", style)
     text.append(fit(run.label, width - 2 - cell_len(right) - 1), "bold" if not run.state.is_over else "")
     text.append(" " + right, "" if not run.state.is_over else "dim")
-    spark_width = max(6, min(14, width - 18))
-    spark = fit(bars(run.sparkline(spark_width), spark_width), spark_width)
     if run.state is RunState.RUNNING:
         note = f"ETA {duration(run.eta_s)}" if run.eta_s is not None else "ETA –"
     else:
-        note = short_why(run)
-    room = width - 2 - spark_width - 1
-    text.append("\n  ")
-    text.append(spark, colours.get("primary", "") if not run.state.is_over else "dim")
+        note = short_why(run, place)
+    left, room = "hidden", width - 3
+    if not hidden:
+        # Why a run is as it is says more than the shape of its curve.
+        most = max(_LEAST_BARS, min(_MOST_BARS, room - cell_len(note) - 1))
+        left = bars(run.sparkline(most), most)
+    text.append("\n")
+    text.append(f"{PIN if pinned else ' '} ", colours.get("primary", ""))
+    text.append(left, colours.get("primary", "") if not run.state.is_over else "dim")
     text.append(" ")
+    room -= cell_len(left)
     note = fit(note, room) if cell_len(note) > room else note.rjust(room)
     text.append(note, style if run.state in (RunState.FAILED, RunState.STALLED) else "dim")
-    return text
+    return _greyed(text) if hidden else text
 
 
-def run_chip(run: Run, colours: Colours) -> Text:
+def _greyed(text: Text) -> Text:
+    """The same words without their colours."""
+    return Text(text.plain, "dim italic", no_wrap=True, overflow="crop", end="")
+
+
+def run_chip(run: Run, colours: Colours, *, pinned: bool = False, hidden: bool = False) -> Text:
     """A run in a word, for the strip that stands in for the list where there is no room."""
     text = Text(no_wrap=True, end="")
+    if pinned:
+        text.append(f"{PIN} ", colours.get("primary", ""))
     text.append(f"{SIGNS[run.state]} ", state_style(run.state, colours))
     text.append(fit(run.label, min(cell_len(run.label), 24)))
     if run.state is RunState.RUNNING:
         text.append(f" {percent(run.history.progress)}", "dim")
-    return text
+    if hidden:
+        text.append(" hidden")
+    return _greyed(text) if hidden else text
 
 
 def expected_loss(expected: Forecast) -> str:
@@ -200,17 +223,24 @@ def event_line(mark: Mark, colours: Colours, step_width: int = 7) -> Text:
     return text
 
 
+def speaks_for_itself(run: Run) -> bool:
+    """Whether a run simply trains, so that its numbers say all there is to say."""
+    return run.state is RunState.RUNNING and run.sentence in _USUAL
+
+
 def next_step(run: Run, colours: Colours) -> Text:
-    """For a run that is not running: why, and what to press."""
+    """For a run that does not simply train: what it does or why it ended, and what to press."""
     text = Text(end="")
-    text.append(f"{SIGNS[run.state]} {run.state.value}", state_style(run.state, colours))
+    text.append(f"{SIGNS[run.state]} {state_word(run.state)}", state_style(run.state, colours))
     if run.sentence:
         text.append(f"  {run.sentence}")
     hints = {
+        RunState.STARTING: "l shows what it says, s asks it to stop",
         RunState.STOPPED: "r resumes it",
         RunState.FAILED: "r tries again, E changes its settings first, l shows what it said",
         RunState.STALLED: "l shows what it said, s asks it to stop",
-        RunState.QUEUED: "it starts when the runs before it have ended; s takes it out",
+        RunState.LAST_SEEN: "that machine knows more; if it is gone for good, r goes on here",
+        RunState.QUEUED: "K sooner, J later, S starts it now, s takes it out",
         RunState.FINISHED: "c shows its checkpoints",
     }
     if run.state in hints:

@@ -14,7 +14,7 @@ from mypt.watch.facts import RESULTS
 from mypt.watch.run import Run
 from tui.screens.home import words
 from tui.widgets.lines import fit as fitted
-from tui.widgets.states import SIGNS
+from tui.widgets.states import SIGNS, state_word
 
 GAP = 2
 SPARK = 12
@@ -42,8 +42,7 @@ def _loss(value: float | None) -> str:
 
 
 def _state(run: Run, place: str) -> str:
-    word = run.state.value.replace("_", " ")
-    return f"{SIGNS[run.state]} {word}" + (f" {place}" if place else "")
+    return f"{SIGNS[run.state]} {state_word(run.state)}" + (f" {place}" if place else "")
 
 
 def _step(run: Run, place: str) -> str:

@@ -14,7 +14,7 @@ from mypt.text import printable
 from mypt.watch.run import Run
 from tui.doing import queue_words
 from tui.screens.home import words
-from tui.widgets.states import SIGNS, Colours, state_style
+from tui.widgets.states import SIGNS, Colours, state_style, state_word
 
 HINTS = {
     RunState.RUNNING: "s asks it to save and stop",
@@ -23,7 +23,7 @@ HINTS = {
     RunState.STOPPED: "r resumes it",
     RunState.FAILED: "r tries again, E changes its settings first, ⏎ shows all it said",
     RunState.STALLED: "⏎ shows what it said, s asks it to stop",
-    RunState.LAST_SEEN: "its own machine knows more; ⏎ shows its curve",
+    RunState.LAST_SEEN: "that machine knows more; if it is gone for good, r goes on here; ⏎ shows its curve",
     RunState.FINISHED: "c shows its checkpoints, r goes on with more steps",
 }
 
@@ -92,8 +92,7 @@ def _command(record: RunRecord) -> str:
 def headline(run: Run, line: Sequence[Run], colours: Colours) -> Text:
     """Name, state, why, and the next key."""
     text = Text(f"{run.label}  ", "bold")
-    state = run.state.value.replace("_", " ")
-    text.append(f"{SIGNS[run.state]} {state}", state_style(run.state, colours))
+    text.append(f"{SIGNS[run.state]} {state_word(run.state)}", state_style(run.state, colours))
     if run.sentence:
         text.append(f"  {run.sentence}", "not bold")
     if place := queue_words(run, line):

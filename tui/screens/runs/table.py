@@ -22,9 +22,8 @@ from mypt.watch.run import Run
 from tui.doing import ordinal
 from tui.screens.runs import columns
 from tui.screens.runs.columns import COLUMNS, GAP
-from tui.widgets.states import Colours, state_style
+from tui.widgets.states import PIN, Colours, state_style
 
-PIN = "▴"
 _MARGIN = 2
 
 
