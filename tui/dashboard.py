@@ -92,6 +92,8 @@ class Dashboard(App[None]):
 
     def on_live_changed(self, message: Live.Changed) -> None:
         """Tell the screens, and a person where something happened."""
+        if message.changes.added or message.changes.removed or message.bundles:
+            self.runview.follow(self.live.present_key)
         self.changed.publish(message)
         changes = message.changes
         ended = (change.key for change in changes.states)

@@ -11,7 +11,7 @@ from textual.screen import Screen
 from mypt.runs.record import RunRecord
 from mypt.runs.state import RunState
 from mypt.watch.run import Run
-from tui import starting
+from tui import further, starting
 from tui.actions import Action
 from tui.dashboard import Dashboard
 from tui.widgets.confirm import Confirm
@@ -77,13 +77,8 @@ class Doing(Screen[Result]):
             return
         if refused:
             self.notify(f"{refused}; n starts a new run", severity="warning")
-        elif starting.is_done(last):
-            from tui.screens.launch import LaunchScreen
-
-            self.notify(f"{run.label} has done all its steps: set max_iters higher to go on")
-            self.app.push_screen(LaunchScreen(model_name=run.name), self.launched)
         else:
-            starting.resume(self.app, run.name, run, done=self.launched)
+            further.go_on(self.app, run.name, run, last, self.launched)
 
     def action_edit(self) -> None:
         """Open the form with what the run was started with; where it has a checkpoint, to go on from it."""
@@ -96,7 +91,10 @@ class Doing(Screen[Result]):
         from tui.screens.launch import LaunchScreen
 
         filled = starting.filled_in(run.record) if run.record else None
-        if starting.last_bundle(self.app, run.name) is not None:
+        last = starting.last_bundle(self.app, run.name)
+        if last is not None and last.is_classifier:
+            further.show_command(self.app, run.name, last)
+        elif last is not None:
             self.app.push_screen(LaunchScreen(model_name=run.name), self.launched)
         elif filled is not None:
             form = LaunchScreen(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mypt.text import printable
 from tui.actions import Action
 from tui.doing import Doing, Result
@@ -15,6 +17,17 @@ LIST = (
     Action("turn", "O", "Turn", "The same order, the other way round", "List", False),
     Action("show_hidden", "H", "Show hidden", "List hidden runs too, greyed, or no more", "List", False),
 )
+
+
+def nearest(before: Sequence[str], selected: str | None, keys: Sequence[str]) -> str | None:
+    """The run of `keys` that takes the place of a selected one that was listed `before` and is not any more."""
+    if selected in before:
+        at = before.index(selected)
+        there = set(keys)
+        following = (key for key in (*before[at:], *reversed(before[:at])) if key in there)
+        if (found := next(following, None)) is not None:
+            return found
+    return keys[0] if keys else None
 
 
 class Listing(Doing[Result]):

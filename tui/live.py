@@ -22,7 +22,7 @@ from mypt.runs.state import RunState
 from mypt.watch.checkpoints import Model, lineage
 from mypt.watch.console import Console
 from mypt.watch.inventory import Changes, StateChange, Workspace
-from mypt.watch.renames import Renamed
+from mypt.watch.renames import Renamed, present_log
 from mypt.watch.system import SystemProbe
 
 # An event must be on the screen within half a second also where no hints come (network disks).
@@ -62,13 +62,14 @@ class Live:
         self.workspace = Workspace(path)
         self.bundles: list[BundleInfo] = []
         self.models: tuple[Model, ...] = ()
+        self.renames: tuple[Renamed, ...] = ()
+        """Which models have other names than they had."""
         self.console = Console(None)
         """The console output of the run that is looked at."""
         self.system = SystemProbe(path)
         self.system_wanted = False
         """Whether somebody looks at the machine; GPUs are looked at always, since the first line tells of them."""
         self._focused: str | None = None
-        self._renames: tuple[Renamed, ...] = ()
         self._way_until = 0.0
         self._post = post
         self._wake = threading.Event()
@@ -94,6 +95,12 @@ class Live:
         self.workspace.focus(*([key] if key else []))
         self._focused = key
         self._wake.set()
+
+    def present_key(self, key: str) -> str:
+        """The key of the run that was known by `key`, before its model was renamed."""
+        return (
+            present_log(key, self.renames, {run.key for run in self.workspace.runs}) if self.renames else key
+        )
 
     def give_way(self) -> None:
         """Somebody touched a key or the mouse: reading waits until the answer is on the screen."""
@@ -124,8 +131,8 @@ class Live:
                 bundles_at = moment + _BUNDLES_EVERY_S
                 found = self.workspace.bundles()
                 renames = self.workspace.renames()
-                if (found, renames) != (self.bundles, self._renames):
-                    self._renames, self.bundles = renames, found
+                if (found, renames) != (self.bundles, self.renames):
+                    self.renames, self.bundles = renames, found
                     self.models, pending.bundles = lineage(found, renames), True
             # A long log comes in hundreds of slices, and a person sees a few pictures a second.
             due = not pending.more or first or moment - posted_at >= _PICTURE_S

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tui.chart.model import PALETTE_SIZE, series_color
@@ -51,6 +51,13 @@ class Overlay:
         """Take all away."""
         self._slots.clear()
         self._keep()
+
+    def follow(self, present: Callable[[str], str]) -> None:
+        """Runs may have other keys than they had, which `present` knows: each keeps its colour."""
+        slots = {present(key): slot for key, slot in self._slots.items()}
+        if slots != self._slots:
+            self._slots = slots
+            self._keep()
 
     def forget_all_but(self, there: Iterable[str]) -> None:
         """Drop runs that are not there any more, so that their colours are free."""

@@ -187,6 +187,13 @@ class RunView:
         self._keep()
         return self._show_hidden
 
+    def follow(self, present: Callable[[str], str]) -> None:
+        """Runs may have other keys than they had, which `present` knows: what was pinned or hidden stays so."""
+        pinned, hidden = dict.fromkeys(map(present, self._pinned)), dict.fromkeys(map(present, self._hidden))
+        if (pinned, hidden) != (self._pinned, self._hidden):
+            self._pinned, self._hidden = pinned, hidden
+            self._keep()
+
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _met(self, runs: Sequence[Run]) -> list[Run]:

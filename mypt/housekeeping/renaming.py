@@ -24,7 +24,7 @@ from mypt.runs.directory import RunDirectory, now, runs_folder
 from mypt.runs.lock import log_lock
 from mypt.runs.record import RunRecord, list_records, modify
 from mypt.text import printable
-from mypt.watch.renames import Renamed, remember
+from mypt.watch.renames import Renamed, log_of, remember
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +79,6 @@ def rename_problems(workspace: Path, old: str, new: str) -> list[Problem]:
     """Why `rename` would refuse, as far as looking tells; empty where it would not."""
     problems = _wrong_names(workspace, old, new) or _taken(workspace, old, new)
     return problems or guard.why_in_use(workspace, (old, new))
-
-
-def log_of(model: str) -> str:
-    """Where the log of a model lies unless it is told otherwise."""
-    return f"logs/train/{model}_eval.jsonl"
 
 
 # ── what is wrong, and what there is to do ──────────────────────────────────────────────────────────────────────

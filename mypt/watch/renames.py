@@ -23,6 +23,11 @@ class Renamed:
     at: float
 
 
+def log_of(model: str) -> str:
+    """Where the log of a model lies unless it is told otherwise: below the workspace, with slashes."""
+    return f"logs/train/{model}_eval.jsonl"
+
+
 def renames_file(workspace: Path) -> Path:
     """Where the names are remembered."""
     return workspace / ".mypt" / "renames.json"
@@ -64,6 +69,21 @@ def remember(workspace: Path, renamed: Renamed) -> None:
     if renamed not in known:
         entries = [asdict(entry) for entry in (*known, renamed)]
         write_json_atomic(renames_file(workspace), {"renames": entries}, durable=True)
+
+
+def present_log(log: str, renames: Iterable[Renamed], here: Container[str]) -> str:
+    """Where the log lies now that somebody knew as `log`, when its model had its name of then.
+
+    Logs are named by their path below the workspace, with slashes, as the keys of runs are. One that is `here` is
+    taken to be the one; one that did not follow its model stays what it is.
+    """
+    if log in here:
+        return log
+    moved = log
+    for renamed in renames:
+        if moved == log_of(renamed.old):
+            moved = log_of(renamed.new)
+    return moved if moved in here else log
 
 
 def present_name(

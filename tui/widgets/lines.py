@@ -14,6 +14,9 @@ from textual.widgets import Input, TextArea
 from tui.actions import GLOBAL, Action
 from tui.signs import key_words
 
+# Less of a path tells nobody where he is.
+_SHORTEST_PATH = 12
+
 
 def fit(text: str, width: int) -> str:
     """`text` in exactly `width` cells: cut with an ellipsis or filled with spaces. Wide characters count as two."""
@@ -24,18 +27,47 @@ def fit(text: str, width: int) -> str:
     return set_cell_size(text, width)
 
 
-class TopLine(Widget):
-    """The program, the place, and at the right what goes on."""
+def short_path(path: str, width: int) -> str:
+    """`path` in at most `width` cells: its beginning and its end, which tell most, are left longest."""
+    if cell_len(path) <= width:
+        return path
+    first, *parts = path.split("/")
+    for kept in range(len(parts) - 1, 0, -1):
+        for head in (f"{first}/…/", "…/"):
+            short = head + "/".join(parts[-kept:])
+            if cell_len(short) <= width:
+                return short
+    name = parts[-1] if parts else first
+    room = max(width - 1, 0)
+    start = set_cell_size(name, (room + 1) // 2).rstrip()
+    end = name[-(room // 2) :] if room > 1 else ""
+    while cell_len(end) > room - cell_len(start):
+        end = end[1:]
+    return f"{start}…{end}" if width > 0 else ""
 
-    left: reactive[str] = reactive("")
+
+class TopLine(Widget):
+    """The program, the workspace, which of its screens this is, and at the right what goes on."""
+
+    path: reactive[str] = reactive("")
+    trail: reactive[tuple[str, ...]] = reactive(())
+    """The way from home to this screen, safe to show."""
     right: reactive[str] = reactive("")
 
+    def stand_at(self, path: str, *trail: str) -> None:
+        """Say where one is: in the workspace at `path`, on the screen that `trail` leads to."""
+        self.path, self.trail = path, trail
+
     def render(self) -> Text:
-        """One line; the right part yields to the left where both do not fit."""
+        """One line. Where not all fits, the path is shortened in its middle; then the right part yields."""
         width = self.size.width
-        right = self.right if cell_len(self.right) < width - 12 else ""
+        begin = "MyPT  "
+        end = "".join(f"  ›  {name}" for name in self.trail)
+        room = width - cell_len(begin) - cell_len(end) - 2
+        right = self.right if room - cell_len(self.right) >= min(cell_len(self.path), _SHORTEST_PATH) else ""
+        path = short_path(self.path, max(room - cell_len(right), _SHORTEST_PATH))
         text = Text(no_wrap=True, overflow="crop", end="")
-        text.append(fit(self.left, width - cell_len(right)), "bold")
+        text.append(fit(f"{begin}{path}{end}", width - cell_len(right)), "bold")
         text.append(right)
         return text
 

@@ -11,7 +11,7 @@ from mypt.bundle import Kind
 from mypt.housekeeping import Deletion, Renaming
 from mypt.runs.record import RunRecord
 from mypt.text import printable, size
-from tui import starting
+from tui import further, starting
 from tui.actions import Action, bindings
 from tui.screens.checkpoints.browsing import BrowsingScreen
 from tui.screens.checkpoints.deleting import DeleteScreen, wishes_for
@@ -139,15 +139,8 @@ class CheckpointsScreen(BrowsingScreen):
         refused = starting.refuse_resume(name, run, last)
         if refused:
             self._warn(refused)
-        elif starting.is_done(last):
-            from tui.screens.launch import LaunchScreen
-
-            self.notify(
-                f"{printable(name, newline=False)} has done all its steps: set max_iters higher to go on"
-            )
-            self.app.push_screen(LaunchScreen(model_name=name), self._launched)
         else:
-            starting.resume(self.app, name, run)
+            further.go_on(self.app, name, run, last, self._launched)
 
     # ── other names, less room, other formats ───────────────────────────────────────────────────────────────────
 

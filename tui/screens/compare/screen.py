@@ -88,7 +88,7 @@ class CompareScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Show what is known, and every change from now on."""
-        self.query_one(TopLine).left = f"MyPT  {shown_path(self.app.workspace)}  ›  compare"
+        self.query_one(TopLine).stand_at(shown_path(self.app.workspace), "compare")
         chart = self.query_one(Chart)
         chart.axis = self.app.prefs["axis"]
         chart.log_y = self.app.prefs["log_y"]

@@ -14,7 +14,7 @@ from mypt.runs.state import RunState
 from mypt.watch.run import Run
 from tui.actions import Action, bindings
 from tui.dashboard import shown_path
-from tui.listing import Listing
+from tui.listing import Listing, nearest
 from tui.live import Live
 from tui.overlay import Overlay
 from tui.runview import RunView
@@ -41,6 +41,7 @@ class HomeScreen(Listing[None]):
         self._taken_first: str | None = None
         self._gpus = ""
         self._titles = ("Runs", "")
+        self._before: list[str] = []
 
     def compose(self) -> ComposeResult:
         """Lines at the top and the bottom, the list, and the run in view."""
@@ -58,7 +59,7 @@ class HomeScreen(Listing[None]):
 
     def on_mount(self) -> None:
         """Look at the picture from now on."""
-        self.query_one(TopLine).left = f"MyPT  {shown_path(self.app.workspace)}"
+        self.query_one(TopLine).stand_at(shown_path(self.app.workspace))
         self.app.changed.subscribe(self, self._on_changed)
         self.app.view_changed.subscribe(self, self._on_view_changed)
         self.app.sampled.subscribe(self, self._on_sampled)
@@ -102,11 +103,15 @@ class HomeScreen(Listing[None]):
         # A run that is not listed any more makes room for one that is.
         keys = [run.key for run in self.listed]
         if keys and self.selected not in keys:
-            self.select(keys[0])
+            self.select(nearest(self._before, self.selected, keys))
         self._refresh_all()
 
     def _on_changed(self, message: Live.Changed) -> None:
         runs = self.app.live.workspace.runs
+        if message.changes.added or message.changes.removed or message.bundles:
+            self.monitor.overlay.follow(self.app.live.present_key)
+            if self.selected is not None:
+                self.select(self.app.live.present_key(self.selected))
         if self._awaited:
             there = self.app.live.workspace.find(self._awaited)
             if there:
@@ -162,6 +167,7 @@ class HomeScreen(Listing[None]):
         if not self.is_current:
             return
         listed = self.listed
+        self._before = [run.key for run in listed]
         empty = self.app.runview.why_empty(runs) if runs and not listed else ""
         if self.size.width >= 100:
             self.query_one(RunList).empty = empty

@@ -109,7 +109,10 @@ def run_row(
 
 def _greyed(text: Text) -> Text:
     """The same words without their colours."""
-    return Text(text.plain, "dim italic", no_wrap=True, overflow="crop", end="")
+    grey = Text(text.plain, no_wrap=True, overflow="crop", end="")
+    # A span, since Rich leaves out the style of a text that has none.
+    grey.stylize("dim italic")
+    return grey
 
 
 def run_chip(run: Run, colours: Colours, *, pinned: bool = False, hidden: bool = False) -> Text:

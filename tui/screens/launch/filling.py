@@ -22,7 +22,7 @@ from tui.screens.launch import choices, past
 from tui.screens.launch import draft as drafts
 from tui.screens.launch.choices import Found
 from tui.screens.launch.draft import Draft
-from tui.screens.launch.form import ELSEWHERE, SettingRow, SettingsForm
+from tui.screens.launch.form import ELSEWHERE, FIRST_ASKED, SettingRow, SettingsForm
 from tui.screens.launch.keep import Kept
 from tui.screens.launch.look import Review, is_of_form
 from tui.screens.launch.looking import Looking, Reviewed
@@ -98,9 +98,9 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
         self.query_one("#settings").border_title = "3 Settings"
         self._looking = Looking(self, self._app.workspace, self.draft)
         preset, base, name, given, _ = self._wanted
-        going_on = f"{name} once more" if name and (preset or given) else f"Go on with {name}"
-        title = going_on if name else f"Fine-tune {base}" if base else "New run"
-        self.query_one(TopLine).left = f"{printable(title, newline=False)}  {shown_path(self._app.workspace)}"
+        going_on = f"{name} once more" if name and (preset or given) else f"go on with {name}"
+        title = going_on if name else f"fine-tune {base}" if base else "new run"
+        self.query_one(TopLine).stand_at(shown_path(self._app.workspace), printable(title, newline=False))
         purpose = (
             f"model {name}" if name else f"base {base}" if base else f"preset {preset}" if preset else "new"
         )
@@ -221,6 +221,13 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
         row = self.query_one(SettingsForm).row_in_focus()
         said = row.help() if row else Text("an empty field leaves the value as shown", "dim")
         self.query_one("#help", Static).update(said)
+
+    def focus_step(self) -> None:
+        """Focus the first thing of the step, and of the settings what nearly every run is told."""
+        row = self.query_one(SettingsForm).row(FIRST_ASKED) if self.step == SETTINGS else None
+        super().focus_step()
+        if row is not None:
+            row.editor.focus()
 
     # ── what panes say ──────────────────────────────────────────────────────────────────────────────────────────
 

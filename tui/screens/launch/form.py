@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from mypt.settings.resolve import Effective
 
 COMMON = (
+    "block_size",
+    "dropout",
+    "tokenization",
     "max_iters",
     "learning_rate",
     "warmup_iters",
@@ -29,9 +32,6 @@ COMMON = (
     "seed",
     "eval_interval",
     "eval_iters",
-    "tokenization",
-    "block_size",
-    "dropout",
     "device",
     "precision",
 )
@@ -39,7 +39,9 @@ COMMON = (
 ELSEWHERE = frozenset({"input_file", "dataset_dir"})
 """Settings that have a place of their own on the screen."""
 _SHORT = {"checkpoint": "saved", "base model": "base"}
-_ORDER = ("schedule", "evaluation", "data", "model", "machine", "fine-tuning", "advanced")
+_ORDER = ("model", "data", "schedule", "evaluation", "fine-tuning", "machine", "advanced")
+# Model and data come first, as people think, and are mostly decided by then; this is what nearly every run is told.
+FIRST_ASKED = "max_iters"
 
 
 def shown_value(value: object) -> str:

@@ -60,7 +60,7 @@ class KeysScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Finding every binding imports every screen, for which nobody shall wait."""
-        self.query_one(TopLine).left = f"MyPT  {shown_path(self.app.workspace)}  ›  preferences  ›  keys"
+        self.query_one(TopLine).stand_at(shown_path(self.app.workspace), "preferences", "keys")
         self.query_one(OptionList).loading = True
         self.run_worker(self._find, thread=True, group="keys")
 

@@ -72,7 +72,7 @@ class PreferencesScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Begin with the first one."""
-        self.query_one(TopLine).left = f"MyPT  {shown_path(self.app.workspace)}  ›  preferences"
+        self.query_one(TopLine).stand_at(shown_path(self.app.workspace), "preferences")
         self.query_one(TopLine).right = f"kept in {shown_path(self.app.prefs.path)} "
         self.query(Row).first().editor.focus()
         self.app.theme_changed_signal.subscribe(self, lambda theme: self._show_theme(theme.name))

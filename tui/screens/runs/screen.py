@@ -16,7 +16,7 @@ from mypt.watch.run import Run
 from tui.actions import Action, bindings
 from tui.dashboard import shown_path
 from tui.doing import QUEUE, START
-from tui.listing import LIST, Listing
+from tui.listing import LIST, Listing, nearest
 from tui.live import Live
 from tui.runview import RunView
 from tui.screens.runs.detail import Detail
@@ -67,7 +67,7 @@ class RunsScreen(Listing[str | None]):
 
     def on_mount(self) -> None:
         """Look at the picture from now on."""
-        self.query_one(TopLine).left = f"MyPT  {shown_path(self.app.workspace)}  Runs"
+        self.query_one(TopLine).stand_at(shown_path(self.app.workspace), "runs")
         self.app.changed.subscribe(self, self._on_changed)
         self.app.view_changed.subscribe(self, self._on_view_changed)
         self.app.theme_changed_signal.subscribe(self, lambda theme: self._show(None))
@@ -100,6 +100,8 @@ class RunsScreen(Listing[str | None]):
         if self._awaited and (there := self.app.live.workspace.find(self._awaited)):
             self._awaited = None
             self.selected = there[0].key
+        if self.selected is not None:
+            self.selected = self.app.live.present_key(self.selected)
         self._show(set(message.changes.updated))
 
     def _on_view_changed(self, view: RunView) -> None:
@@ -119,7 +121,7 @@ class RunsScreen(Listing[str | None]):
         listed = view.arrange(runs)
         keys = [run.key for run in listed]
         if self.selected not in keys:
-            self.selected = self._nearest(table, keys)
+            self.selected = nearest(table.keys, self.selected, keys)
         table.empty = view.why_empty(runs) if runs else _NO_RUNS
         table.show(
             listed,
@@ -142,16 +144,6 @@ class RunsScreen(Listing[str | None]):
         if self.app.readonly:
             said.append("read-only")
         self.query_one(TopLine).right = " · ".join(said)
-
-    def _nearest(self, table: RunsTable, keys: list[str]) -> str | None:
-        """The run that takes the place of a highlighted one that is not listed any more."""
-        before = table.keys
-        if self.selected in before:
-            at = before.index(self.selected)
-            following = [key for key in (*before[at:], *reversed(before[:at])) if key in set(keys)]
-            if following:
-                return following[0]
-        return keys[0] if keys else None
 
     def _titles(self, listed: int, there: int) -> None:
         view, table = self.app.runview, self.query_one(RunsTable)

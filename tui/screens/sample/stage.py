@@ -84,7 +84,7 @@ class Stage(Screen[None]):
 
     def on_mount(self) -> None:
         """Start the process, and show every change from now on."""
-        self.query_one(TopLine).left = f"MyPT  {shown_path(self.app.workspace)}  ›  sample"
+        self.query_one(TopLine).stand_at(shown_path(self.app.workspace), "sample")
         self.app.changed.subscribe(self, self._on_changed)
         self.app.theme_changed_signal.subscribe(self, lambda theme: self._show_all())
         self.prompt.focus()
