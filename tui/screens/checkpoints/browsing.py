@@ -91,6 +91,11 @@ class BrowsingScreen(Screen[None]):
     # ── the picture ─────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
+    def empty_actions(self) -> tuple[Action, ...]:
+        """What can be done where there is no checkpoint yet."""
+        return tuple(action for action in self.ACTIONS if action.name in ("import_checkpoint", "back"))
+
+    @property
     def row(self) -> TreeRow | None:
         """The chosen line of the tree."""
         return self.query_one(BundleTree).row
@@ -122,6 +127,7 @@ class BrowsingScreen(Screen[None]):
             self._awaited = ""
         self._say_totals(there, [row.info for row in rows if row.info is not None])
         self.set_class(not rows, "-empty")
+        self.query_one(KeyLine).show(self.ACTIONS if rows else self.empty_actions)
         if not rows:
             self.query_one("#empty", Static).update(self._teach())
         self._show_details()
@@ -144,13 +150,25 @@ class BrowsingScreen(Screen[None]):
         )
 
     def _teach(self) -> Text:
+        key, quiet = f"bold {self.app.theme_variables.get('primary', '')}".strip(), "not bold dim"
         text = Text("No checkpoints yet\n\n", "bold", justify="center")
-        text.append("A run saves one at each evaluation, the best one as gold.\nPress ", "not bold dim")
-        text.append("esc", f"bold {self.app.theme_variables.get('primary', '')}".strip())
-        text.append(" and then ", "not bold dim")
-        text.append("n", f"bold {self.app.theme_variables.get('primary', '')}".strip())
-        text.append(" to train a model.", "not bold dim")
+        for words, style in (
+            ("A run saves one at each evaluation, the best one as gold.\nPress ", quiet),
+            ("esc", key),
+            (" and then ", quiet),
+            ("n", key),
+            (" to train a model, or ", quiet),
+            ("i", key),
+            (" to bring in one of another program.", quiet),
+        ):
+            text.append(words, style)
         return text
+
+    def _nothing(self, row: TreeRow | None) -> bool:
+        """Whether there is no checkpoint at all to do something with; says then how to come by one."""
+        if row is None:
+            self._warn("There is no checkpoint here yet: esc and then n trains a model, i brings one in")
+        return row is None
 
     def _run(self, row: TreeRow | None) -> Run | None:
         return Runs(self.app.live.workspace.runs).of(row.model.name) if row else None

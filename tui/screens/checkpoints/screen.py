@@ -16,6 +16,7 @@ from tui.actions import Action, bindings
 from tui.screens.checkpoints.browsing import BrowsingScreen
 from tui.screens.checkpoints.deleting import DeleteScreen, wishes_for
 from tui.screens.checkpoints.renaming import RenameScreen
+from tui.screens.checkpoints.rows import TreeRow
 from tui.screens.checkpoints.runs import alive
 from tui.screens.checkpoints.tree import BundleTree
 
@@ -65,6 +66,8 @@ class CheckpointsScreen(BrowsingScreen):
     def action_mark(self) -> None:
         """Mark for comparing."""
         row = self.row
+        if self._nothing(row):
+            return
         if row is None or row.info is None:
             self._warn("There is no checkpoint on this line to mark")
             return
@@ -79,6 +82,8 @@ class CheckpointsScreen(BrowsingScreen):
         from tui.screens.compare import CompareScreen
 
         names = self._to_compare()
+        if self._nothing(self.row):
+            return
         if len(names) < 2:
             self._warn("Mark two or more checkpoints with space, then press v")
         else:
@@ -106,6 +111,8 @@ class CheckpointsScreen(BrowsingScreen):
         from tui.screens.sample import SampleScreen, sample_of
 
         row, marked = self.row, self._to_compare() if len(self.marked) >= 2 else []
+        if self._nothing(row):
+            return
         if marked or (row is not None and row.info is not None):
             self.app.push_screen(SampleScreen(marked or [row.key] if row else marked))
         elif row is not None:
@@ -113,8 +120,7 @@ class CheckpointsScreen(BrowsingScreen):
 
     def action_fine_tune(self) -> None:
         """Open the form with this checkpoint as the base; of a copy for use, with the one that it was made of."""
-        row = self.row
-        if row is None or not self.app.allow("Fine-tune"):
+        if (row := self._row_to("Fine-tune")) is None:
             return
         base, last = row.info, row.model.bundles.get(Kind.LAST)
         if row.kind is Kind.FP16 and last is not None and not last.problem:
@@ -132,8 +138,7 @@ class CheckpointsScreen(BrowsingScreen):
 
     def action_resume(self) -> None:
         """Go on from the model's last checkpoint, unless it is training or done."""
-        row = self.row
-        if row is None or not self.app.allow("Resume"):
+        if (row := self._row_to("Resume")) is None:
             return
         name, run, last = row.model.name, self._run(row), row.model.bundles.get(Kind.LAST)
         refused = starting.refuse_resume(name, run, last)
@@ -142,12 +147,16 @@ class CheckpointsScreen(BrowsingScreen):
         else:
             further.go_on(self.app, name, run, last, self._launched)
 
+    def _row_to(self, change: str) -> TreeRow | None:
+        """The chosen line, to `change` something of it; None, after a word why, where that cannot be."""
+        row = self.row
+        return None if self._nothing(row) or not self.app.allow(change) else row
+
     # ── other names, less room, other formats ───────────────────────────────────────────────────────────────────
 
     def action_rename(self) -> None:
         """Ask for another name."""
-        row = self.row
-        if row is None or not self.app.allow("Rename"):
+        if (row := self._row_to("Rename")) is None:
             return
         name = printable(row.model.name, newline=False)
         if row.gone:
@@ -166,8 +175,7 @@ class CheckpointsScreen(BrowsingScreen):
 
     def action_delete(self) -> None:
         """Ask which, and say the size: those that are marked, this one, or its whole model."""
-        row = self.row
-        if row is None or not self.app.allow("Delete"):
+        if (row := self._row_to("Delete")) is None:
             return
         if row.gone:
             self._warn(f"{printable(row.model.name, newline=False)} is not here already")
@@ -192,8 +200,7 @@ class CheckpointsScreen(BrowsingScreen):
 
     def action_export(self) -> None:
         """Ask for a format and a place."""
-        row = self.row
-        if row is None or not self.app.allow("Export"):
+        if (row := self._row_to("Export")) is None:
             return
         if row.info is None or row.info.problem:
             self._warn(f"{printable(row.key, newline=False)} is not whole, so it cannot be exported")

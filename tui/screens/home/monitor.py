@@ -70,7 +70,7 @@ class Monitor(Vertical):
         with Vertical(id="view", classes="pane"):
             yield Facts()
             yield Chart(id="chart")
-            yield Chart(id="second", compact=True)
+            yield Chart(id="second", compact=True, classes="gone")
         yield Below()
 
     def on_mount(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -25,7 +26,10 @@ from tui.widgets.filterline import FilterLine
 from tui.widgets.lines import KeyLine, TopLine
 
 _NO_RUNS = (
-    "No runs here yet\nn starts one, d the demo: a small model that learns to tell stories in a minute or two"
+    "No runs here yet\n"
+    "n chooses a preset and a text, and starts one\n"
+    "d starts the demo: a small model learns to tell stories in a minute or two\n"
+    "what `mypt train` starts in a shell appears here by itself"
 )
 _TICKS_A_MINUTE = 12
 
@@ -86,6 +90,12 @@ class RunsScreen(Listing[str | None]):
     # ── the picture ─────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
+    def empty_actions(self) -> list[Action]:
+        """What can be done where there is no run yet, all of it in sight."""
+        by_name = {action.name: replace(action, shown=True) for action in self.ACTIONS}
+        return [by_name[name] for name in ("new", "demo", "checkpoints", "back")]
+
+    @property
     def run_in_view(self) -> Run | None:
         """The highlighted run."""
         return self.app.live.workspace.get(self.selected) if self.selected else None
@@ -123,6 +133,7 @@ class RunsScreen(Listing[str | None]):
         if self.selected not in keys:
             self.selected = nearest(table.keys, self.selected, keys)
         table.empty = view.why_empty(runs) if runs else _NO_RUNS
+        self.query_one(KeyLine).show(self.ACTIONS if runs else self.empty_actions)
         table.show(
             listed,
             self.selected,

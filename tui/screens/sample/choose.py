@@ -120,9 +120,9 @@ class ChooseScreen(ModalScreen[str | None]):
         note.display = not self._rows
         if not self._rows:
             note.update(
-                "No checkpoint has such a name."
+                "No checkpoint has such a name: other words list others."
                 if words
-                else "No checkpoints yet: a run saves one at each evaluation."
+                else "No checkpoints yet: a run saves one at each evaluation. esc, and n at home starts one."
             )
 
     def _first(self) -> int | None:

@@ -80,14 +80,22 @@ class SamplePanel(VerticalScroll):
             return
         samples = run.history.samples
         chosen = _at(samples, self._step)
-        look = (run.key, len(samples), samples[-1] if samples else None, chosen, self._large, self.app.theme)
+        look = (
+            run.key,
+            run.state,
+            len(samples),
+            samples[-1] if samples else None,
+            chosen,
+            self._large,
+            self.app.theme,
+        )
         if look == self._look:
             return
         # A new text lays the whole screen out anew, since it may be of another height.
         self._look = look
         self._shown = None if chosen is None else (samples[chosen], chosen + 1, len(samples))
         if chosen is None:
-            text = Text("no sample yet: one is drawn at each evaluation", "dim")
+            text = Text(_why_none(run), "dim")
         elif self._large:
             text = self._all(run, samples)
         else:
@@ -107,6 +115,14 @@ class SamplePanel(VerticalScroll):
         if len(samples) > _MOST:
             text.append(f"… and {len(samples) - _MOST} before these: they are in the log", "dim")
         return text
+
+
+def _why_none(run: Run) -> str:
+    if run.history.settings.get("sample_interval") == 0:
+        return "this run draws no samples: its sample_interval is 0"
+    if run.state.is_over:
+        return "no sample was drawn in this run; g lets its model write"
+    return "no sample yet: one is drawn at each evaluation"
 
 
 def _at(samples: Sequence[SampleText], step: int | None) -> int | None:
