@@ -351,7 +351,7 @@ async def test_readonly_changes_nothing(tmp_path: Path) -> None:
 async def test_an_empty_workspace_says_how_to_begin(tmp_path: Path) -> None:
     async with table(tmp_path, runs=0) as desk:
         await desk.until(lambda: "No runs here yet" in "\n".join(desk.lines))
-        assert "n starts one" in "\n".join(desk.lines)
+        assert "n chooses a preset" in "\n".join(desk.lines)
         await desk.press("s", "r", "E", "p", "h", "K", "S", "enter")
 
 

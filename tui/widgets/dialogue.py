@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from rich.text import Text
 from textual.screen import ModalScreen
+from textual.widgets import Button, Static
+
+from mypt.text import printable
+from tui.widgets.editors import Field
 
 Answer = TypeVar("Answer")
 
@@ -30,3 +35,48 @@ class Dialogue(ModalScreen[Answer]):
         & .buttons Button { margin-left: 2; }
     }
     """
+
+
+class Trial(Dialogue[Answer]):
+    """A dialogue that tries what is filled in, with Enter or the button `save`, and says in its note what came of it.
+
+    Whatever else is typed is another try; any other button, and escape, leave without one.
+    """
+
+    def try_it(self) -> None:
+        """Do what the dialogue is for with what is filled in."""
+        raise NotImplementedError
+
+    def edited(self) -> None:
+        """Something else is filled in."""
+        self.say("")
+
+    def pressed(self, button: str) -> None:
+        """A button was pressed that tries nothing."""
+        self.action_cancel()
+
+    def say(self, words: str) -> None:
+        """What is wrong, or to be known; nothing where `words` are empty."""
+        self.query_one(".note", Static).update(Text(printable(words)))
+
+    def on_input_changed(self, message: Field.Changed) -> None:
+        """Another word."""
+        message.stop()
+        self.edited()
+
+    def on_input_submitted(self, message: Field.Submitted) -> None:
+        """Enter tries."""
+        message.stop()
+        self.try_it()
+
+    def on_button_pressed(self, message: Button.Pressed) -> None:
+        """A click answers."""
+        message.stop()
+        if message.button.id == "save":
+            self.try_it()
+        else:
+            self.pressed(message.button.id or "")
+
+    def action_cancel(self) -> None:
+        """Nothing is done."""
+        self.dismiss(None)

@@ -15,8 +15,7 @@ from textual.message import Message
 from textual.widgets import Button, Static
 
 from mypt.fsio import write_atomic
-from mypt.text import printable
-from tui.widgets.dialogue import Dialogue
+from tui.widgets.dialogue import Trial
 from tui.widgets.editors import Choice, Field
 
 _LONGEST = 80
@@ -29,7 +28,7 @@ def suggested(folder: str, names: Sequence[str], otherwise: str) -> str:
     return f"{folder}/{joined[:_LONGEST]}"
 
 
-class SaveScreen(Dialogue[Path | None]):
+class SaveScreen(Trial[Path | None]):
     """A format and a file. Dismissed with the file that was written, or None.
 
     `formats` are their names with the endings of their files; `stem` is the file to suggest, without its ending, and
@@ -102,41 +101,21 @@ class SaveScreen(Dialogue[Path | None]):
         path = Path(field.value)
         if path.suffix in self._formats.values():
             field.value = str(path.with_suffix(self._formats[message.value]))
-        self._say("")
+        self.say("")
 
-    def on_input_changed(self, message: Field.Changed) -> None:
-        """Another name is another try."""
-        message.stop()
+    def edited(self) -> None:
+        """Another name is no answer to whether a file is to be replaced."""
         self._taken = None
-        self._say("")
+        super().edited()
 
-    def on_input_submitted(self, message: Field.Submitted) -> None:
-        """Enter saves."""
-        message.stop()
-        self._try()
-
-    def on_button_pressed(self, message: Button.Pressed) -> None:
-        """A click answers."""
-        message.stop()
-        if message.button.id == "save":
-            self._try()
-        else:
-            self.dismiss(None)
-
-    def action_cancel(self) -> None:
-        """Nothing is written."""
-        self.dismiss(None)
-
-    def _say(self, words: str) -> None:
-        self.query_one("#save-note", Static).update(Text(printable(words)))
-
-    def _try(self) -> None:
+    def try_it(self) -> None:
+        """Save it, unless that would replace a file that nobody was asked about."""
         name = self.query_one("#file", Field).value.strip()
         if not name:
-            self._say("✗ name a file")
+            self.say("✗ name a file")
             return
         if "\0" in name:
-            self._say("✗ no file can be called so")
+            self.say("✗ no file can be called so")
             return
         path = self._workspace / Path(name).expanduser()
         how, sure = self.how, self._taken == path
@@ -162,7 +141,7 @@ class SaveScreen(Dialogue[Path | None]):
     def on_save_screen_refused(self, message: Refused) -> None:
         """Say why."""
         self._taken = message.taken
-        self._say(message.why)
+        self.say(message.why)
 
     def on_save_screen_written(self, message: Written) -> None:
         """It is there."""

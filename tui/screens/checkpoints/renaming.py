@@ -16,11 +16,11 @@ from mypt import housekeeping
 from mypt.errors import MyptError, UserError
 from mypt.housekeeping import Renaming
 from mypt.text import printable
-from tui.widgets.dialogue import Dialogue
+from tui.widgets.dialogue import Trial
 from tui.widgets.editors import Field
 
 
-class RenameScreen(Dialogue[Renaming | None]):
+class RenameScreen(Trial[Renaming | None]):
     """Dismissed with what was done, or with None where nothing was."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -60,7 +60,7 @@ class RenameScreen(Dialogue[Renaming | None]):
                 yield Field(printable(self._model, newline=False), id="new-name")
             yield Static("", id="rename-note", classes="note", markup=False)
             with Horizontal(classes="buttons"):
-                yield Button("Rename ⏎", id="rename", variant="primary", compact=True)
+                yield Button("Rename ⏎", id="save", variant="primary", compact=True)
                 yield Button("Cancel esc", id="cancel", compact=True)
 
     @property
@@ -68,12 +68,11 @@ class RenameScreen(Dialogue[Renaming | None]):
         """What is typed now."""
         return self.query_one("#new-name", Field).value.strip()
 
-    def on_input_changed(self, message: Field.Changed) -> None:
+    def edited(self) -> None:
         """Judge every name as it is typed."""
-        message.stop()
         name = self.name_typed
         if name == self._model:
-            self._say("")
+            self.say("")
         else:
             self.run_worker(lambda: self._judge(name), thread=True, group="judge", exclusive=True)
 
@@ -90,33 +89,18 @@ class RenameScreen(Dialogue[Renaming | None]):
         if message.final:
             self.busy = False
         if message.final or message.name == self.name_typed:
-            self._say(message.why)
-
-    def on_input_submitted(self, message: Field.Submitted) -> None:
-        """Enter renames."""
-        message.stop()
-        self._try()
-
-    def on_button_pressed(self, message: Button.Pressed) -> None:
-        """A click answers."""
-        message.stop()
-        if message.button.id == "rename":
-            self._try()
-        else:
-            self.action_cancel()
+            self.say(message.why)
 
     def action_cancel(self) -> None:
         """It keeps its name."""
         if not self.busy:
             self.dismiss(None)
 
-    def _say(self, words: str) -> None:
-        self.query_one("#rename-note", Static).update(Text(words))
-
-    def _try(self) -> None:
+    def try_it(self) -> None:
+        """Rename it, unless that is under way."""
         if not self.busy:
             self.busy = True
-            self._say("renaming …")
+            self.say("renaming …")
             name = self.name_typed
             self.run_worker(lambda: self._rename(name), thread=True, group="rename")
 

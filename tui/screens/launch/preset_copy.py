@@ -11,13 +11,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from mypt.text import printable
 from tui.screens.launch.data_look import EXPECTED, problems_of
 from tui.screens.launch.draft import Draft
 from tui.screens.launch.look import Review, sentence
+from tui.widgets.dialogue import Trial
 from tui.widgets.editors import Field
 
 Answer = Path | Literal["without"]
@@ -52,24 +52,9 @@ def question(draft: Draft, review: Review, *, starting: bool) -> str:
     return printable(f"{words}Saves {base}{f' with {changes}' if changes else ' as it is'}, and chooses it.")
 
 
-class SavePresetScreen(ModalScreen[Answer | None]):
+class SavePresetScreen(Trial[Answer | None]):
     """A name, what will be saved under it, and what is wrong with that. Dismissed with None where nothing was done."""
 
-    DEFAULT_CSS = """
-    SavePresetScreen {
-        align: center middle;
-        background: $background 60%;
-        & > Vertical { width: 72; max-width: 95%; height: auto; background: $surface; padding: 1 2; }
-        & Static { height: auto; }
-        & .line { height: 1; margin: 1 0; }
-        & .label { width: 9; color: $secondary; }
-        & Field { width: 1fr; height: 1; border: none; padding: 0 1; background: $panel; }
-        & Field:focus { background: $primary 20%; border: none; }
-        & #preset-note { color: $error; }
-        & #preset-buttons { height: 1; align-horizontal: right; }
-        & Button { margin-left: 2; }
-    }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "Cancel", tooltip="Save nothing", id="save-preset.cancel")
     ]
@@ -97,14 +82,14 @@ class SavePresetScreen(ModalScreen[Answer | None]):
 
     def compose(self) -> ComposeResult:
         """What, under which name, and the buttons."""
-        with Vertical(classes="pane") as box:
+        with Vertical(classes="pane box") as box:
             box.border_title = "A preset of your own"
-            yield Static(Text(self._what))
+            yield Static(Text(f"{self._what}\n"))
             with Horizontal(classes="line"):
                 yield Static("configs/", classes="label")
                 yield Field(self._suggestion, id="preset-name")
-            yield Static("", id="preset-note", markup=False)
-            with Horizontal(id="preset-buttons"):
+            yield Static("", classes="note", markup=False)
+            with Horizontal(classes="buttons"):
                 yield Button(
                     "Save and start ⏎" if self._starting else "Save ⏎",
                     id="save",
@@ -115,32 +100,12 @@ class SavePresetScreen(ModalScreen[Answer | None]):
                     yield Button("Start without", id="without", compact=True)
                 yield Button("Cancel esc", id="cancel", compact=True)
 
-    def on_input_changed(self, message: Field.Changed) -> None:
-        """Another name is another try."""
-        message.stop()
-        self._say("")
+    def pressed(self, button: str) -> None:
+        """Start without saving, or do neither."""
+        self.dismiss("without" if button == "without" else None)
 
-    def on_input_submitted(self, message: Field.Submitted) -> None:
-        """Enter saves."""
-        message.stop()
-        self._try()
-
-    def on_button_pressed(self, message: Button.Pressed) -> None:
-        """A click answers."""
-        message.stop()
-        if message.button.id == "save":
-            self._try()
-        else:
-            self.dismiss("without" if message.button.id == "without" else None)
-
-    def action_cancel(self) -> None:
-        """Nothing is saved."""
-        self.dismiss(None)
-
-    def _say(self, words: str) -> None:
-        self.query_one("#preset-note", Static).update(Text(words))
-
-    def _try(self) -> None:
+    def try_it(self) -> None:
+        """Save it under the name that is typed."""
         name = self.query_one("#preset-name", Field).value.strip()
         if not self._busy:
             self._busy = True
@@ -161,7 +126,7 @@ class SavePresetScreen(ModalScreen[Answer | None]):
     def on_save_preset_screen_refused(self, message: Refused) -> None:
         """Say why; another name may do."""
         self._busy = False
-        self._say(message.why)
+        self.say(message.why)
 
     def on_save_preset_screen_saved(self, message: Saved) -> None:
         """It is there."""
