@@ -244,17 +244,26 @@ def list_bundles(checkpoints: Path) -> list[BundleInfo]:
     return [read_info(checkpoints / name) for name in names]
 
 
+def is_path(name: str) -> bool:
+    """Whether a checkpoint is named by its path: by more than a mere name, and be it only `./`."""
+    here = tuple(f".{separator}" for separator in (os.sep, os.altsep) if separator)
+    return len(Path(name).parts) != 1 or name.startswith(here)
+
+
 def find(checkpoints: Path, name: str) -> BundleInfo:
     """The whole bundle called `name` (a folder's name, or a path to one). Raises `UserError` with what there is."""
-    path = Path(name)
-    if len(path.parts) == 1 and not (checkpoints / name).is_dir() and not (path / CONFIG).is_file():
+    path, mere = Path(name), not is_path(name)
+    if mere and not (checkpoints / name).is_dir() and not (path / CONFIG).is_file():
         there = sorted(b.name for b in list_bundles(checkpoints))
         near = difflib.get_close_matches(name, there, n=1)
         remedy = f"did you mean {near[0]}?" if near else f"there are: {', '.join(there) or 'none yet'}"
         raise UserError(
             Problem("no such checkpoint in checkpoints/", field="model_name", value=name, remedy=remedy)
         )
-    info = read_info(checkpoints / name if len(path.parts) == 1 and (checkpoints / name).is_dir() else path)
+    if not mere and not path.exists():
+        remedy = f"a mere name, such as {path.name}, is looked for in {checkpoints.name}/"
+        raise UserError(Problem("no such folder", field="model_name", value=name, remedy=remedy))
+    info = read_info(checkpoints / name if mere and (checkpoints / name).is_dir() else path)
     if info.problem:
         raise UserError(
             Problem(

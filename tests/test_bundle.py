@@ -20,6 +20,7 @@ from mypt.bundle import (
     check_model_name,
     directory_name,
     find,
+    is_path,
     list_bundles,
     read_info,
     read_json_object,
@@ -29,6 +30,7 @@ from mypt.bundle import (
 )
 from mypt.errors import UserError
 from mypt.fsio import exchange_dirs, replace
+from mypt.settings.paths import in_workspace
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples" / "original" / "checkpoints"
 
@@ -455,3 +457,20 @@ def test_folder_names_go_both_ways(kind: Kind) -> None:
 
 def test_a_suffix_alone_is_a_name() -> None:
     assert split_name("_gold") == ("_gold", Kind.LAST)
+
+
+def test_a_dot_and_a_slash_make_a_path_of_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    checkpoints = tmp_path / "checkpoints"
+    for folder, step in ((checkpoints / "dante", 1), (tmp_path / "dante", 2)):
+        with writing(folder) as staging:
+            fill(staging, step)
+    assert find(checkpoints, "dante").step == 1
+    assert find(checkpoints, "./dante").step == find(checkpoints, in_workspace("./dante", Path())).step == 2
+    assert find(checkpoints, in_workspace("./dante", tmp_path)).step == 2
+    assert find(checkpoints, "checkpoints/dante").step == 1
+    with pytest.raises(
+        UserError, match=r"no such folder .*; a mere name, such as virgil, is looked for in checkpoints/"
+    ):
+        find(checkpoints, "./virgil")
+    assert is_path("./dante") and is_path("a/dante") and not is_path("dante") and not is_path(".dante")

@@ -63,8 +63,8 @@ def _side(name: str, picture: Workspace) -> Side:
     runs = picture.find(wanted)
     if not name.startswith(_RUN):
         named = in_workspace(name, picture.path)
-        is_path = len(Path(named).parts) > 1 and Path(named).is_dir()
-        if is_path or (checkpoints / name).is_dir() or not runs:
+        by_path = bundle.is_path(named) and Path(named).is_dir()
+        if by_path or (checkpoints / name).is_dir() or not runs:
             return _side_of_checkpoint(named, picture, runs)
     if not runs:
         there = ", ".join(printable(run.label, newline=False) for run in picture.runs)

@@ -74,7 +74,7 @@ class Plan:
             return f"transformers.AutoModelForCausalLM.from_pretrained({self.shown!r})"
         inside = self.target.parent.name == "checkpoints"
         # A mere name would be looked for in checkpoints/.
-        path = self.shown if len(Path(self.shown).parts) > 1 else str(self.target.resolve())
+        path = self.shown if bundle.is_path(self.shown) else str(self.target.resolve())
         command = "classify" if self.info.is_classifier else "generate"
         return f"mypt {command} --model_name {self.target.name if inside else path}"
 

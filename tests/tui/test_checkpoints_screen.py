@@ -25,7 +25,7 @@ from tui.screens.checkpoints.tree import BundleTree
 from tui.screens.compare import CompareScreen
 from tui.screens.home import HomeScreen
 from tui.screens.launch import LaunchScreen
-from tui.widgets.lines import TopLine
+from tui.widgets.lines import KeyLine, TopLine
 from tui.widgets.lineview import LineView
 
 CONFIG = {"batch_size": 2, "block_size": 8, "vocab_size": 4, "n_embd": 8, "n_head": 2, "n_layer": 1}
@@ -553,3 +553,18 @@ async def test_light_and_dark_use_their_own_colours(place: Path) -> None:
         await pilot.press("ctrl+t")
         await pilot.pause()
         assert gold() != before
+
+
+async def test_where_there_is_no_checkpoint_every_key_says_how_to_come_by_one(place: Path) -> None:
+    async with shown(place) as (pilot, screen):
+        await until(pilot, lambda: screen.has_class("-empty"))
+        last = screen.query_one(KeyLine).render().plain
+        assert "i Import" in last and "esc Back" in last and "g Sample" not in last
+        for key in ("space", "v", "g", "f", "r", "e", "R", "D"):
+            screen.app.clear_notifications()
+            await pilot.press(key)
+            await until(pilot, lambda: any("n trains a model" in words for words in said(screen.app)))
+            assert screen.app.screen is screen
+        save(place, "dante")
+        await until(pilot, lambda: keys(screen))
+        assert "g Sample" in screen.query_one(KeyLine).render().plain

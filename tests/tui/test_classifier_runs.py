@@ -4,9 +4,14 @@ import json
 from pathlib import Path
 
 from mypt.bundle import read_info
+from mypt.runs.state import RunState
 from tests.classify import entailment
+from tests.tui.painted import painted
 from tests.tui.test_checkpoints_screen import said, settle, shown, until
 from tests.workbench import mypt
+from tui.screens.home import HomeScreen
+from tui.starting import is_done, last_bundle
+from tui.widgets.confirm import Confirm
 
 
 async def test_a_stopped_classifier_goes_on_as_a_classifier(trained: Path) -> None:
@@ -43,4 +48,17 @@ async def test_a_stopped_classifier_goes_on_as_a_classifier(trained: Path) -> No
         await pilot.press("r")
         await until(pilot, lambda: any("nli goes on" in message for message in said(screen.app)))
         await until(pilot, lambda: read_info(folder).step == 6)
+        # With nothing left to do, it is asked for one epoch more, and its command is shown.
+        await until(pilot, lambda: screen.app.live.workspace.find("nli")[0].state is RunState.FINISHED)
+        await until(pilot, lambda: is_done(last_bundle(screen.app, "nli")))
+        for key, words in (("r", "One more epoch"), ("E", "Copy it")):
+            if key == "E":
+                await pilot.press("escape", "escape")
+                await until(pilot, lambda: isinstance(screen.app.screen, HomeScreen))
+                home = screen.app.screen
+                await until(pilot, lambda h=home: h.run_in_view and h.run_in_view.name == "nli")  # type: ignore[misc]
+            await pilot.press(key)
+            await until(pilot, lambda: isinstance(screen.app.screen, Confirm))
+            picture = painted(screen.app)
+            assert "mypt finetune-classifier --model_name nli --num_epochs 3" in picture and words in picture
     assert read_info(folder).is_classifier

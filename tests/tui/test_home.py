@@ -15,13 +15,16 @@ from textual.pilot import Pilot
 
 from mypt import events
 from mypt.events import LogWriter
+from mypt.housekeeping import rename
 from mypt.runs.state import RunState
 from tests.tui.logs import log_path, write_run
+from tests.tui.test_checkpoints_screen import save
 from tui.app import MyptApp
 from tui.chart.widget import Chart
 from tui.screens.home import HomeScreen
 from tui.screens.home.widgets import Facts, RunList, RunStrip, Welcome
 from tui.widgets.lineview import LineView
+from tui.widgets.states import PIN
 
 
 @pytest.fixture(autouse=True)
@@ -254,3 +257,56 @@ async def test_the_run_in_view_is_the_one_that_began_last_whichever_log_was_touc
         await until(pilot, lambda: home(app)._settled)
         run = home(app).run_in_view
         assert run is not None and run.label == "young"
+
+
+async def test_pinned_and_hidden_runs_say_so(tmp_path: Path) -> None:
+    for name in ("first", "second", "third"):
+        write_run(tmp_path, name)
+    app = MyptApp(tmp_path)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: len(app.live.workspace.runs) == 3 and home(app)._settled)
+        home(app).select(home(app).listed[1].key)
+        hidden = home(app).listed[1]
+        below = home(app).listed[2]
+        await pilot.press("h")
+        await until(pilot, lambda: home(app).run_in_view is below)
+        await pilot.press("p")
+        await pilot.press("H")
+        await until(pilot, lambda: hidden in home(app).listed)
+        runs = home(app).query_one(RunList)
+        rows = {
+            run.key: [runs.render_line(2 * at + line) for line in (0, 1)]
+            for at, run in enumerate(home(app).listed)
+        }
+        plain = next(run for run in home(app).listed if run not in (below, hidden))
+        assert home(app).listed[0] is below and rows[below.key][1].text.lstrip().startswith(PIN)
+        assert "hidden" in rows[hidden.key][1].text
+        assert all(s.style and s.style.dim and s.style.italic for s in rows[hidden.key][0] if s.text.strip())
+        assert not any(PIN in row.text or "hidden" in row.text for row in rows[plain.key])
+        await pilot.resize_terminal(80, 24)
+        home(app).select(hidden.key)
+        await until(pilot, lambda: f"{hidden.label} hidden" in home(app).query_one(RunStrip).render().plain)
+
+
+async def test_a_renamed_run_keeps_its_colour_its_pin_and_the_eye(tmp_path: Path) -> None:
+    for name in ("dante", "virgil"):
+        write_run(tmp_path, name)
+        save(tmp_path, name)
+    app = MyptApp(tmp_path)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: home(app)._settled and len(app.live.bundles) == 2)
+        old, virgil = (app.live.workspace.find(name)[0].key for name in ("dante", "virgil"))
+        home(app).select(old)
+        await pilot.press("space", "p")
+        colour = home(app).monitor.overlay.colour(old)
+        app.runview.hide(virgil)
+        rename(tmp_path, "dante", "alighieri")
+        rename(tmp_path, "virgil", "maro")
+        app.live.hint()
+        new, maro = (log_path(Path(), name).as_posix() for name in ("alighieri", "maro"))
+        await until(pilot, lambda: home(app).selected == new)
+        await until(pilot, lambda: app.runview.pinned == (new,) and app.runview.hidden == {maro})
+        assert colour and home(app).monitor.overlay.colour(new) == colour
+        kept = json.loads(app.prefs.path.read_text())
+        assert kept["runs"][str(tmp_path)]["pinned"] == [new]
+        assert list(kept["overlays"][str(tmp_path)]) == [new]

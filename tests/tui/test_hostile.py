@@ -107,6 +107,15 @@ async def test_every_screen_bears_every_size_and_every_name(place: Path, size: t
         ["s"],
         ["g"],
         ["c", "g"],
+        ["t", "down", "p", "down", "h", "H", "o", "O"],
+        ["t", "slash", *"nothing", "enter"],
+        ["c", "down", "D", "down"],
+        ["c", "down", "R", *"\\x"],
+        ["c", "down", "e", "down"],
+        ["c", "i", *"/nowhere"],
+        ["w"],
+        ["ctrl+g", *["down"] * 12, "enter"],
+        ["g", "ctrl+h", "down"],
     )
     async with app.run_test(size=size) as pilot:
         await read(pilot, app, len(NAMES))

@@ -475,6 +475,26 @@ async def test_all_settings_are_one_key_away_and_keep_what_was_typed(workspace: 
         assert not hidden.display and b.screen.query_one("#row-grad_clip").display
 
 
+async def test_settings_stand_as_people_think_and_the_cursor_where_most_is_told(workspace: Path) -> None:
+    async with bench(workspace, preset="mini") as b:
+        await b.review()
+        form = b.screen.query_one(SettingsForm)
+        await b.pilot.press("ctrl+l", "ctrl+n", "ctrl+n")
+        shown_groups = [box.id for box in form.children if box.display]
+        assert shown_groups == [
+            "model",
+            "data",
+            "schedule",
+            "evaluation",
+            "fine-tuning",
+            "machine",
+            "advanced",
+        ]
+        await b.until(lambda: b.screen.focused is b.screen.query_one("#row-max_iters Field"), "the focus")
+        await b.pilot.press("up")
+        assert b.screen.step == 2 and b.screen.focused in form.query("#data *")
+
+
 async def test_choices_turn_by_key(workspace: Path) -> None:
     async with bench(workspace, preset="mini") as b:
         row = b.screen.query_one(SettingsForm).row("precision")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from textual.screen import Screen
 from textual.widgets import Input
 
@@ -14,7 +15,7 @@ from tui.screens.checkpoints import CheckpointsScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.home import HomeScreen
 from tui.screens.launch import LaunchScreen
-from tui.widgets.lines import KeyLine
+from tui.widgets.lines import KeyLine, TopLine, short_path
 
 SCREENS: list[Any] = [HomeScreen, LaunchScreen, CheckpointsScreen, lambda: CompareScreen(["a", "b"])]
 
@@ -74,3 +75,42 @@ async def test_where_one_types_only_keys_that_type_nothing_are_offered(tmp_path:
         await pilot.pause()
         assert "f1 Keys" in line(screen) and "? Keys" not in line(screen)
         assert "q Quit" not in line(screen).replace("^q Quit", "")
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (60, "~/projects/language/models/2026/poems"),
+        (36, "~/…/language/models/2026/poems"),
+        (20, "~/…/2026/poems"),
+        (12, "~/…/poems"),
+        (7, "…/poems"),
+        (5, "po…ms"),
+        (1, "…"),
+        (0, ""),
+    ],
+)
+def test_a_path_is_shortened_in_its_middle(width: int, shown: str) -> None:
+    assert short_path("~/projects/language/models/2026/poems", width) == shown
+
+
+@pytest.mark.parametrize("path", ["/" + "物語" * 30, "a" * 300, "/", "~", "", "/x/" + "é" * 50 + "/y"])
+def test_no_path_is_wider_than_its_room(path: str) -> None:
+    assert all(cell_len(short_path(path, width)) <= width for width in range(80))
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+async def test_the_first_line_keeps_what_matters_however_long_the_path_is(tmp_path: Path, width: int) -> None:
+    place = tmp_path / ("long_name_" * 9) / ("of_a_folder_" * 5) / "poems"
+    place.mkdir(parents=True)
+    app = MyptApp(place)
+    async with app.run_test(size=(width, 24)) as pilot:
+        await pilot.pause()
+        top = app.screen.query_one(TopLine)
+        top.right = "3 running"
+        said = top.render().plain
+        assert cell_len(said) == width - 2 and said.startswith("MyPT  ") and said.endswith("  3 running")
+        assert "poems" in said and "…" in said
+        await app.push_screen(CheckpointsScreen())
+        await pilot.pause()
+        assert "poems  ›  checkpoints" in app.screen.query_one(TopLine).render().plain

@@ -130,6 +130,9 @@ def test_overlays_are_kept_and_every_run_has_its_own_colour(tmp_path: Path) -> N
     assert again.colour(runs[-1]) == colours[2]
     again.forget_all_but([runs[0]])
     assert again.keys == (runs[0],)
+    again.follow({runs[0]: "logs/renamed.jsonl"}.__getitem__)
+    assert again.keys == ("logs/renamed.jsonl",) and again.colour("logs/renamed.jsonl") == colours[0]
+    assert Overlay(Preferences(tmp_path / "prefs.json"), tmp_path).keys == again.keys
     assert Overlay(prefs, tmp_path / "elsewhere").keys == ()
 
 

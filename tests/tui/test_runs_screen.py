@@ -30,6 +30,7 @@ from tui.screens.runs import RunsScreen
 from tui.screens.runs.detail import Detail
 from tui.screens.runs.table import RunsTable
 from tui.widgets.filterline import FilterInput, FilterLine
+from tui.widgets.lines import KeyLine
 
 
 @pytest.fixture(autouse=True)
@@ -352,6 +353,8 @@ async def test_an_empty_workspace_says_how_to_begin(tmp_path: Path) -> None:
     async with table(tmp_path, runs=0) as desk:
         await desk.until(lambda: "No runs here yet" in "\n".join(desk.lines))
         assert "n chooses a preset" in "\n".join(desk.lines)
+        last = desk.app.screen.query_one(KeyLine).render().plain
+        assert "n New run" in last and "d Demo" in last and "p Pin" not in last
         await desk.press("s", "r", "E", "p", "h", "K", "S", "enter")
 
 

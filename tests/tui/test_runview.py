@@ -159,3 +159,18 @@ def test_what_trains_is_looked_at_first(prefs: Preferences, tmp_path: Path) -> N
     assert first is not None
     assert first.name == "live"
     assert RunView(prefs, Path("/w")).first([]) is None
+
+
+def test_a_run_that_has_another_key_stays_pinned_or_hidden(prefs: Preferences) -> None:
+    told: list[None] = []
+    view = RunView(prefs, Path("/w"), lambda: told.append(None))
+    view.pin("a")
+    view.pin("b")
+    view.hide("c")
+    told.clear()
+    view.follow(lambda key: key)
+    assert not told, "nothing is drawn for nothing"
+    view.follow(lambda key: {"a": "x", "c": "z"}.get(key, key))
+    assert view.pinned == ("x", "b") and view.hidden == {"z"} and told == [None]
+    again = RunView(prefs, Path("/w"))
+    assert again.pinned == ("x", "b") and again.hidden == {"z"}

@@ -32,8 +32,8 @@ def short_path(path: str, width: int) -> str:
     if cell_len(path) <= width:
         return path
     first, *parts = path.split("/")
-    for kept in range(len(parts) - 1, 0, -1):
-        for head in (f"{first}/…/", "…/"):
+    for head in (f"{first}/…/", "…/"):
+        for kept in range(len(parts) - 1, 0, -1):
             short = head + "/".join(parts[-kept:])
             if cell_len(short) <= width:
                 return short
