@@ -115,7 +115,7 @@ async def test_every_screen_bears_every_size_and_every_name(place: Path, size: t
         ["c", "i", *"/nowhere"],
         ["w"],
         ["ctrl+g", *["down"] * 12, "enter"],
-        ["g", "ctrl+h", "down"],
+        ["g", *"x y", "ctrl+u", "f2", "down", "f3"],
     )
     async with app.run_test(size=size) as pilot:
         await read(pilot, app, len(NAMES))

@@ -25,8 +25,8 @@ class Dialogue(ModalScreen[Answer]):
         & .box Static { height: auto; }
         & .line { height: 1; margin-bottom: 1; }
         & .label { width: 10; color: $secondary; }
-        & Field { width: 1fr; height: 1; border: none; padding: 0 1; background: $panel; }
-        & Field:focus { background: $primary 20%; border: none; }
+        & .line Field { width: 1fr; height: 1; border: none; padding: 0 1; background: $panel; }
+        & .line Field:focus { background: $primary 20%; border: none; }
         & Choice { width: 1fr; height: 1; padding: 0 1; background: $panel; }
         & Choice:focus { background: $primary 20%; }
         & .note { color: $error; max-height: 6; }

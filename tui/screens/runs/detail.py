@@ -56,7 +56,8 @@ class Detail(Widget):
             return Text()
         colours, width, room = self.app.theme_variables, self.size.width, self.size.height
         wrapped = list(headline(run, line, colours).wrap(self.app.console, max(width, 1)))
-        rows = wrapped[: max(1, room - 1)]
+        # A line of numbers yields to the end of the sentence, which is the next key.
+        rows = wrapped[: room if len(wrapped) == room else max(1, room - 1)]
         if len(wrapped) > len(rows):
             rows[-1].append("…")
         left = room - len(rows)

@@ -148,6 +148,7 @@ class RunsScreen(Listing[str | None]):
         counts = [
             (sum(run.state in (RunState.RUNNING, RunState.STARTING) for run in runs), "running"),
             (len(line), "queued"),
+            (sum(run.state is RunState.STALLED for run in runs), "stalled"),
             (sum(run.state is RunState.FAILED for run in runs), "failed"),
         ]
         said = [f"{number} {word}" for number, word in counts if number]
