@@ -31,11 +31,13 @@ def test_only_differences_leaves_out_what_is_the_same_and_headings_without_rows(
 def test_details_are_folded_away_and_counted() -> None:
     rows = compare([Side("a", files={"m": 1, "n": 2}), Side("b", files={"m": 1, "n": 3})])
     folded = table_lines(rows, only_differences=True, details=False)
-    assert words(folded) == ["Details ▸ 1 differ"]
+    said = "No setting differs: d shows them all"
+    assert words(folded) == [said, "Details ▸ 1 differ"]
     opened = table_lines(rows, only_differences=True, details=True)
-    assert words(opened) == ["Details ▾ 1 differ", "n"]
+    assert words(opened) == [said, "Details ▾ 1 differ", "n"]
     # Opened or not, it is the same line.
-    assert folded[0].key == opened[0].key and folded[0].folds
+    assert folded[1].key == opened[1].key and folded[1].folds
+    assert words(table_lines(rows, only_differences=False, details=False)) == ["Details ▸ 2 values"]
 
 
 def test_the_chosen_row_is_told_with_what_it_is_and_where_values_came_from() -> None:

@@ -229,7 +229,9 @@ class CompareScreen(Screen[None]):
         """Copy what is shown."""
         rows = self._rows_in_view
         if not rows:
-            self.notify("Nothing to copy: no setting differs", severity="warning", markup=False)
+            self.notify(
+                "Nothing to copy: no setting differs; d shows them all", severity="warning", markup=False
+            )
             return
         self.app.copy(_FORMATS[how](rows, self.sides), f"{self._said(len(rows))} as {how}")
 
@@ -237,7 +239,9 @@ class CompareScreen(Screen[None]):
         """Save what is shown as a file."""
         rows, sides = self._rows_in_view, self.sides
         if not rows:
-            self.notify("Nothing to export: no setting differs; d shows them all", severity="warning", markup=False)
+            self.notify(
+                "Nothing to export: no setting differs; d shows them all", severity="warning", markup=False
+            )
             return
         what = f"{self._said(len(rows))} of {', '.join(printable(n, newline=False) for n in self.names)}"
         screen = SaveScreen(
