@@ -68,7 +68,7 @@ ANSI = Theme(
         "border-blurred": "ansi_default",
         "footer-key-foreground": "ansi_magenta",
         "block-cursor-foreground": "ansi_default",
-        "block-cursor-background": "ansi_default",
+        "block-cursor-background": "ansi_magenta",
         "input-cursor-foreground": "ansi_default",
         "input-cursor-background": "ansi_default",
         "input-cursor-text-style": "reverse",
