@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.workbench import environment, story
+from tests.workbench import TINY, environment, story
 
 ROOT = Path(__file__).parents[1]
-HEAVY = ("torch", "textual", "tui")
+HEAVY = ("torch", "torch._dynamo", "textual", "tui")
 NOT_WITHOUT_A_TERMINAL = ("__main__",)
 
 
@@ -79,8 +79,12 @@ def test_the_dashboard_never_imports_torch() -> None:
     assert "torch" not in loaded_by(importing(names))
 
 
-def test_the_trainer_never_imports_the_dashboard() -> None:
-    assert loaded_by(importing(modules("mypt"))) == {"torch"}
+def test_the_trainer_never_imports_the_dashboard_nor_torch_s_compiler(workspace: Path) -> None:
+    words = ["--workspace", str(workspace), "train", "--model_name", "m", *TINY, "--max_iters"]
+    training = "".join(
+        f"\nfrom mypt.cli import main; assert main({[*words, updates]!r}) == 0" for updates in ("1", "2")
+    )
+    assert loaded_by(importing(modules("mypt")) + training) == {"torch"}
 
 
 CALLS = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,6 +17,25 @@ BETAS = (0.9, 0.95)
 EPS = 1e-8
 
 
+class _LightAdamW(AdamW):
+    """torch's AdamW, whose methods do not load torch's compiler only to tell it to stay away.
+
+    That takes a second of each start, and who compiles a model has it loaded by then. What is taken off torch's
+    methods are these decorators; where a torch has none, they are its methods as they are.
+    """
+
+    add_param_group = inspect.unwrap(AdamW.add_param_group)
+    state_dict = inspect.unwrap(AdamW.state_dict)
+    load_state_dict = inspect.unwrap(AdamW.load_state_dict)
+    zero_grad = inspect.unwrap(AdamW.zero_grad)
+    _step = inspect.unwrap(AdamW.step)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One update, without gradients of its own."""
+        with torch.no_grad():
+            return self._step(closure)
+
+
 def build(model: LanguageModel, *, learning_rate: float, weight_decay: float) -> AdamW:
     """A fused AdamW over the trainable parameters, in the order that `optimizer.pt` has them."""
     decay, no_decay = decay_groups(model)
@@ -22,7 +43,7 @@ def build(model: LanguageModel, *, learning_rate: float, weight_decay: float) ->
         {"params": [p for p in decay if p.requires_grad], "weight_decay": weight_decay},
         {"params": [p for p in no_decay if p.requires_grad], "weight_decay": 0.0},
     ]
-    return AdamW(groups, lr=learning_rate, betas=BETAS, eps=EPS, fused=True)
+    return _LightAdamW(groups, lr=learning_rate, betas=BETAS, eps=EPS, fused=True)
 
 
 def load_state(optimizer: AdamW, state: dict[str, Any], *, weight_decay: float) -> None:

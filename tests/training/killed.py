@@ -8,7 +8,6 @@ it, and what was done.
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import signal
@@ -21,9 +20,6 @@ import mypt.cli
 import mypt.training.already
 import mypt.training.run
 import mypt.training.session
-
-# What takes seconds to import, once for all children; optimizers ask for this one when they are built.
-importlib.import_module("torch._dynamo")
 
 _CHANGES = {"os.mkdir": 0, "os.rename": 0, "os.remove": 0, "os.rmdir": 0, "shutil.rmtree": 0}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND
