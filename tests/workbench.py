@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from tests.forked import FORKS, Forked
+
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
 CHARS = "\n .abcdefghijklmnopqrstuvwxyz"
 SHAPE = ["--n_layer", "1", "--n_head", "2", "--n_embd", "16", "--block_size", "16", "--batch_size", "4"]
@@ -44,12 +46,20 @@ def command(workspace: Path, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "mypt", "--workspace", str(workspace), *arguments]
 
 
+_NEED_TORCH = ("train", "generate", "finetune-classifier", "classify", "import", "export")
+
+
 def mypt(workspace: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run `mypt` in a process of its own."""
+    """Run `mypt` in a process of its own; where torch is needed it is forked from one that has it."""
+    words, environ = ["--workspace", str(workspace), *arguments], environment(**env)
+    if FORKS and arguments[0] in _NEED_TORCH:
+        forked = Forked(words, workspace, environ, stderr=subprocess.PIPE)
+        out, error = forked.communicate(timeout=150)
+        return subprocess.CompletedProcess(words, forked.wait(), out, error)
     return subprocess.run(
         command(workspace, *arguments),
         cwd=workspace,
-        env=environment(**env),
+        env=environ,
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -71,7 +81,17 @@ def start(workspace: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> bool:
+Running = subprocess.Popen[str] | Forked
+
+
+def begin(workspace: Path, *arguments: str) -> Running:
+    """`start` for what needs torch, forked from a process that has it."""
+    if FORKS:
+        return Forked(["--workspace", str(workspace), *arguments], workspace, environment())
+    return start(workspace, *arguments)
+
+
+def wait_for(condition: Callable[[], bool], process: Running | None = None) -> bool:
     """Wait until the condition holds; False where the process ended before."""
     until = time.monotonic() + 120
     while not condition():

@@ -14,7 +14,7 @@ import mypt as package
 from mypt.runs.directory import request_stop
 from mypt.runs.record import list_records
 from tests.classify import entailment
-from tests.workbench import command, environment, events, last_iter, listing, mypt, start, wait_for
+from tests.workbench import begin, command, environment, events, last_iter, listing, mypt, wait_for
 
 torch.set_num_threads(1)
 
@@ -204,7 +204,7 @@ def test_a_stopped_classifier_goes_on_as_if_it_had_not_been_stopped(room: Path) 
     more = ["--num_epochs", "3", "--dropout", "0.1", "--grad_accum_steps", "2", "--learning_rate", "1e-3"]
     assert finetune(room, "whole", *more).returncode == 0
     program = ["finetune-classifier", "--init_from_model", "base", "--model_name", "cut", *DATA, *FEW, *more]
-    process = start(room, *program)
+    process = begin(room, *program)
     assert wait_for(lambda: last_iter(room, "cut") >= 3, process)
     process.send_signal(signal.SIGTERM)
     process.wait(100)
@@ -212,7 +212,7 @@ def test_a_stopped_classifier_goes_on_as_if_it_had_not_been_stopped(room: Path) 
     if process.returncode == 143:
         assert events(room, "cut")[-1]["event"] == "training_stopped"
     # By its name alone, and stopped as the dashboard does it.
-    process = start(room, "finetune-classifier", "--model_name", "cut")
+    process = begin(room, "finetune-classifier", "--model_name", "cut")
     record = list_records(room).records[-1]
     wait_for(lambda: len([r for r in list_records(room).records if r.model_name == "cut"]) > 1, process)
     record = list_records(room).records[-1]

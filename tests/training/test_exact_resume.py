@@ -16,12 +16,12 @@ import pytest
 from tests.training.alike import assert_same_run
 from tests.training.killer import KILLED, Killer
 from tests.workbench import (
+    begin,
     clean,
     events,
     ids_of,
     last_iter,
     mypt,
-    start,
     story,
     wait_for,
     write_dataset,
@@ -125,7 +125,7 @@ def test_stopped_and_killed_at_random_and_resumed(ground: Path, tmp_path: Path, 
     endings: list[int] = []
     for number, sign in enumerate(SIGNALS):
         until = 12 * number + draw.randint(3, 12)
-        process = start(broken, *command)
+        process = begin(broken, *command)
         assert wait_for(lambda until=until: last_iter(broken, "m") >= until, process)  # type: ignore[misc]
         process.send_signal(sign)
         process.communicate(timeout=120)

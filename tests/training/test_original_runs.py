@@ -15,7 +15,7 @@ import torch
 
 import mypt as api
 from mypt.errors import UserError
-from tests.workbench import clean, events, last_iter, listing, mypt, start, wait_for
+from tests.workbench import begin, clean, events, last_iter, listing, mypt, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -75,7 +75,7 @@ def test_a_stop_and_a_resume_change_nothing(old: Path) -> None:
     for name in ("whole", "cut"):
         shutil.copytree(old / "checkpoints" / "a", old / "checkpoints" / name)
     assert mypt(old, "train", "--model_name", "whole", *flags).returncode == 0
-    process = start(old, "train", "--model_name", "cut", *flags)
+    process = begin(old, "train", "--model_name", "cut", *flags)
     assert wait_for(lambda: last_iter(old, "cut") >= 70, process)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=120)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,19 +17,20 @@ from tests.training.killer import Killer
 from tests.training.runs import row, state_of, train
 from tests.workbench import (
     TINY,
+    Running,
+    begin,
     events,
     last_iter,
     mypt,
-    start,
     wait_for,
 )
 
 
 @pytest.fixture
-def running(workspace: Path) -> Iterator[subprocess.Popen[str]]:
+def running(workspace: Path) -> Iterator[Running]:
     """A run that would go on for hours, some steps old."""
     flags = ["--model_name", "long", *TINY, "--max_iters", "10000000", "--eval_interval", "1000000"]
-    process = start(workspace, "train", *flags)
+    process = begin(workspace, "train", *flags)
     assert wait_for(lambda: last_iter(workspace, "long") >= 3, process)
     yield process
     process.kill()
@@ -38,9 +38,7 @@ def running(workspace: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.slow
-def test_a_request_stops_a_run_which_saves_and_ends_well(
-    workspace: Path, running: subprocess.Popen[str]
-) -> None:
+def test_a_request_stops_a_run_which_saves_and_ends_well(workspace: Path, running: Running) -> None:
     (record,) = list_records(workspace).records
     assert record.model_name == "long" and record.settings["max_iters"] == 10_000_000
     record.directory(workspace).stop_file.touch()
@@ -61,7 +59,7 @@ def test_a_request_stops_a_run_which_saves_and_ends_well(
 def test_a_stop_within_the_last_evaluation_leaves_it_to_the_next_run(workspace: Path) -> None:
     flags = [*TINY, "--model_name", "late", "--max_iters", "6", "--eval_interval", "100"]
     flags[flags.index("--eval_iters") + 1] = "500"
-    process = start(workspace, "train", *flags)
+    process = begin(workspace, "train", *flags)
     assert wait_for(lambda: last_iter(workspace, "late") >= 6, process)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=120)
@@ -109,7 +107,7 @@ def test_a_signal_at_any_moment_ends_a_run_with_its_status_after_it_saved(
         "sample": lambda: bool(events(workspace, "m", "eval")),
         "save": lambda: last_iter(workspace, "m") >= 2 and staged(workspace),
     }[moment]
-    process = start(workspace, "train", *flags, *slow)
+    process = begin(workspace, "train", *flags, *slow)
     assert wait_for(ready, process)
     # An impatient user, and one of a queue that says it twice.
     process.send_signal(sign)
@@ -135,7 +133,7 @@ def test_a_signal_at_any_moment_ends_a_run_with_its_status_after_it_saved(
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 def test_a_kill_before_the_second_checkpoint_keeps_the_first_evaluation_in_the_curve(workspace: Path) -> None:
     flags = [*TINY, "--model_name", "early", "--max_iters", "100000", "--eval_interval", "100000"]
-    process = start(workspace, "train", *flags)
+    process = begin(workspace, "train", *flags)
     assert wait_for(lambda: last_iter(workspace, "early") >= 3, process)
     process.kill()
     process.communicate()
@@ -154,7 +152,7 @@ def test_a_kill_before_the_second_checkpoint_keeps_the_first_evaluation_in_the_c
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 def test_a_model_that_is_trained_is_refused_to_a_second_run(
-    workspace: Path, running: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+    workspace: Path, running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A second model in memory could cost the first its own.
     monkeypatch.setattr(build, "build", lambda *_: pytest.fail("built beside the run that holds the model"))
