@@ -126,6 +126,7 @@ def reference(
             out[:, j + size // 2] = b * angle.cos() - a * angle.sin()
         return out
 
+    sights = {sight: seen(idx, sight, document_token) for sight in {window, window and window // 2}}
     x0 = x = rms(w["embed.weight"][idx])
     out: list[Tensor] = []
     for i in range(layers):
@@ -141,11 +142,7 @@ def reference(
             q, k, v = (h @ qkv[n].T for n in range(3))
             size = q.size(1) // heads
             table = i if i < 3 else i - (layers - 3)
-            visible = seen(
-                idx,
-                window if window is None or pattern[i % len(pattern)] == "L" else window // 2,
-                document_token,
-            )
+            visible = sights[window if pattern[i % len(pattern)] == "L" else window and window // 2]
             mixed = torch.zeros_like(q)
             for head in range(heads):
                 rows = slice(head * size, (head + 1) * size)
@@ -189,8 +186,8 @@ def seen(idx: Tensor, window: int | None, document_token: int, block: int = 128)
         nearest_full = max(min(len(full), window - 1), 0)
         nearest_partial = min(len(partial), max(window - len(full), 1))
         kept.append(set(full[len(full) - nearest_full :]) | set(partial[len(partial) - nearest_partial :]))
-    visible = torch.zeros(length, length, dtype=torch.bool)
-    for q in range(length):
-        for k in range(q + 1):
-            visible[q, k] = documents[q] == documents[k] and k // block in kept[q // block]
-    return visible
+    rows = [
+        [k <= q and documents[q] == documents[k] and k // block in kept[q // block] for k in range(length)]
+        for q in range(length)
+    ]
+    return torch.tensor(rows)
