@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from mypt.cli import main
+from tests.training.killer import Killer
 from tests.workbench import SAMPLES, TINY, story
 
 
@@ -44,3 +47,13 @@ def samples() -> Path:
     if not SAMPLES.is_dir():
         pytest.skip("the samples of other programs' files are not here")
     return SAMPLES
+
+
+@pytest.fixture(scope="session")
+def killer() -> Iterator[Killer]:
+    """A process whose children are killed where it hurts."""
+    if sys.platform == "win32":
+        pytest.skip("there is no SIGKILL")
+    made = Killer()
+    yield made
+    made.close()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 import pytest
 
 from tests.faults.rounds import REPORT_VARIABLE, ROUNDS, SEED, Report
-from tests.training.killer import Killer
 
 HERE = Path(__file__).parent
 _FIGURES: dict[str, list[tuple[str, Any]]] = {}
@@ -35,16 +33,6 @@ def report(record_property: Callable[[str, object], None]) -> Report:
             record_property(name, value)
 
     return keep
-
-
-@pytest.fixture(scope="session")
-def killer() -> Iterator[Killer]:
-    """A process whose children are killed where it hurts."""
-    if sys.platform == "win32":
-        pytest.skip("there is no SIGKILL")
-    made = Killer()
-    yield made
-    made.close()
 
 
 # ── the report ──────────────────────────────────────────────────────────────────────────────────────────────────

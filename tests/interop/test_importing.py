@@ -84,7 +84,9 @@ def test_the_two_sizes_compare(foreign: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["small", "medium"])
-def test_a_fine_tune_that_is_killed_goes_on_exactly(kind: str, foreign: Path, tmp_path: Path) -> None:
+def test_a_fine_tune_that_is_killed_goes_on_exactly(
+    kind: str, foreign: Path, tmp_path: Path, killer: Killer
+) -> None:
     bring(foreign, f"{kind}.pt", "base", *tokenizer_of(foreign))
     flags = [
         *TUNE,
@@ -102,14 +104,10 @@ def test_a_fine_tune_that_is_killed_goes_on_exactly(kind: str, foreign: Path, tm
     for place in places:
         place.mkdir()
         (place / "input.txt").write_text((foreign / "input.txt").read_text())
-    killer = Killer()
-    try:
-        status, operations = killer.run(places[0], *words)
-        assert status == 0
-        assert killer.run(places[1], *words, kill_at=place_of(operations, "m", 2))[0] == KILLED
-        assert killer.run(places[1], *words)[0] == 0
-    finally:
-        killer.close()
+    status, operations = killer.run(places[0], *words)
+    assert status == 0
+    assert killer.run(places[1], *words, kill_at=place_of(operations, "m", 2))[0] == KILLED
+    assert killer.run(places[1], *words)[0] == 0
     assert_same_run(places[0], places[1], "m")
     tuned = mypt.load_bundle("m", places[0])
     assert tuned.config.arch == f"modded_{kind}" and tuned.training_state["base"]["name"] == "base"
@@ -173,14 +171,7 @@ def test_bad_input_writes_nothing(name: str, foreign: Path, capsys: pytest.Captu
 
 
 def previewed(workspace: Path, path: Path, **options: Any) -> tuple[int, Preview]:
-    done = subprocess.run(
-        command(path, **options),
-        cwd=workspace,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run(workspace, *command(path, **options)[3:])
     assert "Traceback" not in done.stderr
     return done.returncode, read(done.stdout, done.stderr)
 
@@ -219,24 +210,20 @@ def test_a_disk_that_is_full_leaves_nothing(foreign: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_import_that_is_killed_is_whole_or_absent(foreign: Path) -> None:
-    killer = Killer()
+def test_an_import_that_is_killed_is_whole_or_absent(foreign: Path, killer: Killer) -> None:
     words = ["import", str(foreign / "small.pt"), "--model_name", "mine"]
 
     def fresh(name: str) -> Path:
         (foreign / name).mkdir()
         return foreign / name
 
-    try:
-        status, operations = killer.run(fresh("whole"), *words)
-        assert status == 0 and len(operations) > 5
-        for place in range(1, len(operations) + 1):
-            workspace = fresh(f"w{place}")
-            assert killer.run(workspace, *words, kill_at=place)[0] == KILLED
-            if (workspace / "checkpoints" / "mine").exists():
-                assert not bundle.read_info(workspace / "checkpoints" / "mine").problem
-            else:
-                assert killer.run(workspace, *words)[0] == 0
-            assert [path.name for path in (workspace / "checkpoints").iterdir()] == ["mine"]
-    finally:
-        killer.close()
+    status, operations = killer.run(fresh("whole"), *words)
+    assert status == 0 and len(operations) > 5
+    for place in range(1, len(operations) + 1):
+        workspace = fresh(f"w{place}")
+        assert killer.run(workspace, *words, kill_at=place)[0] == KILLED
+        if (workspace / "checkpoints" / "mine").exists():
+            assert not bundle.read_info(workspace / "checkpoints" / "mine").problem
+        else:
+            assert killer.run(workspace, *words)[0] == 0
+        assert [path.name for path in (workspace / "checkpoints").iterdir()] == ["mine"]

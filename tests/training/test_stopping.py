@@ -67,7 +67,7 @@ def test_a_stop_within_the_last_evaluation_leaves_it_to_the_next_run(workspace: 
     assert state_of(workspace, "late")["step"] == 6
     info = find(workspace / "checkpoints", "late")
     assert not info.has_done(6) and info.has_done(5)
-    rest = mypt(workspace, "train", "--model_name", "late")
+    rest = mypt(workspace, "train", "--model_name", "late", "--eval_iters", "2")
     assert rest.returncode == 0 and "Training finished!" in rest.stdout, rest.stdout + rest.stderr
     assert [e["iter"] for e in events(workspace, "late", "eval")] == [0, 6]
     assert events(workspace, "late")[-1]["event"] == "training_complete"
