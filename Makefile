@@ -18,9 +18,10 @@ $(READY): pyproject.toml
 run: $(READY)
 	@exec $(BIN)/mypt-tui $(WORKSPACE)
 
-# Most tests wait for a screen or a process most of the time: four at once keep two cores busy.
+# Many tests wait for a screen or a process: four at once keep two cores busy. What was compiled is kept, since each of
+# the four, and each process that they start, would compile it again.
 test: $(READY)
-	@$(BIN)/python -m pytest -n 4 $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 # A long round of faults: SEED repeats one, ROUNDS says how many times as long as the short one it is.
 faults: $(READY)

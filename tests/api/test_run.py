@@ -131,9 +131,12 @@ def test_a_signal_saves_first_and_does_then_what_it_does(workspace: Path, name: 
         text=True,
         encoding="utf-8",
     )
-    assert wait_for(lambda: last_iter(workspace, "m") >= 2, process)
-    process.send_signal(getattr(signal, name))
-    out, err = process.communicate(timeout=120)
+    try:
+        assert wait_for(lambda: last_iter(workspace, "m") >= 2, process)
+        process.send_signal(getattr(signal, name))
+        out, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
     step = mypt.get_model_info("m", workspace)["training_state"]["step"]
     assert events(workspace, "m")[-1]["reason"] == "signal" and step >= 2, err
     if name == "SIGINT":

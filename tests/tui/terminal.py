@@ -49,7 +49,7 @@ class Terminal:
         """Type."""
         os.write(self.fd, keys.encode())
 
-    def wait_for(self, what: str | Callable[[str], bool], seconds: float = 30.0) -> str:
+    def wait_for(self, what: str | Callable[[str], bool], seconds: float = 60.0) -> str:
         """Read until the screen shows `what`; fails with the screen as it is then."""
         holds = what if callable(what) else lambda text: what in text
         deadline = time.monotonic() + seconds
@@ -74,7 +74,7 @@ class Terminal:
         os.kill(self.pid, signal.SIGKILL)
         self._reap()
 
-    def exit_status(self, seconds: float = 10.0) -> int:
+    def exit_status(self, seconds: float = 60.0) -> int:
         """How the program ended."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

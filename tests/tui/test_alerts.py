@@ -26,7 +26,7 @@ from tui.app import MyptApp
 from tui.prefs import Preferences
 
 
-async def until(pilot: Pilot[Any], holds: Callable[[], bool], seconds: float = 15.0) -> None:
+async def until(pilot: Pilot[Any], holds: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it did not become true"

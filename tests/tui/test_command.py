@@ -89,7 +89,7 @@ def test_one_that_never_ends_is_ended_with_its_children(tmp_path: Path) -> None:
     said = command.run(python(code), notice(), tmp_path, timeout_s=2.0)
     assert "was still busy after 2 s and was ended" in said
     child = int((tmp_path / "pid").read_text())
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while _lives(child):
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -40,7 +40,7 @@ OTHER = bound("other.open", "o", owner="two", room="tui.screens.two")
 ALL = [STOP, RESUME, QUIT, LIST, CHART, MODAL, OTHER]
 
 
-async def until(pilot: Pilot[Any], holds: Callable[[], bool], seconds: float = 15.0) -> None:
+async def until(pilot: Pilot[Any], holds: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it did not become true"

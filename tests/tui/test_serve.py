@@ -131,7 +131,7 @@ async def test_the_address_shows_the_dashboard_and_quitting_it_closes_the_page(s
     assert serving.end() == 0
 
 
-async def _until(holds, seconds: float = 20.0) -> None:  # type: ignore[no-untyped-def]
+async def _until(holds, seconds: float = 60.0) -> None:  # type: ignore[no-untyped-def]
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it did not become true"
