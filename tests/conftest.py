@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Tiny tensors are slower on several threads, and far slower beside other programs; before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -16,6 +17,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from mypt.cli import main
 from tests.training.killer import Killer
 from tests.workbench import SAMPLES, TINY, story
+
+# How long an example takes depends on what else the machine does, and no test measures time.
+settings.register_profile("mypt", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mypt")
 
 
 @pytest.fixture

@@ -210,6 +210,7 @@ def test_a_disk_that_is_full_leaves_nothing(foreign: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_an_import_that_is_killed_is_whole_or_absent(foreign: Path, killer: Killer) -> None:
     words = ["import", str(foreign / "small.pt"), "--model_name", "mine"]
 

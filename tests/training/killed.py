@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import mypt.cli
+import mypt.interop.importing
 import mypt.training.already
 import mypt.training.run
 import mypt.training.session
