@@ -19,7 +19,7 @@ from typing import Any, Self
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from mypt.fsio import append_line, fsync_file
+from mypt.fsio import append_line, end_torn_line, finite, fsync_file
 
 Number = float | None
 """A loss or another measured number: None where it was not measured, nan or inf where it was and is not finite."""
@@ -240,20 +240,10 @@ def encode(event: Event) -> bytes:
                 digits = 3  # steps of small models are milliseconds apart
             line[name] = value if digits is None else round(value, digits)
         else:
-            line[name] = _finite(value)
+            line[name] = finite(value)
     if nonfinite:
         line["nonfinite"] = nonfinite
     return json.dumps(line, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace") + b"\n"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return value
 
 
 class LogWriter:
@@ -272,12 +262,8 @@ class LogWriter:
         self._fd = os.open(
             self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666
         )
-        end = os.lseek(self._fd, 0, os.SEEK_END)
-        if end:
-            os.lseek(self._fd, end - 1, os.SEEK_SET)
-            if os.read(self._fd, 1) != b"\n":
-                # A killed writer's torn line must not swallow our first one.
-                os.write(self._fd, b"\n")
+        # A killed writer's torn line must not swallow our first one.
+        end_torn_line(self._fd)
 
     def write(self, event: Event) -> None:
         """Append `event`, giving it the present time where it has none."""
@@ -370,7 +356,8 @@ def from_fields(fields: dict[str, Any]) -> AnyEvent:
         return Unknown(timestamp=stamp if isinstance(stamp, str) else "", name=name, fields=rest)
     try:
         event: AnyEvent = msgspec.convert(_whole_steps(fields), _KNOWN, strict=False)
-    except (msgspec.ValidationError, OverflowError) as error:
+    except (msgspec.ValidationError, OverflowError, ValueError) as error:
+        # A name with half a surrogate pair is one that the library cannot spell (UnicodeEncodeError).
         raise BadLineError(str(error)) from None
     if isinstance(event, Eval):
         event.eval_sets = _eval_sets(fields)
@@ -412,16 +399,21 @@ class LineReader:
 
     bad: int = 0
     last_bad: str = ""
-    _tail: bytes = field(default=b"")
+    # Grown in place: a long line that comes in a thousand pieces must not be copied a thousand times.
+    _tail: bytearray = field(default_factory=bytearray)
     # A line without an end must not eat the memory; no event of ours comes near it.
     max_line: int = 64 * 1024 * 1024
 
     def feed(self, chunk: bytes) -> Iterator[AnyEvent]:
         """The events whose lines end within `chunk`, in order."""
-        lines = (self._tail + chunk if self._tail else chunk).split(b"\n")
-        self._tail = lines.pop()
+        first, newline, rest = chunk.partition(b"\n")
+        self._tail += first
+        lines: list[bytes] = []
+        if newline:
+            *lines, last = [bytes(self._tail), *rest.split(b"\n")]
+            self._tail = bytearray(last)
         if len(self._tail) > self.max_line:
-            self._tail = b""
+            self._tail.clear()
             self._count(f"a line of more than {self.max_line} bytes")
         for line in lines:
             event = self._decode(line)
@@ -430,7 +422,7 @@ class LineReader:
 
     def finish(self) -> Iterator[AnyEvent]:
         """What a last line without a newline holds, when no more will come; a torn one counts as bad."""
-        line, self._tail = self._tail, b""
+        line, self._tail = bytes(self._tail), bytearray()
         event = self._decode(line)
         if event is not None:
             yield event

@@ -1,7 +1,11 @@
-"""What lies at a path, in words for people: why it cannot be read as a file. Standard library only."""
+"""What lies at a path: why it cannot be read as a file, in words for people, and its content where it can.
+
+Standard library only.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -29,3 +33,20 @@ def why_no_file(path: Path) -> str:
     if not stat.S_ISREG(mode):
         return next((words for test, words in _KINDS if test(mode)), "is no regular file")
     return "" if os.access(path, os.R_OK) else "cannot be read: Permission denied"
+
+
+def read_file(path: Path, most: int = 64 << 20) -> bytes:
+    """The content of the regular file `path`; a pipe is not waited for, and no device read without end.
+
+    Raises OSError for what is no such file, and for one of more than `most` bytes; ValueError for a path that cannot be.
+    """
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(fd, "rb") as file:
+        mode = os.fstat(fd).st_mode
+        if not stat.S_ISREG(mode):
+            kind = next((words for test, words in _KINDS if test(mode)), "is no regular file")
+            raise OSError(errno.EINVAL, kind, os.fspath(path))
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, "is far too large for what it should hold", os.fspath(path))
+    return content

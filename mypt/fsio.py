@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import shutil
 import sys
@@ -35,7 +36,7 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | str, *, durable: bo
     """
     target = Path(path)
     if target.is_symlink():
-        target = target.resolve()  # what somebody keeps elsewhere stays there
+        target = Path(os.path.realpath(target))  # what somebody keeps elsewhere stays there
     raw = data.encode("utf-8") if isinstance(data, str) else data
     # Same directory, since a rename does not cross file systems; a name of its own, since two may write at once.
     temporary = target.parent / f".{target.name}.tmp-{os.getpid()}-{os.urandom(4).hex()}"
@@ -69,6 +70,17 @@ def write_json_atomic(path: str | os.PathLike[str], value: Any, *, durable: bool
     write_atomic(path, raw, durable=durable)
 
 
+def finite(value: Any) -> Any:
+    """JSON's `value` with null for each number in it that is NaN or infinite, which JSON has no word for."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return value
+
+
 def append_line(fd: int, line: bytes) -> None:
     """Append `line` (a newline is added where it has none) to `fd`, opened with O_APPEND, in one `os.write`.
 
@@ -92,6 +104,15 @@ def append_line(fd: int, line: bytes) -> None:
             if os.fstat(fd).st_size == end:
                 os.ftruncate(fd, end - written)
         raise
+
+
+def end_torn_line(fd: int) -> None:
+    """Where the last line of `fd`, opened for reading and appending, has no end, give it one: what follows is another's."""
+    end = os.lseek(fd, 0, os.SEEK_END)
+    if end:
+        os.lseek(fd, end - 1, os.SEEK_SET)
+        if os.read(fd, 1) != b"\n":
+            os.write(fd, b"\n")
 
 
 def fsync_file(fd: int) -> None:

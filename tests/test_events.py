@@ -462,3 +462,19 @@ def test_a_log_that_is_moved_away_is_begun_anew_where_everybody_looks(tmp_path: 
     assert [event.iter for event in kept if isinstance(event, Eval)] == [1]
     assert [event.iter for event in new if isinstance(event, Eval)] == [3]
     assert bad == 0
+
+
+@pytest.mark.parametrize(
+    "line", [rb'{"event":"sample","iter":1,"\ud800":"a"}', rb'{"event":"sample","iter":"\ud800"}']
+)
+def test_half_a_surrogate_pair_where_nothing_can_hold_one_is_a_bad_line(line: bytes) -> None:
+    with pytest.raises(BadLineError):
+        decode(line)
+
+
+def test_a_line_that_comes_byte_by_byte_is_the_same_line() -> None:
+    line = encode(Sample(iter=3, text="x" * 500, timestamp="t"))
+    reader = LineReader()
+    found = [event for byte in line * 2 for event in reader.feed(bytes([byte]))]
+    assert [event.text for event in found if isinstance(event, Sample)] == ["x" * 500] * 2
+    assert (reader.pending, reader.bad) == (0, 0)

@@ -13,6 +13,7 @@ from typing import Any
 
 from platformdirs import user_config_dir
 
+from mypt.files import read_file
 from mypt.fsio import replace, write_json_atomic
 from mypt.runs.filelock import locked
 from mypt.text import printable
@@ -95,7 +96,7 @@ class Preferences:
     def _read(self) -> dict[str, Any]:
         self._broken = False
         try:
-            read = json.loads(self.path.read_text(encoding="utf-8-sig"))
+            read = json.loads(read_file(self.path).decode("utf-8-sig"))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, RecursionError) as error:
@@ -106,8 +107,8 @@ class Preferences:
             self._broken = True
             self._complain("is not a JSON object ({…}); the defaults are used")
             return {}
-        # JSON has no NaN; one that a hand put there must not keep the rest from being saved.
-        return {name: value for name, value in read.items() if value == value}
+        # JSON has no NaN and no infinity; one that a hand put there must not keep the rest from being saved.
+        return {name: value for name, value in read.items() if _can_be_written(value)}
 
     def _judge(self) -> None:
         kinds = {
@@ -133,6 +134,14 @@ class Preferences:
         said = f"{self.path.name}: {words}"
         if said not in self.problems:
             self.problems.append(said)
+
+
+def _can_be_written(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_like(value: Any, default: Any) -> bool:

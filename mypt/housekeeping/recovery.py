@@ -17,7 +17,7 @@ def recover(workspace: Path) -> list[str]:
 
     Writes nothing where nothing was cut off. Never raises for what it finds: the next one tries again.
     """
-    if not journal(workspace).exists() and not _left_aside(workspace / "checkpoints"):
+    if not os.path.lexists(journal(workspace)) and not _left_aside(workspace / "checkpoints"):
         return []
     try:
         with guard.one_at_a_time(workspace):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -17,9 +18,11 @@ from pathlib import Path
 from mypt import bundle
 from mypt.bundle import Kind, directory_name
 from mypt.errors import Problem, RunError, UserError, raise_for
+from mypt.files import read_file
 from mypt.fsio import fsync_dir, write_json_atomic
 from mypt.fsio import replace as move
 from mypt.housekeeping import guard
+from mypt.names import why_no_name
 from mypt.runs.directory import RunDirectory, now, runs_folder
 from mypt.runs.lock import log_lock
 from mypt.runs.record import RunRecord, list_records, modify
@@ -87,7 +90,8 @@ def rename_problems(workspace: Path, old: str, new: str) -> list[Problem]:
 def _wrong_names(workspace: Path, old: str, new: str) -> list[Problem]:
     """What can be said without any lock: the names themselves, and whether there is anything to rename."""
     checkpoints = workspace / "checkpoints"
-    there = _bundles(checkpoints, old)
+    # What is no name at all leads elsewhere, and may well lead to a checkpoint.
+    there = _bundles(checkpoints, old) if old and Path(old).name == old != ".." else []
     model, kind = bundle.split_name(old)
     if kind is not Kind.LAST and (checkpoints / old).is_dir():
         message = f"is the {kind} checkpoint of {model}, and goes by its model's name"
@@ -200,15 +204,21 @@ def read_journal(workspace: Path) -> Renaming | None:
     """The rename that was cut off; None where there is none. Raises RunError for a file that cannot be read."""
     path = journal(workspace)
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(read_file(path))
         moves = tuple((str(source), str(target)) for source, target in value["moves"])
         runs = tuple(str(run) for run in value["runs"])
         plan = Renaming(str(value["old"]), str(value["new"]), float(value["at"]), moves, runs)
+        if not math.isfinite(plan.at):
+            raise ValueError(f"at: {plan.at} is no time")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise RunError(f"{path}: a rename was cut off, and this cannot be read: {error}") from error
     # The journal is ours, but a file all the same: it moves nothing out of the two folders that it is about.
+    wrong = [name for name in (plan.old, plan.new, *plan.runs) if why_no_name(name)]
+    if wrong:
+        what = printable(repr(wrong[0]), newline=False)
+        raise RunError(f"{path}: a rename was cut off, and {what} can be no name in it; remove it")
     if any(not _inside(place) for pair in plan.moves for place in pair):
         raise RunError(f"{path}: names places outside of checkpoints/ and logs/; remove it")
     return plan

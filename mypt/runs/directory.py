@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from mypt.files import read_file
 from mypt.fsio import write_json_atomic
 from mypt.text import printable
 
@@ -98,7 +99,7 @@ def write_exit(run: RunDirectory, record: ExitRecord) -> None:
 def read_exit(run: RunDirectory) -> ExitRecord | None:
     """How `run` ended, or None while it has not (or while nobody could write it down)."""
     try:
-        value = json.loads(run.exit_file.read_bytes())
+        value = json.loads(read_file(run.exit_file))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError):
@@ -127,7 +128,7 @@ def stop_requested(run: RunDirectory) -> str | None:
     except OSError:
         return None
     with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):
-        return str(json.loads(run.stop_file.read_bytes()).get("reason") or "request")
+        return str(json.loads(read_file(run.stop_file)).get("reason") or "request")
     # An empty file made by hand (`touch stop`) asks as well.
     return "request"
 

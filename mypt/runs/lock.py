@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 
 from mypt.errors import Problem, RunError, UserError
+from mypt.files import read_file
 from mypt.runs.directory import RunDirectory, runs_folder
 from mypt.runs.filelock import FileLock, is_locked
 from mypt.runs.identity import Alive, ProcessIdentity
@@ -141,7 +142,7 @@ class ModelLock:
 
     def _read(self) -> LockHolder | None:
         try:
-            content = json.loads(self.path.read_bytes())
+            content = json.loads(read_file(self.path))
             identity = ProcessIdentity.from_json(content["identity"])
             command = tuple(str(word) for word in content["command"])
             run_id, since = str(content["run_id"]), str(content["since"])

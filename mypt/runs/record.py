@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mypt.errors import Problem, RunError
+from mypt.files import read_file
 from mypt.fsio import write_json_atomic
 from mypt.runs.directory import RunDirectory, runs_folder
 from mypt.runs.filelock import locked
@@ -206,7 +207,7 @@ def in_order(workspace: Path) -> Iterator[None]:
 def load(run: RunDirectory) -> RunRecord | BrokenRecord:
     """The record of `run`; what is wrong with it where it cannot be read."""
     try:
-        record = RunRecord.from_json(json.loads(run.record_file.read_bytes()))
+        record = RunRecord.from_json(json.loads(read_file(run.record_file)))
     except FileNotFoundError:
         problem = "run.json is missing"
     except (OSError, ValueError, RecursionError) as error:
@@ -256,7 +257,8 @@ def modify(run: RunDirectory, change: Callable[[RunRecord], RunRecord]) -> RunRe
             if changed != record:
                 write_json_atomic(run.record_file, changed.to_json())
             return changed
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        # ValueError: somebody wrote a number into it that JSON has no word for.
         raise RunError(f"run {run.run_id}: cannot write its record: {error}") from error
 
 
@@ -264,7 +266,7 @@ def _next_moment(order: Path) -> datetime:
     """Now, or right after the last creation where the clock has been set back since."""
     moment = datetime.now(UTC)
     with contextlib.suppress(OSError, ValueError, TypeError):
-        last = datetime.fromisoformat(order.read_text(encoding="ascii"))
+        last = datetime.fromisoformat(read_file(order).decode("ascii"))
         # A stamp from a clock that was wrong by more than that shall not date runs into the future for ever.
         if moment <= last < moment + timedelta(days=1):
             moment = last + timedelta(microseconds=1)

@@ -6,6 +6,8 @@ several may be written at once, and their pieces come interleaved.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from mypt.sampling.settings import Settings
@@ -148,14 +150,22 @@ def to_line(message: Asked | Told) -> bytes:
 
 def read_request(line: bytes) -> Asked:
     """The request in a line. Raises `msgspec.DecodeError` (`ValidationError` among them) where it is none."""
-    request: Asked = _asked.decode(line)
+    request: Asked = _read(_asked, line)
     return request
 
 
 def read_report(line: bytes) -> Told:
     """The report in a line. Raises `msgspec.DecodeError` where it is none."""
-    report: Told = _told.decode(line)
+    report: Told = _read(_told, line)
     return report
+
+
+def _read(decoder: msgspec.json.Decoder[Any], line: bytes) -> Any:
+    try:
+        return decoder.decode(line)
+    except (RecursionError, ValueError) as error:
+        # Brackets in thousands of brackets, or a name with half a surrogate pair, which has no UTF-8.
+        raise msgspec.DecodeError(str(error)) from None
 
 
 def speed(tokens: int, seconds: float) -> float | None:

@@ -6,6 +6,7 @@ import os
 from io import FileIO
 from pathlib import Path
 
+from mypt.files import why_no_file
 from mypt.text import printable
 
 #: Of an output that is longer, the end is kept: this much of the file when it is first seen, and this many lines.
@@ -36,7 +37,8 @@ class Console:
 
     def read(self) -> bool:
         """Take in what is new; True where the lines are others than before. Never raises for what the file holds."""
-        if self.path is None:
+        # Opening a pipe would wait for its writer.
+        if self.path is None or why_no_file(self.path):
             return False
         before = self.lines
         try:

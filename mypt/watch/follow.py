@@ -51,7 +51,8 @@ class LogFollower:
         self._seen: tuple[tuple[int, int], int] | None = None
         self._size = 0
         self._reader = LineDecoder()
-        self._tail = b""
+        # Grown in place: a line without an end comes in a thousand pieces, which are not to be copied each time.
+        self._tail = bytearray()
         self._head = b""
         self._end = b""
         self._grew = clock()
@@ -143,23 +144,22 @@ class LogFollower:
             if len(self._tail) <= self._reader.max_line:
                 return []
             # The reader refuses a line of this length, and counts it.
-            lines, rest = self._tail, b""
-            self._tail = b""
+            lines, self._tail = bytes(self._tail), bytearray()
             return self._reader.feed(lines)
-        events = self._reader.feed(self._tail + lines + newline)
-        self._tail = rest
+        events = self._reader.feed(bytes(self._tail) + lines + newline)
+        self._tail = bytearray(rest)
         return events
 
     def _quiet_tail(self, final: bool) -> list[AnyEvent | EvalRow]:
         if not self._tail or not (final or self._clock() - self._grew >= _QUIET_S):
             return []
         try:
-            event = decode(self._tail)
+            event = decode(bytes(self._tail))
         except BadLineError:
             # No cut of a JSON object is one itself, so this is torn, or bad for ever: its newline will tell.
             return []
         # Its newline, when that comes after all, ends an empty line, which is nothing.
-        self._tail = b""
+        self._tail.clear()
         return [] if event is None else [event]
 
     def _is_same(self, fd: int, look: os.stat_result) -> bool:
@@ -175,7 +175,8 @@ class LogFollower:
         self.offset = 0
         self._seen = None
         self._reader = LineDecoder()
-        self._tail = self._head = self._end = b""
+        self._tail = bytearray()
+        self._head = self._end = b""
 
 
 def _seen(look: os.stat_result) -> tuple[tuple[int, int], int]:

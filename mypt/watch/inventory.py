@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mypt.bundle import BundleInfo
+from mypt.fsio import finite
 from mypt.runs.directory import read_exit
 from mypt.runs.record import BrokenRecord, RunRecord
 from mypt.runs.state import RunState
@@ -92,7 +93,10 @@ class Workspace:
         exact = self._runs.get(name)
         if exact is not None:
             return [exact]
-        path = os.path.realpath(name) if "\0" not in name else name
+        try:
+            path = os.path.realpath(name)
+        except (OSError, ValueError):
+            path = name
         return [
             run
             for run in self.runs
@@ -357,20 +361,10 @@ def status_rows(workspace: Workspace, runs: Sequence[Run] | None = None) -> list
             "evals": _evals(run),
             "last_lines": list(run.last_lines),
         }
-        rows.append({name: _finite(value) for name, value in row.items()})
+        rows.append({name: finite(value) for name, value in row.items()})
     return rows
 
 
 def _evals(run: Run) -> dict[str, float | None]:
     names = [name for name in run.history.curves if name.startswith("eval:")]
     return {name.removeprefix("eval:"): run.history.latest(name) for name in names}
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {name: _finite(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value

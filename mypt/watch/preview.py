@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from mypt.events import AnyEvent
+from mypt.files import why_no_file
 from mypt.watch.history import RunHistory
 from mypt.watch.lines import EvalRow, LineDecoder
 
@@ -22,6 +23,8 @@ def preview(path: Path) -> RunHistory | None:
     Its curves have the shape of the whole run, its numbers are the present ones; what happened between the places is
     missing. None where the log is short, or cannot be read.
     """
+    if why_no_file(path):
+        return None
     try:
         with path.open("rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size

@@ -7,10 +7,13 @@ A checkpoint goes on naming its base as it was called then: it may be in use, an
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from mypt.files import read_file
 from mypt.fsio import write_json_atomic
 
 
@@ -34,13 +37,21 @@ def renames_file(workspace: Path) -> Path:
 
 
 def read_renames(workspace: Path) -> tuple[Renamed, ...]:
-    """All renames in the order of their time. A missing or broken file knows of none."""
+    """All renames in the order of their time. A missing or broken file knows of none, a broken entry hides no other."""
     try:
-        entries = json.loads(renames_file(workspace).read_bytes())["renames"]
-        found = [Renamed(str(e["old"]), str(e["new"]), float(e["at"])) for e in entries]
+        entries = json.loads(read_file(renames_file(workspace)))["renames"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ()
+    found = filter(None, map(_renamed, entries if isinstance(entries, list) else ()))
     return tuple(sorted(found, key=lambda renamed: renamed.at))
+
+
+def _renamed(entry: Any) -> Renamed | None:
+    try:
+        renamed = Renamed(str(entry["old"]), str(entry["new"]), float(entry["at"]))
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return None
+    return renamed if math.isfinite(renamed.at) else None
 
 
 class Renames:

@@ -310,3 +310,12 @@ def test_other_records_are_left_alone(tmp_path: Path) -> None:
 
 def test_the_times_of_the_tests_are_in_the_past() -> None:
     assert datetime.fromisoformat(BEGAN) < datetime.now()
+
+
+def test_an_entry_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
+    path = tmp_path / ".mypt" / "renames.json"
+    path.parent.mkdir()
+    path.write_text(
+        '{"renames": [{"old": "a", "new": "b", "at": NaN}, 7, {"old": "c"}, {"old": "d", "new": "e", "at": 1}]}'
+    )
+    assert read_renames(tmp_path) == (Renamed("d", "e", 1.0),)

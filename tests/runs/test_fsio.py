@@ -125,3 +125,14 @@ def test_exchange_with_a_missing_directory_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         fsio.exchange_dirs(tmp_path / "a", tmp_path / "b")
     assert (tmp_path / "a").is_dir()
+
+
+def test_a_link_that_leads_back_to_itself_leads_nowhere_and_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    fsio.write_atomic(tmp_path / "loop", "x")
+    assert (tmp_path / "loop").read_text() == "x" and [p.name for p in tmp_path.iterdir()] == ["loop"]
+
+
+def test_numbers_that_json_has_no_word_for_become_null() -> None:
+    value = {"a": [1, math.inf, (math.nan, 2.0)], "b": {"c": -math.inf}, "d": "nan"}
+    assert fsio.finite(value) == {"a": [1, None, [None, 2.0]], "b": {"c": None}, "d": "nan"}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -199,3 +200,27 @@ def test_stop_requests(tmp_path: Path) -> None:
     assert stop_requested(run) == "enough"
     run.stop_file.write_bytes(b"")
     assert stop_requested(run) == "request"
+
+
+def test_a_record_with_a_number_that_json_lacks_cannot_be_changed_and_says_so(tmp_path: Path) -> None:
+    run = make(tmp_path).directory(tmp_path)
+    run.record_file.write_text(
+        run.record_file.read_text().replace('"settings": {', '"settings": {"x": Infinity')
+    )
+    with pytest.raises(RunError, match="cannot write its record"):
+        update(run, queued=True)
+
+
+def test_what_is_no_file_is_a_broken_record_and_keeps_nobody_waiting(tmp_path: Path) -> None:
+    run = make(tmp_path).directory(tmp_path)
+    for name in ("run.json", "exit.json", "stop"):
+        (run.path / name).unlink(missing_ok=True)
+        os.mkfifo(run.path / name)
+    (broken,) = list_records(tmp_path).broken
+    assert "is a pipe" in broken.problem
+    ended = read_exit(run)
+    assert ended is not None and ended.code is None
+    assert stop_requested(run) == "request"
+    run.record_file.unlink()
+    run.record_file.symlink_to("/dev/zero")
+    assert "is a device" in list_records(tmp_path).broken[0].problem

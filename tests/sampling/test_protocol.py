@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -81,3 +82,10 @@ def test_what_is_no_request_is_told(line: bytes) -> None:
 def test_speed_is_that_of_the_tokens_after_the_first() -> None:
     assert speed(0, 0) is None and speed(1, 2.0) is None
     assert speed(11, 2.0) == 5.0
+
+
+@pytest.mark.parametrize("read", [read_request, read_report])
+@pytest.mark.parametrize("line", [b'{"a":' * 5000, b"[" * 100_000, rb'{"ask":"load","\ud800":1}', b"\xff"])
+def test_what_cannot_be_read_is_no_message(read: Callable[[bytes], object], line: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        read(line)

@@ -111,3 +111,13 @@ def test_a_place_that_cannot_be_is_no_error(tmp_path: Path) -> None:
     prefs = Preferences(tmp_path / "file" / "dashboard.json")
     prefs["bell"] = True
     assert prefs["bell"] is True
+
+
+def test_a_number_that_json_has_no_word_for_keeps_nothing_else_from_being_saved(tmp_path: Path) -> None:
+    path = file(
+        tmp_path, '{"smoothing": Infinity, "overlays": {"a": [NaN]}, "runs": {"b": -1e999}, "log_y": true}'
+    )
+    prefs = Preferences(path)
+    assert (prefs["smoothing"], prefs["overlays"], prefs["runs"], prefs["log_y"]) == (0.0, {}, {}, True)
+    prefs["bell"] = True
+    assert json.loads(path.read_text()) == {"log_y": True, "bell": True}

@@ -122,3 +122,18 @@ def test_recall_goes_back_and_forth_and_keeps_what_was_being_typed() -> None:
     recall.add("one")
     assert [recall.move(-1, "") for _ in range(4)] == ["one", "three", "two", None]
     assert Recall().move(-1, "") is None
+
+
+def test_a_text_that_a_kill_cut_off_does_not_swallow_the_next(tmp_path: Path) -> None:
+    History(tmp_path).add(text(1))
+    path = tmp_path / ".mypt" / "sample_history.jsonl"
+    path.write_bytes(path.read_bytes() + path.read_bytes()[:-9])
+    History(tmp_path).add(text(2))
+    assert [t.text for t in History(tmp_path).texts] == ["text 1", "text 2"]
+
+
+def test_a_line_that_is_no_text_hides_no_other(tmp_path: Path) -> None:
+    path = tmp_path / ".mypt" / "sample_history.jsonl"
+    path.parent.mkdir()
+    path.write_bytes(b'{"model": "d\xff"}\n{"model": "good"}\n')
+    assert [t.model for t in History(tmp_path).texts] == ["good"]

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from mypt.fsio import append_line, write_atomic
+from mypt.files import why_no_file
+from mypt.fsio import append_line, end_torn_line, write_atomic
 from mypt.sampling.settings import Settings
 from mypt.text import printable
 from tui.screens.sample.talk import Answer
@@ -94,8 +95,9 @@ class History:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.exists() and self.path.stat().st_size > LARGEST:
                 self._shorten()
-            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             try:
+                end_torn_line(fd)
                 append_line(fd, msgspec.json.encode(text))
             finally:
                 os.close(fd)
@@ -151,6 +153,8 @@ class Recall:
 
 
 def _read(path: Path) -> list[Kept]:
+    if why_no_file(path):
+        return []
     try:
         with path.open("rb") as file:
             # Somebody else may have made it large: only its end is looked at.
@@ -164,7 +168,7 @@ def _read(path: Path) -> list[Kept]:
 def _texts(lines: Iterable[bytes]) -> Iterable[Kept]:
     for line in lines:
         # A torn line, or one that a hand has changed, hides no other.
-        with contextlib.suppress(msgspec.DecodeError, RecursionError):
+        with contextlib.suppress(msgspec.DecodeError, RecursionError, ValueError):
             yield msgspec.json.decode(line, type=Kept)
 
 
