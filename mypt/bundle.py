@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mypt.errors import Problem, UserError
-from mypt.files import why_no_file
+from mypt.files import read_file, why_no_file
 from mypt.fsio import fsync_file, remove_folder, replace, swap_in, write_json_atomic
 from mypt.names import why_no_name
 from mypt.own_files import move_on
@@ -178,8 +178,8 @@ def read_info(path: Path) -> BundleInfo:
                 stat = entry.stat()
                 files[entry.name] = stat.st_size
                 modified = max(modified, stat.st_mtime)
-    except OSError as error:
-        problems.append(f"cannot be read: {error.strerror}")
+    except (OSError, ValueError) as error:
+        problems.append(f"cannot be read: {getattr(error, 'strerror', None) or error}")
     documents: dict[str, dict[str, Any]] = {}
     for name in _DOCUMENTS:
         documents[name] = {}
@@ -214,9 +214,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
     if why := why_no_file(path):
         raise UserError(Problem(why, where=where))
     try:
-        if path.stat().st_size > _LARGEST_JSON:
-            raise UserError(Problem("is far too large for what it should hold", where=where))
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_file(path, _LARGEST_JSON).decode("utf-8-sig")
         value = json.loads(text)
     except OSError as error:
         raise UserError(Problem(f"cannot be read: {error.strerror}", where=where)) from None
@@ -226,6 +224,8 @@ def read_json_object(path: Path) -> dict[str, Any]:
         cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated")
         what = "cut short" if cut else f"not JSON ({error.msg})"
         raise UserError(Problem(f"{what} at line {error.lineno}", where=where)) from None
+    except MemoryError:
+        raise UserError(Problem("is too large for the memory that is left", where=where)) from None
     except RecursionError:
         raise UserError(Problem("is nested too deeply to be what it should be", where=where)) from None
     except ValueError as error:
@@ -288,7 +288,7 @@ def writing(target: Path) -> Iterator[Path]:
     moment leaves the previous bundle or the new one. What a person had put into the previous one is moved to the new
     one. When the block raises, nothing has happened to `target`. A link to a folder elsewhere stays one.
     """
-    target = target.resolve() if target.is_symlink() else target
+    target = Path(os.path.realpath(target)) if target.is_symlink() else target
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = target.parent / f"{_STAGING}{os.getpid()}.{target.name}"
     swapped = target.parent / f"{_SWAPPED}{os.getpid()}.{os.urandom(4).hex()}.{target.name}"
@@ -332,7 +332,7 @@ def repair(checkpoints: Path, model_name: str) -> list[str]:
     for name in (directory_name(model_name, kind) for kind in Kind):
         target = checkpoints / name
         # Where the bundle is a link, what belongs to it lies beside the folder that it leads to.
-        target = target.resolve() if target.is_symlink() else target
+        target = Path(os.path.realpath(target)) if target.is_symlink() else target
         for entry in _leftovers(target):
             if entry.name.startswith(_ASIDE) and not target.exists():
                 replace(entry, target)

@@ -17,7 +17,7 @@ from mypt.model import LanguageModel, build_model
 from mypt.model.cache import KVCache
 from mypt.model.head_loss import Product
 from mypt.model.init import STD, init_matrix, linear
-from mypt.model.weights import load_weights
+from mypt.model.weights import check_size, load_weights
 from mypt.settings.model_config import GPTConfig
 from mypt.training import checkpointing
 
@@ -116,6 +116,7 @@ def load_classifier(info: BundleInfo, config: GPTConfig | None = None) -> Classi
         found = f"has shape {tuple(score.shape)}" if isinstance(score, Tensor) else "is missing"
         message = f"{found}, the config asks for {shape}"
         raise UserError(Problem(message, where=f"{info.name}/{bundle.MODEL}", field=SCORE))
+    check_size(config, weights, where=f"{info.name}/{bundle.MODEL}")
     body = build_model(config, seed=None)
     load_weights(body, weights, where=f"{info.name}/{bundle.MODEL}")
     model = _with_spec(body, spec, None)

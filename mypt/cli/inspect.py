@@ -65,10 +65,10 @@ def run(options: argparse.Namespace, workspace: Path) -> int:
 
 
 def _tokenizer(tokenizer: dict[str, object]) -> str:
-    kind = str(tokenizer.get("token_kind", "unknown"))
+    kind, chars = str(tokenizer.get("token_kind", "unknown")), tokenizer.get("chars")
     vocabulary = {
         "gpt2": "GPT-2 BPE (fixed ~50k tokens)",
-        "char": f"{len(tokenizer.get('chars') or [])} characters",  # type: ignore[arg-type]
+        "char": f"{len(chars) if isinstance(chars, list) else 0} characters",
         "bpe": "byte-pair encoding of its own (tokenizer.json)",
     }.get(kind, "unknown")
     if tokenizer.get(TOKEN_NUMBERS):

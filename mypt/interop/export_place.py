@@ -37,7 +37,7 @@ def look_at(
         return refuse(f"cannot be made: {place} is not writable", "name another folder")
     if not target.is_dir():
         return False, []
-    if target.resolve() == source.resolve():
+    if os.path.realpath(target) == os.path.realpath(source):
         return refuse("is the checkpoint itself", "name another folder")
     there = sorted(entry.name for entry in target.iterdir() if entry.name not in _NOBODYS)
     if foreign := [name for name in there if name not in files]:

@@ -102,6 +102,7 @@ def _kinds(state: Mapping[str, Tensor], used: Iterable[str], where: str) -> list
 
 
 def _shapes(state: Mapping[str, Tensor], plan: Plan, where: str) -> list[Problem]:
+    raise_for(plan.config.problems(where=where))
     # On the meta device a model is built without any memory, whatever the config claims.
     with torch.device("meta"):
         wanted = build_model(plan.config, seed=None).state_dict()

@@ -127,6 +127,8 @@ def _read_safetensors(path: Path) -> Checkpoint:
     files = _parts(path)
     state: dict[str, Any] = {}
     for file, names in files.items():
+        if why := why_no_file(file):
+            raise UserError(Problem(why, where=str(file)))
         try:
             with safe_open(file, framework="pt", device="cpu") as tensors:
                 there = set(tensors.keys())
@@ -182,7 +184,7 @@ def _parts(path: Path) -> dict[Path, set[str] | None]:
         there = found.setdefault(path / file, set())
         assert there is not None
         there.add(name)
-    if lost := [file.name for file in found if not file.is_file()]:
+    if lost := [file.name for file in found if why_no_file(file)]:
         shown = ", ".join(lost[:8])
         raise UserError(Problem(f"names files that are missing: {shown}", where=where, remedy="restore them"))
     return found

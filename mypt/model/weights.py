@@ -9,7 +9,10 @@ import torch
 from torch import Tensor
 
 from mypt.errors import Problem, UserError
+from mypt.estimate import parameters
 from mypt.model.base import LanguageModel
+from mypt.model.build import build_model
+from mypt.settings.model_config import GPTConfig
 
 _EMBEDDING, _HEAD = "token_embedding_table.weight", "lm_head.weight"
 _POSITIONS = "position_embedding_table.weight"
@@ -37,6 +40,19 @@ def load_weights(
     _check(model, weights, where)
     model.load_state_dict(weights, strict=True)
     return notices
+
+
+def check_size(config: GPTConfig, state: Mapping[str, Any], *, where: str = "model.pt") -> None:
+    """Raise `UserError` where `config` asks for a larger network than `state` has numbers for.
+
+    To be asked before that network is built: no line of a file shall cost memory that nothing in it needs.
+    """
+    if config.n_layer > len(state):
+        message = f"has {len(state)} weights, the config asks for {config.n_layer} layers"
+        raise UserError(Problem(message, where=where))
+    if parameters(config) > sum(value.numel() for value in state.values() if isinstance(value, Tensor)):
+        with torch.device("meta"):
+            load_weights(build_model(config, seed=None), state, where=where)
 
 
 def bare_name(name: str) -> str:

@@ -24,6 +24,9 @@ GPT_ARCHS = ("gpt", "nanogpt", "gpt2", "llama")
 MODDED_ARCHS = ("modded_small", "modded_medium")
 ARCHS = GPT_ARCHS + MODDED_ARCHS
 
+# Products of two of these are sizes in bytes that 64 bits hold.
+_LARGEST = 10**8
+
 #: Written only where they are set: they mean nothing in a model of our own.
 _FOREIGN = (
     *("n_kv_head", "head_dim", "mlp_hidden_size", "norm_eps", "activation"),
@@ -156,13 +159,16 @@ class GPTConfig:
 
         for name in ("batch_size", "block_size", "vocab_size", "n_embd", "n_head", "n_layer"):
             check(name, getattr(self, name) >= 1, "must be at least 1")
+            check(name, getattr(self, name) <= _LARGEST, f"must be at most {_LARGEST}")
         check("dropout", 0 <= self.dropout < 1, "must be from 0 up to, but not including, 1")
         for name in ("rope_theta", "rope_scale"):
             check(name, 0 < getattr(self, name) < math.inf, "must be a number above 0")
         check("neftune_alpha", 0 <= self.neftune_alpha < math.inf, "must be 0 or more")
         check("norm_eps", self.norm_eps is None or 0 < self.norm_eps < 1, "must be between 0 and 1")
-        for name in ("mlp_hidden_size", "head_dim", "window_long", "window_short"):
-            check(name, getattr(self, name) is None or getattr(self, name) >= 1, "must be at least 1")
+        for name in ("mlp_hidden_size", "head_dim", "window_long", "window_short", "head_rows"):
+            value = getattr(self, name)
+            check(name, value is None or value >= 1, "must be at least 1")
+            check(name, value is None or value <= _LARGEST, f"must be at most {_LARGEST}")
         rows = f"must be at least vocab_size = {self.vocab_size}"
         check("head_rows", self.head_rows is None or self.head_rows >= self.vocab_size, rows)
         untied = not self.tie_weights or self.logit_rows == self.vocab_size
@@ -213,7 +219,11 @@ class GPTConfig:
         check("n_kv_head", self.n_kv_head is None, f"{self.arch} has no grouped heads")
         if self.n_head >= 1:
             fits = self.head_size >= 8 and self.head_size % 4 == 0
-            check("n_head", fits, f"RoPE here needs heads of a multiple of 4 (they are {self.head_size})")
+            check(
+                "n_head",
+                fits,
+                f"RoPE here needs heads of a multiple of 4 from 8 up (they are {self.head_size})",
+            )
             square = self.arch == "modded_small" or self.n_head * self.head_size == self.n_embd
             check("head_dim", square, "the output matrix of modded_medium must be square")
         return found

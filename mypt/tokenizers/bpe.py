@@ -35,10 +35,16 @@ class BpeTokenizer(Tokenizer):
 
     kind: ClassVar[Kind] = "bpe"
 
-    def __init__(self, data: Mapping[str, Any], fields: Mapping[str, Any] | None = None) -> None:
-        """`fields` are the other ones of our own tokenizer.json. Raises UserError where `data` has no vocabulary."""
+    def __init__(
+        self, data: Mapping[str, Any], fields: Mapping[str, Any] | None = None, where: str = ""
+    ) -> None:
+        """`fields` are the other ones of our own tokenizer.json, `where` names the file in errors.
+
+        Raises UserError where `data` has no vocabulary.
+        """
         self._data = dict(data)
         self._fields = dict(fields or {})
+        self._where = where
         self._tokens = _tokens_by_id(self._data)
 
     @property
@@ -80,9 +86,12 @@ class BpeTokenizer(Tokenizer):
 
         try:
             engine = tokenizers.Tokenizer.from_str(json.dumps(self._data))
-        # The library raises bare `Exception` for whatever it does not understand.
-        except Exception as error:
-            problem = Problem(f"the tokenizers library cannot read it: {error}", field="tokenizer")
+        # The library raises bare `Exception` for whatever it does not understand, and what its Rust calls a panic is
+        # no `Exception` at all.
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
+                raise
+            problem = Problem(f"the tokenizers library cannot read it: {error}", self._where, "tokenizer")
             raise UserError(problem) from None
         # A tokenizer.json may ask for inputs of one length, which is for classifiers and would cut training text.
         engine.no_truncation()

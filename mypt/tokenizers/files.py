@@ -13,6 +13,7 @@ from typing import Any
 
 from mypt import fsio
 from mypt.errors import Problem, UserError
+from mypt.files import read_file
 from mypt.tokenizers.base import KINDS, Tokenizer
 from mypt.tokenizers.bpe import DEFAULT_VOCAB, BpeTokenizer, train_bpe
 from mypt.tokenizers.char import CharTokenizer
@@ -63,7 +64,7 @@ def load(path: str | os.PathLike[str]) -> Tokenizer:
 
 def save(tokenizer: Tokenizer, path: str | os.PathLike[str]) -> None:
     """Write the tokenizer.json of `tokenizer` to `path`, whole or not at all."""
-    fsio.write_json_atomic(path, tokenizer.to_dict())
+    fsio.write_json_atomic(path, fsio.finite(tokenizer.to_dict()))
 
 
 def create(
@@ -100,6 +101,8 @@ def same(a: Tokenizer, b: Tokenizer) -> bool:
     one id with two meanings, or one special token with two ids, does. Whether the model has rows for all ids is
     the data's check, not this one.
     """
+    if type(a) is type(b) and a.to_dict() == b.to_dict():
+        return True
     if isinstance(a, CharTokenizer) and isinstance(b, CharTokenizer):
         return a.chars == b.chars
     if isinstance(a, Gpt2Tokenizer) and isinstance(b, Gpt2Tokenizer):
@@ -114,7 +117,7 @@ def same(a: Tokenizer, b: Tokenizer) -> bool:
 def from_nanogpt_meta(path: str | os.PathLike[str]) -> CharTokenizer:
     """The characters of nanoGPT's `meta.pkl`, read without running anything that a pickle may hold."""
     try:
-        meta = _DataUnpickler(io.BytesIO(Path(path).read_bytes())).load()
+        meta = _DataUnpickler(io.BytesIO(read_file(Path(path), _LARGEST))).load()
     except OSError as error:
         raise UserError(Problem(error.strerror or str(error), where=str(path))) from None
     # A damaged pickle raises almost anything.
@@ -181,7 +184,7 @@ def _gpt2(fields: dict[str, Any], where: str) -> Gpt2Tokenizer:
 
 def _bpe(inner: dict[str, Any], fields: dict[str, Any], where: str) -> BpeTokenizer:
     try:
-        return BpeTokenizer(inner, fields)
+        return BpeTokenizer(inner, fields, where)
     except UserError as error:
         raise _located(error, where) from None
 
@@ -211,11 +214,11 @@ def _located(error: UserError, where: str) -> UserError:
 
 def _read_json(file: Path) -> Any:
     try:
-        if file.stat().st_size > _LARGEST:
-            raise UserError(Problem("is too large for a tokenizer", where=str(file)))
-        return json.loads(file.read_text(encoding="utf-8-sig"))
+        return json.loads(read_file(file, _LARGEST).decode("utf-8-sig"))
     except OSError as error:
         raise UserError(Problem(error.strerror or str(error), where=str(file))) from None
+    except MemoryError:
+        raise UserError(Problem("is too large for the memory that is left", where=str(file))) from None
     except (ValueError, RecursionError) as error:
         raise UserError(Problem(f"is not readable JSON ({error})", where=str(file))) from None
 

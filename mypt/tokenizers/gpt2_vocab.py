@@ -7,6 +7,7 @@ found counts only if its SHA-256 is the published one, so it does not matter who
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import os
 import sys
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from mypt import fsio
 from mypt.errors import Problem, UserError
+from mypt.files import read_file
 
 VOCAB_ENV = "MYPT_GPT2_VOCAB"
 OFFLINE_ENV = "MYPT_OFFLINE"
@@ -167,7 +169,7 @@ def keep(data: bytes) -> Path:
 def read_named(path: str | os.PathLike[str], field: str = "") -> bytes:
     """The contents of `path`, which a user named. Raises UserError if it cannot be read or is another file."""
     try:
-        data = Path(path).read_bytes()
+        data = read_file(Path(path), _LARGEST)
     except OSError as error:
         problem = Problem(error.strerror or str(error), where=str(path), field=field, remedy=_WANTED)
         raise UserError(problem) from None
@@ -214,9 +216,9 @@ def _folders_of(package: str) -> list[str]:
 
 def _read(path: Path) -> bytes | None:
     try:
-        return path.read_bytes() if path.stat().st_size <= _LARGEST else b""
-    except OSError:
-        return None
+        return read_file(path, _LARGEST)
+    except OSError as error:
+        return b"" if error.errno == errno.EFBIG else None
 
 
 def _not_found(looked: list[str], why: str) -> UserError:

@@ -17,7 +17,7 @@ from mypt.data.split import key_of
 from mypt.errors import MyptError, Problem, UserError
 from mypt.estimate import parameters
 from mypt.model import LanguageModel, build_model
-from mypt.model.weights import load_weights
+from mypt.model.weights import check_size, load_weights
 from mypt.settings.fields import Settings
 from mypt.settings.model_config import GPTConfig
 from mypt.settings.resolve import Resolved
@@ -219,10 +219,10 @@ def _from_base(
         if before != after and (name == "block_size" or config.pos_encoding == "rope"):
             what = "the context changes, and the model has to get used to it"
             console.line(f"  {name}: {before} → {after}: {what}", "strong")
+    weights, where = checkpointing.read_weights(base), f"{base.name}/{bundle.MODEL}"
+    check_size(theirs, weights, where=where)
     model = build_model(config, seed=key_of(run.settings.seed, "weights") >> 1)
-    notices += load_weights(
-        model, checkpointing.read_weights(base), where=f"{base.name}/{bundle.MODEL}", adapt=True
-    )
+    notices += load_weights(model, weights, where=where, adapt=True)
     return model
 
 

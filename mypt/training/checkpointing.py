@@ -20,16 +20,18 @@ import torch
 from mypt import bundle
 from mypt.bundle import BundleInfo
 from mypt.errors import Problem, RunError, UserError
-from mypt.fsio import fsync_file, write_json_atomic
+from mypt.fsio import finite, fsync_file, write_json_atomic
 from mypt.memory import ran_out
 from mypt.model import LanguageModel, build_model
-from mypt.model.weights import load_weights
+from mypt.model.weights import check_size, load_weights
 from mypt.settings.model_config import GPTConfig
 from mypt.text import size
 from mypt.training import disk
 from mypt.training import optimizer as adamw
 from mypt.version import VERSION
 
+# A file of a megabyte takes no more memory than any program needs anyway.
+_SMALL = 1_000_000
 _DTYPE_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
@@ -84,9 +86,10 @@ def write(
                 with _synced_meanwhile(folder / bundle.MODEL):
                     _write(optimizer, folder / bundle.OPTIMIZER)
                 state = {**state, "optimizer_file": bundle.OPTIMIZER}
-            write_json_atomic(folder / bundle.CONFIG, config)
-            write_json_atomic(folder / bundle.TOKENIZER, tokenizer)
-            write_json_atomic(folder / bundle.STATE, {**state, "checkpoint_dtype": name})
+            # What came along from files of others may hold numbers that are none.
+            write_json_atomic(folder / bundle.CONFIG, finite(config))
+            write_json_atomic(folder / bundle.TOKENIZER, finite(tokenizer))
+            write_json_atomic(folder / bundle.STATE, finite({**state, "checkpoint_dtype": name}))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         before = "the previous one is intact" if target.is_dir() else "nothing was written"
@@ -198,23 +201,18 @@ def load_pickle(path: Path, *, mapped: bool = False) -> Any:
         raise UserError(
             Problem("is damaged or no checkpoint", where=where, remedy="restore the file")
         ) from None
-    except (
-        MemoryError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        OSError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        IndexError,
-        zipfile.BadZipFile,
-    ) as error:
+    # A damaged pickle raises almost anything.
+    except Exception as error:
         if ran_out(error):
             # The file is as it should be, and must not be called damaged: its owner might throw it away.
-            held = size(path.stat().st_size)
+            length = path.stat().st_size
+            if length < _SMALL:
+                raise RunError(
+                    f"{where}: out of memory while reading it, although it holds no more than {size(length)}: either "
+                    "other programs have taken all memory, or it is damaged"
+                ) from None
             raise RunError(
-                f"{where}: out of memory while reading it (it holds {held}). Close other programs, or read it on a "
+                f"{where}: out of memory while reading it (it holds {size(length)}). Close other programs, or read it on a "
                 "machine with more"
             ) from None
         first = (str(error).splitlines() or [type(error).__name__])[0]
@@ -236,8 +234,10 @@ def load_model(info: BundleInfo, config: GPTConfig | None = None) -> LanguageMod
     """The model of a bundle with its weights, in float32 on the CPU. Raises `UserError` where they do not fit."""
     if config is None:
         config = GPTConfig.from_dict(info.config, where=f"{info.name}/{bundle.CONFIG}")
+    weights, where = read_weights(info), f"{info.name}/{bundle.MODEL}"
+    check_size(config, weights, where=where)
     model = build_model(copy.deepcopy(config), seed=None)
-    load_weights(model, read_weights(info), where=f"{info.name}/{bundle.MODEL}")
+    load_weights(model, weights, where=where)
     return model
 
 

@@ -17,11 +17,19 @@ from mypt import estimate
 from mypt.errors import Problem, RunError, UserError
 from mypt.machine import cpu_has_fast_bf16, processor
 from mypt.memory import ran_out
-from mypt.model.kernels import default_kernel
+from mypt.model.kernels import KERNELS, default_kernel
+from mypt.model.linear import MATMULS
 from mypt.settings.fields import Settings
 from mypt.text import size
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+# What a checkpoint can have been trained with.
+_KNOWN: dict[str, tuple[object, ...]] = {
+    "precision": tuple(_DTYPES),
+    "attention": KERNELS,
+    "matmul": MATMULS,
+    "compile": (True, False),
+}
 _SPELLED = {"onednn": "oneDNN"}
 _LONG_NAMES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
@@ -88,6 +96,9 @@ def choose(
 
     def keep(name: str, asked: Any, fresh: Any, decided_by: tuple[str, ...]) -> Any:
         stays = had(name, decided_by)
+        if stays not in _KNOWN[name]:
+            # Of another version, or by a hand: there is no going on with it as it was.
+            stays = None
         value = asked if asked != "auto" else fresh if stays is None else stays
         was = kept.get(name) if same_kind and kept else None
         if was not in (None, value):

@@ -65,9 +65,11 @@ def load_state(optimizer: AdamW, state: dict[str, Any], *, weight_decay: float) 
     optimizer.param_groups[0]["weight_decay"] = weight_decay
     for parameter, moments in optimizer.state.items():
         for name in ("exp_avg", "exp_avg_sq"):
-            if moments[name].shape != parameter.shape:
+            held = moments.get(name) if isinstance(moments, dict) else None
+            found = f"has shape {tuple(held.shape)}" if isinstance(held, torch.Tensor) else "is missing"
+            if not isinstance(held, torch.Tensor) or held.shape != parameter.shape:
                 raise UserError(
-                    f"optimizer.pt does not fit the model: {name} has shape {tuple(moments[name].shape)}, the weights "
+                    f"optimizer.pt does not fit the model: {name} {found}, the weights have "
                     f"{tuple(parameter.shape)}; --reset_optimizer starts AdamW anew"
                 )
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 
 from mypt.errors import UserError
-from mypt.model.weights import load_weights
+from mypt.model.weights import check_size, load_weights
 from tests.model.small_models import ids, model
 
 
@@ -80,3 +83,17 @@ def test_fine_tuning_extends_learned_positions() -> None:
     shorter = model(block_size=8)
     load_weights(shorter, base.state_dict(), adapt=True)
     assert torch.allclose(shorter(ids(length=8))[0], base(ids(length=8))[0])
+
+
+def test_a_config_that_asks_for_more_than_there_is_costs_no_memory() -> None:
+    built = model()
+    saved = dict(built.state_dict())
+    check_size(built.config, saved)
+    lies: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"n_layer": 10**8}, "the config asks for 100000000 layers"),
+        ({"vocab_size": 10**8}, "token_embedding_table.weight: has shape"),
+        ({"n_embd": 32 * 10**6}, "has shape"),
+    )
+    for changes, message in lies:
+        with pytest.raises(UserError, match=message):
+            check_size(replace(built.config, **changes), saved, where="m/model.pt")

@@ -129,3 +129,11 @@ def test_it_needs_no_torch() -> None:
     code = "import sys, mypt.settings.model_config, mypt.estimate; print('torch' in sys.modules, 'numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize(
+    "name", ["batch_size", "block_size", "vocab_size", "n_embd", "n_layer", "mlp_hidden"]
+)
+def test_sizes_that_no_machine_has_are_refused(name: str) -> None:
+    with pytest.raises(UserError, match=rf"c\.json: {name}: must be at most 100000000 \(got 6000000000000"):
+        GPTConfig.from_dict({name: 10**12 * 6, "n_head": 6}, where="c.json")

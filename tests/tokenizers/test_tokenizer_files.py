@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -190,3 +191,27 @@ def test_a_pickle_with_code_in_it_never_runs(tmp_path: Path, monkeypatch: pytest
         (tmp_path / "meta.pkl").write_bytes(pickle.dumps(wrong))
         with pytest.raises(UserError, match=r"meta\.pkl"):
             from_nanogpt_meta(tmp_path / "meta.pkl")
+
+
+def test_what_the_library_cannot_read_names_the_file(tmp_path: Path) -> None:
+    data = json.loads(json.dumps(train_bpe(["a little text, and a little more"], 270).to_dict()))
+    data["tokenizer"]["pre_tokenizer"] = {"type": "Nonsense"}
+    file = tmp_path / "broken.json"
+    file.write_text(json.dumps(data))
+    with pytest.raises(UserError, match=r"broken\.json: tokenizer: the tokenizers library cannot read it"):
+        load(file).check_ready()
+
+
+def test_two_added_tokens_on_one_id_are_still_the_same_tokenizer() -> None:
+    data = train_bpe(["a little text, and a little more"], 270).to_dict()
+    extra = {**data["tokenizer"]["added_tokens"][0], "content": "<other>"}
+    data["tokenizer"]["added_tokens"].append(extra)
+    assert same(from_dict(data), from_dict(json.loads(json.dumps(data))))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_a_pipe_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "t.json")
+    for read in (load, from_nanogpt_meta):
+        with pytest.raises(UserError, match=r"t\.json: is a pipe"):
+            read(tmp_path / "t.json")

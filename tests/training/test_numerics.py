@@ -103,3 +103,11 @@ def test_flags_about_precision_have_an_effect_on_a_resume(
     assert "Note: precision changes from bf16 to fp32: from here on" in capsys.readouterr().out
     start = events(trained, "dante", "training_start")[-1]
     assert (start["config"]["use_amp"], start["runtime"]["precision"]) == (False, "fp32")
+
+
+@pytest.mark.parametrize("name", ["precision", "attention", "matmul", "compile"])
+@pytest.mark.parametrize("value", [100000.0, "new", [], {"a": 1}])
+def test_what_no_version_knows_is_chosen_anew_and_said(name: str, value: object) -> None:
+    numerics, notices = choose(settings(), {**HAD, "matmul": "torch", name: value}, settings().model_dump())
+    assert getattr(numerics, name) != value
+    assert any(notice.startswith(f"{name} changes from {value}") for notice in notices)
