@@ -6,10 +6,13 @@ that the files that are named are looked at where they lie, so that nobody mends
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from mypt.bundle import Kind, directory_name
 from mypt.data.source import RunData, open_data
 from mypt.data.text import BUILTIN
 from mypt.errors import Problem, UserError, raise_for
@@ -22,7 +25,7 @@ def check(request: Request, workspace: Path) -> tuple[Resolved, RunData]:
     found = survey(request, workspace)
     problems = list(found.problems)
     if found.resolved is not None and "log_file" not in found.unsure and not _about_name(found):
-        problems += log_problems(found.resolved)
+        problems += [*log_problems(found.resolved), *_place_problems(found.resolved)]
     if found.problems:
         problems += _named_data_problems(found)
         raise UserError(*problems)
@@ -53,6 +56,26 @@ def log_problems(run: Resolved) -> list[Problem]:
     except (OSError, RuntimeError, ValueError) as error:
         return refuse(f"cannot be written: {getattr(error, 'strerror', None) or error}")
     return [] if os.access(there, os.W_OK) else refuse("cannot be written")
+
+
+def _place_problems(run: Resolved) -> list[Problem]:
+    """What lies where the model's checkpoints are to be saved, and is no folder: better told now than after hours."""
+    problems = []
+    for name in (directory_name(run.model_name, kind) for kind in Kind):
+        place = run.workspace / "checkpoints" / name
+        try:
+            if stat.S_ISDIR(place.stat().st_mode):
+                continue
+            reason = "is no folder"
+        except OSError as error:
+            # What is not there yet can be made; a link that leads back to itself cannot.
+            if error.errno != errno.ELOOP:
+                continue
+            reason = "is a link that leads back to itself"
+        remedy = "remove it, or choose another --model_name"
+        message = f"{reason}, and the checkpoint is to be saved there"
+        problems.append(Problem(message, where=f"checkpoints/{name}", remedy=remedy))
+    return problems
 
 
 def _about_name(found: Survey) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import codecs
 import contextlib
+import errno
 import io
 import os
 import signal
@@ -95,11 +96,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         for line in printable(str(error)).splitlines():
             print(f"mypt: {line}", file=sys.stderr)
         code = error.exit_status
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            print(
+                f"mypt: {printable(str(error.filename), newline=False)}: the name is too long",
+                file=sys.stderr,
+            )
+            code = 2
+        elif not isinstance(error, BrokenPipeError):  # `mypt status | head` is no error
+            raise
     except KeyboardInterrupt:
         print("mypt: interrupted", file=sys.stderr)
         code = 128 + signal.SIGINT
-    except BrokenPipeError:
-        pass  # `mypt status | head` is no error
     try:
         sys.stdout.flush()
     except (OSError, ValueError):

@@ -331,6 +331,41 @@ def test_an_optimizer_of_another_model_is_refused_with_the_way_out(
     assert main(["--workspace", str(trained), *command]) == 0
 
 
+def test_an_optimizer_without_moments_is_refused_with_the_way_out(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = trained / "checkpoints" / "dante" / "optimizer.pt"
+    state = torch.load(file, weights_only=True)
+    del state["state"][0]["exp_avg"]
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    rewrite(trained, buffer.getvalue(), "optimizer.pt")
+    err = refusal(trained, "resume", capsys)
+    assert "exp_avg is missing" in err and "--reset_optimizer starts AdamW anew" in err
+
+
+def test_numbers_of_others_that_json_lacks_do_not_break_the_saving(trained: Path) -> None:
+    folder = trained / "checkpoints" / "dante"
+    for name in ("config.json", "tokenizer.json"):
+        rewrite(trained, (folder / name).read_bytes().replace(b"{", b'{"theirs": [Infinity, NaN], ', 1), name)
+    assert main(["--workspace", str(trained), "train", "--model_name", "dante", "--max_iters", "9"]) == 0
+    assert json.loads((folder / "config.json").read_text())["theirs"] == [None, None]
+
+
+@pytest.mark.parametrize("lie", ["gold", "last"])
+def test_what_lies_where_a_checkpoint_is_to_be_saved_is_told_before_training(
+    workspace: Path, lie: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workspace / "checkpoints").mkdir()
+    if lie == "gold":
+        (workspace / "checkpoints" / "m_gold").write_text("a file")
+    else:
+        (workspace / "checkpoints" / "m").symlink_to("m")
+    assert main(["--workspace", str(workspace), "train", "--model_name", "m", *TINY]) == 2
+    said = capsys.readouterr().err
+    assert f"checkpoints/m{'_gold' * (lie == 'gold')}: is " in said and "to be saved there" in said
+
+
 # ── names ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 LEAVING = [

@@ -199,10 +199,10 @@ class _Search:
 
 def _crossings(request: PrepareRequest) -> list[Problem]:
     """The output must not be read, and what is read must not be replaced."""
-    output = request.output.resolve()
+    output = Path(os.path.realpath(request.output))
     problems = []
     for path in (*request.inputs, *request.val_files):
-        real = path.resolve()
+        real = Path(os.path.realpath(path))
         shown = request.shown(path)
         if path.is_dir() and output.is_relative_to(real):
             message = f"lies in the input {shown}, whose files would then include the dataset's"

@@ -65,7 +65,7 @@ def staged_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     before (with `overwrite` the old dataset is there until the new one is whole). Raises `UserError` where `target`
     cannot be made (see `check_target`) or another process is making it, `RunError` where the disk fails.
     """
-    target = target.resolve()
+    target = Path(os.path.realpath(target))
     with _disk_errors(target):
         if target.parent.is_dir():
             _clean(target)
