@@ -136,3 +136,14 @@ def test_a_link_that_leads_back_to_itself_leads_nowhere_and_is_replaced(tmp_path
 def test_numbers_that_json_has_no_word_for_become_null() -> None:
     value = {"a": [1, math.inf, (math.nan, 2.0)], "b": {"c": -math.inf}, "d": "nan"}
     assert fsio.finite(value) == {"a": [1, None, [None, 2.0]], "b": {"c": None}, "d": "nan"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_what_is_no_file_is_never_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(OSError, match="is no regular file"):
+            fsio.write_atomic(tmp_path / name, "x")
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "link").is_symlink()
+    assert len(list(tmp_path.iterdir())) == 2

@@ -23,7 +23,8 @@ class Reader:
     """Somebody who reads files: how a folder with good ones is made, which of them are spoiled, and how they are read.
 
     `also` are words that name the file as well as its own name does. `writes` says that reading changes the folder,
-    `mapped` that files are mapped, and must not shrink while they are.
+    `at_rest` that files
+    must not change meanwhile: they are mapped, or what is written is looked for in them.
     """
 
     make: Callable[[Path], None]
@@ -31,7 +32,7 @@ class Reader:
     read: Read
     also: tuple[str, ...] = ()
     writes: bool = False
-    mapped: bool = False
+    at_rest: bool = False
 
     def files(self, folder: Path) -> list[Path]:
         """What is spoiled."""
@@ -43,7 +44,7 @@ class Reader:
             (file.relative_to(folder), kind)
             for file in self.files(folder)
             for kind in KINDS
-            if kind != "restless" or not self.mapped
+            if kind != "restless" or not self.at_rest
         ]
 
     def spoil(self, held: Mapping[Path, bytes], chance: random.Random) -> dict[Path, bytes]:

@@ -1,4 +1,7 @@
-"""What can lie where a file should: a folder, a pipe that nobody writes, a device without end, a file that never rests."""
+"""What can lie where a file should: a folder, a pipe that nobody writes, a link to nowhere, a file that never rests.
+
+No devices: who is allowed to write them must not lose one to a reader that writes as well.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,6 @@ KINDS = (
     "socket",
     "loop",
     "nothing",
-    "zeros",
-    "null",
     "long name",
     "restless",
     "empty",
@@ -41,8 +42,6 @@ def put(path: Path, kind: str) -> None:
         path.symlink_to("gone")
     elif kind == "long name":
         path.symlink_to("/".join(["x" * 200] * 12))
-    elif kind in ("zeros", "null"):
-        path.symlink_to({"zeros": "/dev/zero", "null": "/dev/null"}[kind])
     elif kind == "hole":
         with path.open("wb") as file:
             file.truncate(48 << 20)

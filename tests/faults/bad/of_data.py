@@ -237,7 +237,7 @@ def _dataset(make: Callable[[Path], None]) -> Reader:
         make,
         ("d/**/*",),
         _read_dataset,
-        mapped=True,
+        at_rest=True,
         also=("d:", "d/", "no shard of", "the val split", "the train split"),
     )
 

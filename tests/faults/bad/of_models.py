@@ -325,20 +325,20 @@ def _read_foreign(name: str) -> Callable[[Path, random.Random], None]:
 
 def _foreign(make: Callable[[Path], None], name: str, *patterns: str, also: tuple[str, ...] = ()) -> Reader:
     # Of a folder, it is the folder that a message names; of shapes and names of weights, their place in the file.
-    return Reader(make, patterns or (name,), _read_foreign(name), also=(name, *also), mapped=True)
+    return Reader(make, patterns or (name,), _read_foreign(name), also=(name, *also), at_rest=True)
 
 
 _ALL = ("checkpoints/m/*",)
 READERS: dict[str, Reader] = {
-    "bundle": Reader(_make_bundle, _ALL, _read_bundle, mapped=True, also=("checkpoints/m", "m/")),
+    "bundle": Reader(_make_bundle, _ALL, _read_bundle, at_rest=True, also=("checkpoints/m", "m/")),
     "bundle-manifest": Reader(
-        _make_with_manifest, _ALL, _read_bundle, mapped=True, also=("checkpoints/m", "m/")
+        _make_with_manifest, _ALL, _read_bundle, at_rest=True, also=("checkpoints/m", "m/")
     ),
     "resumed": Reader(
         _make_bundle,
         _ALL,
         _read_resumed,
-        mapped=True,
+        at_rest=True,
         also=("checkpoints/m", "m/", "checkpoint m"),
         writes=True,
     ),

@@ -317,7 +317,7 @@ READERS: dict[str, Reader] = {
         writes=True,
     ),
     "preset": Reader(_make_preset, ("configs/*.json",), _read_preset),
-    "preferences": Reader(_make_preferences, ("dashboard.json",), _read_preferences),
-    "sample-history": Reader(_make_history, (".mypt/*.jsonl",), _read_history, mapped=True),
+    "preferences": Reader(_make_preferences, ("dashboard.json",), _read_preferences, at_rest=True),
+    "sample-history": Reader(_make_history, (".mypt/*.jsonl",), _read_history, at_rest=True),
     "messages": Reader(_make_messages, ("*.jsonl",), _read_messages),
 }
