@@ -16,6 +16,7 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
+from mypt.cli.stops import Stopped, ended_by_signals, say
 from mypt.errors import MyptError, UserError
 from mypt.text import printable
 from mypt.training.console import plain
@@ -86,8 +87,13 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `mypt` with these arguments (by default the process's own) and return the exit status."""
+    # Signals are a program's own affair where it calls this, and ours where we are the program.
+    with ended_by_signals() if argv is None else contextlib.nullcontext():
+        return _main(list(sys.argv[1:] if argv is None else argv))
+
+
+def _main(arguments: list[str]) -> int:
     _share_the_cores()
-    arguments = list(sys.argv[1:] if argv is None else argv)
     _spell_what_cannot_be_shown()
     code = 0
     try:
@@ -108,6 +114,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("mypt: interrupted", file=sys.stderr)
         code = 128 + signal.SIGINT
+    except Stopped as stop:
+        say(stop)
+        code = stop.exit_status
     try:
         sys.stdout.flush()
     except (OSError, ValueError):

@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+from mypt.cli.stops import stopped_by_signals
 from mypt.errors import UserError
 from mypt.interop import export
 from mypt.text import printable, size, whole
@@ -45,7 +46,9 @@ def run(options: argparse.Namespace, workspace: Path) -> int:
             workspace=workspace,
         )
         if not options.dry_run:
-            export.write(planned, workspace)
+            # What was there before stays until the export is whole.
+            with stopped_by_signals(lambda: f"{planned.shown} is as it was before"):
+                export.write(planned, workspace)
     except UserError as error:
         if options.json:
             print(json.dumps({"problems": [str(problem) for problem in error.problems]}, indent=2))

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mypt.cli.stops import stopped_by_signals
 from mypt.errors import MyptError, UserError, raise_for
 from mypt.interop.preview import Preview
 from mypt.interop.target import why_no_target
@@ -89,7 +90,14 @@ def _recognise(options: argparse.Namespace) -> Recognised:
 def _import(seen: Recognised, workspace: Path, options: argparse.Namespace) -> Path:
     from mypt.interop.importing import import_checkpoint
 
-    return import_checkpoint(seen, workspace, options.model_name, command=sys.argv)
+    name = options.model_name
+
+    def what() -> str:
+        there = (workspace / "checkpoints" / name).is_dir()
+        return f"checkpoints/{name} {'is imported' if there else 'was not made'}"
+
+    with stopped_by_signals(what):
+        return import_checkpoint(seen, workspace, name, command=sys.argv)
 
 
 def _preview(seen: Recognised, path: str) -> Preview:

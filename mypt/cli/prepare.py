@@ -15,12 +15,11 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import signal
-import sys
 from pathlib import Path
 from typing import Any
 
-from mypt.cli.progress import Steps, Stopped, stopped_by_signals
+from mypt.cli.progress import Steps
+from mypt.cli.stops import stopped_by_signals
 from mypt.data.prepare.request import (
     SEED,
     TOKENS_PER_SHARD,
@@ -31,7 +30,7 @@ from mypt.data.prepare.request import (
     TokenizerChoice,
 )
 from mypt.errors import Problem, UserError
-from mypt.text import printable, whole
+from mypt.text import whole
 from mypt.tokenizers.base import KINDS
 from mypt.training.console import Console
 
@@ -162,15 +161,10 @@ def run(options: argparse.Namespace, workspace: Path) -> int:
     """Make the dataset and say what came of it."""
     request = request_of(options, workspace)
     console = Console()
+    not_made = f"{request.shown(request.output)} was not made, and nothing is left of it"
     try:
-        with stopped_by_signals():
+        with stopped_by_signals(lambda: not_made):
             made = prepare(request, Steps(console))
-    except Stopped as stop:
-        console.close()
-        how = "Ctrl+C" if stop.number == signal.SIGINT else signal.Signals(stop.number).name
-        said = f"stopped by {how}: {request.shown(request.output)} was not made, and nothing is left of it"
-        print(f"mypt: {printable(said)}", file=sys.stderr)
-        return 128 + stop.number
     finally:
         console.close()
     _report(console, request, made)

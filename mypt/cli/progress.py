@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 
 from mypt.text import duration, size
 from mypt.training.console import Console, bar
@@ -49,30 +45,3 @@ class Steps:
         if not self._console.is_terminal and now - self._said >= _PLAIN_EVERY_S:
             self._said = now
             self._console.line(f"{self._what}: {said.strip()}")
-
-
-class Stopped(BaseException):
-    """A signal asked the program to end."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
-@contextmanager
-def stopped_by_signals() -> Iterator[None]:
-    """Within the block SIGTERM and SIGHUP raise `Stopped`, and Ctrl+C too, so that what was begun is cleaned up."""
-
-    def stop(number: int, _: FrameType | None) -> None:
-        raise Stopped(number)
-
-    wanted = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    # One that somebody ignores on purpose (nohup) stays ignored.
-    before = {each: signal.getsignal(each) for each in wanted if signal.getsignal(each) is not signal.SIG_IGN}
-    for each in before:
-        signal.signal(each, stop)
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import shutil
+import signal
 import sys
 import textwrap
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mypt.cli.stops import Stopped, stopped_by_signals
 from mypt.errors import UserError
 from mypt.runs.state import RunState
 from mypt.text import cells, count, duration, loss, printable
@@ -119,19 +120,23 @@ class _Choice:
 def _watch(picture: Workspace, workspace: Path, choice: _Choice, every_s: float) -> int:
     """Print again and again, until interrupted."""
     terminal = sys.stdout.isatty()
-    with contextlib.suppress(KeyboardInterrupt):
-        while True:
-            if terminal:
-                # Home, and clear below: what stands there does not flicker as with a cleared screen.
-                print("\x1b[H\x1b[J", end="")
-            _print(picture, workspace, choice)
-            print(
-                f"{time.strftime('%H:%M:%S')}, every {every_s:g} s, Ctrl-C ends" if terminal else "",
-                flush=True,
-            )
-            until = time.monotonic() + every_s
-            while picture.poll(0.2).more or time.monotonic() < until:
-                time.sleep(min(0.1, every_s))
+    try:
+        with stopped_by_signals():
+            while True:
+                if terminal:
+                    # Home, and clear below: what stands there does not flicker as with a cleared screen.
+                    print("\x1b[H\x1b[J", end="")
+                _print(picture, workspace, choice)
+                print(
+                    f"{time.strftime('%H:%M:%S')}, every {every_s:g} s, Ctrl-C ends" if terminal else "",
+                    flush=True,
+                )
+                until = time.monotonic() + every_s
+                while picture.poll(0.2).more or time.monotonic() < until:
+                    time.sleep(min(0.1, every_s))
+    except Stopped as stop:
+        if stop.number != signal.SIGINT:
+            raise
     return 0
 
 

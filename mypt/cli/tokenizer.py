@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import signal
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mypt import fsio
-from mypt.cli.progress import Steps, Stopped, stopped_by_signals
+from mypt.cli.progress import Steps
+from mypt.cli.stops import Stopped, say, stopped_by_signals
 from mypt.errors import Problem, UserError
 from mypt.text import count, printable, size, whole
 from mypt.tokenizers import BpeTokenizer, CharTokenizer, Tokenizer
@@ -116,7 +115,7 @@ def _train(options: argparse.Namespace, workspace: Path) -> int:
     console = Console()
     corpus = Corpus(request, found.files)
     try:
-        with stopped_by_signals():
+        with stopped_by_signals(lambda: f"{shown} was not written"):
             tokenizer = _watched(
                 lambda: train_bpe(
                     corpus,
@@ -129,10 +128,9 @@ def _train(options: argparse.Namespace, workspace: Path) -> int:
             )
     except Stopped as stop:
         console.close()
-        how = "Ctrl+C" if stop.number == signal.SIGINT else signal.Signals(stop.number).name
-        print(printable(f"mypt: stopped by {how}: {shown} was not written"), file=sys.stderr, flush=True)
+        say(stop)
         # The library cannot be interrupted while it counts and merges, and nothing of what it does is kept.
-        os._exit(128 + stop.number)
+        os._exit(stop.exit_status)
     finally:
         console.close()
     output.parent.mkdir(parents=True, exist_ok=True)

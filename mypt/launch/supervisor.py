@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from mypt import signals
 from mypt.errors import RunError
 from mypt.launch.queue import Queue
 from mypt.runs.attach import RUN_DIR_VARIABLE
@@ -76,8 +77,9 @@ class Supervisor:
         """Pass requests to stop on to the trainer; a hang-up concerns neither."""
         if hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, self._on_signal)
-        signal.signal(signal.SIGINT, self._on_signal)
+        for name, number in signals.NUMBERS.items():
+            if name != "SIGHUP":
+                signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.signals.append(signal.Signals(number))

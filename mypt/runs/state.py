@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from mypt import signals
 from mypt.runs.directory import CANCELLED, NOT_STARTED, ExitRecord, read_exit, stop_requested
 from mypt.runs.identity import Alive
 from mypt.runs.record import RunRecord
@@ -138,9 +139,10 @@ def _closed(closing: str) -> tuple[RunState, str]:
     if reason == "request":
         return RunState.STOPPED, f"stopped on request{tail}"
     if reason == "signal":
-        # One that came twice did not wait for the checkpoint, and says so.
-        saved = "" if "not saved" in message else ", after saving"
-        return RunState.STOPPED, f"stopped by a signal{saved}{tail}"
+        if message.startswith("SIG"):
+            # One that came twice did not wait for the checkpoint, and says itself what there is.
+            return RunState.STOPPED, f"stopped by {message}{'' if 'sent twice' in message else ', saved'}"
+        return RunState.STOPPED, f"stopped by a signal, after saving{tail}"
     if reason == "nan":
         return RunState.FAILED, f"stopped at a loss that is not a number{tail}"
     if reason == "error":
@@ -161,7 +163,7 @@ def _ended(evidence: Evidence, end: ExitRecord) -> tuple[RunState, str]:
         state, sentence = _closed(evidence.closing)
         if end.signal is not None:
             return state, f"{sentence}; then killed by signal {end.signal}"
-        if state is RunState.FINISHED and end.code not in (0, 130, 143, None):
+        if state is RunState.FINISHED and end.code not in (0, None) and not signals.name_of_status(end.code):
             return RunState.FAILED, f"{sentence}, then ended with status {end.code}{said}"
         return state, sentence
     if end.signal is not None:
@@ -172,9 +174,10 @@ def _ended(evidence: Evidence, end: ExitRecord) -> tuple[RunState, str]:
         if evidence.wrote_event:
             return RunState.FINISHED, "ended with status 0"
         return RunState.FINISHED, f"had nothing left to do{said}"
-    if end.code in (130, 143):
-        by = "SIGINT (Ctrl-C)" if end.code == 130 else "SIGTERM"
-        return RunState.STOPPED, f"stopped by {by}"
+    if name := signals.name_of_status(end.code):
+        shown = "SIGINT (Ctrl-C)" if name == "SIGINT" else name
+        when = "" if evidence.wrote_event else " before it began to train"
+        return RunState.STOPPED, f"stopped by {shown}{when}"
     if end.code == 2:
         return RunState.FAILED, f"refused its settings or data (status 2){said}"
     if end.code is None:
@@ -185,8 +188,9 @@ def _ended(evidence: Evidence, end: ExitRecord) -> tuple[RunState, str]:
 def _killed(evidence: Evidence, number: int) -> tuple[RunState, str]:
     if evidence.stop == STOPPED_BY_KILL:
         return RunState.STOPPED, "killed on request; what was saved before is intact"
-    if number in (signal.SIGTERM, signal.SIGINT):
-        return RunState.STOPPED, f"ended by signal {number} before it could save"
+    if name := signals.name_of_number(number):
+        when = "could save" if evidence.wrote_event else "began to train"
+        return RunState.STOPPED, f"ended by {name} before it {when}"
     guess = " (out of memory?)" if number == _SIGKILL else ""
     return RunState.FAILED, f"killed by signal {number}{guess}"
 

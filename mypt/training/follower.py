@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from mypt import events
+from mypt import events, signals
 from mypt.training import numerics as machine
 from mypt.training.build import memory_needed
 from mypt.training.console import Console
@@ -14,7 +14,7 @@ from mypt.training.loop import End, Trainer
 from mypt.training.progress import Progress
 from mypt.training.ranks import Ranks
 from mypt.training.run import Job
-from mypt.training.stopping import EXIT_OF_SIGNAL, StopFlag
+from mypt.training.stopping import StopFlag
 
 
 class _Silent:
@@ -75,4 +75,4 @@ def follow(job: Job, ranks: Ranks, stop: StopFlag) -> int:
         return 1
     finally:
         stop.unlisten()
-    return EXIT_OF_SIGNAL.get(stop.signal or "", 1) if end is End.SIGNAL else 0
+    return signals.STATUS.get(stop.signal or "", 1) if end is End.SIGNAL else 0

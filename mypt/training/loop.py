@@ -10,7 +10,7 @@ from typing import Protocol
 
 from msgspec import UNSET
 
-from mypt import events
+from mypt import events, signals
 from mypt.data.source import PhaseData, RunData
 from mypt.estimate import utilisation
 from mypt.settings.fields import Guards
@@ -22,7 +22,7 @@ from mypt.training.gold import Decision
 from mypt.training.prefetch import Prefetcher
 from mypt.training.progress import Progress
 from mypt.training.schedule import learning_rate
-from mypt.training.stopping import EXIT_OF_SIGNAL, StopFlag
+from mypt.training.stopping import StopFlag
 
 
 class Reporter(Protocol):
@@ -98,6 +98,7 @@ class Trainer:
         self._began = time.monotonic()
         self._elapsed_before = self.progress.elapsed_s
         self._busy_s, self._busy_tokens = 0.0, 0
+        self._saved: tuple[object, ...] = ()
         self._warmup = warmup_steps(s)
 
     def run(self) -> End:
@@ -299,13 +300,21 @@ class Trainer:
     def _save(self) -> None:
         self.progress.elapsed_s = self.elapsed_s()
         self.keeper.last(self.progress)
+        self._saved = self._standing()
+
+    def _standing(self) -> tuple[object, ...]:
+        """What tells a state from the one that was saved last."""
+        p = self.progress
+        return p.iter, p.phase, p.last_eval, p.last_sample
 
     def _stopped(self) -> End:
         why = self.ranks.first(self.stop.asked() or "")
-        if why in EXIT_OF_SIGNAL:
+        if why in signals.STATUS:
             self.stop.signal = why
         self.reporter.stopping(self.progress.iter, why)
-        self._save()
+        # Who waits with a time limit shall not wait for the same checkpoint twice.
+        if self._saved != self._standing():
+            self._save()
         return End.SIGNAL if self.stop.signal else End.REQUEST
 
 

@@ -7,13 +7,12 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from mypt import signals
 from mypt.errors import MyptError, Problem, RunError, UserError
 from mypt.runs.attach import RUN_DIR_VARIABLE, finish
 from mypt.runs.directory import RunDirectory
 from mypt.runs.lock import log_lock
 from mypt.training.console import Console
-
-_ENDED_BY = {130: "SIGINT", 143: "SIGTERM", 129: "SIGHUP"}
 
 
 def recorded(directory: RunDirectory, console: Console, body: Callable[[], int]) -> int:
@@ -27,7 +26,7 @@ def recorded(directory: RunDirectory, console: Console, body: Callable[[], int])
     code, reason = 1, "error"
     try:
         code = body()
-        reason = _ENDED_BY.get(code, "")
+        reason = signals.name_of_status(code)
         return code
     except MyptError as error:
         code, reason = error.exit_status, str(error)

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mypt import bundle
+from mypt import bundle, signals
 from mypt.check import check
 from mypt.data.source import RunData, describe
 from mypt.errors import MyptError, Problem, RunError, UserError
@@ -180,6 +180,9 @@ def _lead(
     stop.listen()
     try:
         made = job.build(run, data, console)
+        if stop.signal is not None:
+            console.line(f"{stop.signal}: training did not begin, and nothing was written", "strong")
+            return signals.STATUS[stop.signal]
         with model_lock.acquire(command=command) as lock:
             mended = bundle.repair(workspace / "checkpoints", run.model_name)
             sweep(runs_folder(workspace))
@@ -222,6 +225,9 @@ def _lead(
                 return recorded(directory, console, body)
     finally:
         stop.unlisten()
+        if own_process:
+            # All is saved and said: whoever insists need not wait for the interpreter's end.
+            signals.leave_to_system()
         console.close()
 
 

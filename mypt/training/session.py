@@ -8,7 +8,7 @@ import shlex
 import threading
 from collections.abc import Callable
 
-from mypt import bundle, events
+from mypt import bundle, events, signals
 from mypt.errors import MyptError, RunError
 from mypt.events import LogWriter
 from mypt.training import disk, lines
@@ -20,7 +20,7 @@ from mypt.training.keeper import BundleKeeper
 from mypt.training.loop import End, Trainer
 from mypt.training.report import RunReporter, Sampler
 from mypt.training.sampling import sampler_of
-from mypt.training.stopping import EXIT_OF_SIGNAL, StopFlag, say_on_stderr
+from mypt.training.stopping import StopFlag, say_on_stderr
 
 # A disk that hangs is what a second signal is often about.
 _PATIENCE_S = 5.0
@@ -124,7 +124,7 @@ class Session:
         Called in the signal's handler. The log and the run's record (by `finish`, with the exit status and a sentence)
         get their last word, and a half-written checkpoint is removed; a disk that does not answer is not waited for.
         """
-        status = EXIT_OF_SIGNAL[name]
+        status = signals.STATUS[name]
         guard = threading.Timer(_PATIENCE_S, os._exit, (status,))
         guard.daemon = True
         guard.start()
@@ -166,7 +166,7 @@ class Session:
         return self._status(end)
 
     def _status(self, end: End) -> int:
-        return 0 if end is End.REQUEST else EXIT_OF_SIGNAL.get(self.stop.signal or "", 1)
+        return 0 if end is End.REQUEST else signals.STATUS.get(self.stop.signal or "", 1)
 
     def _say_done(self) -> None:
         p, name, console, keeper = self.progress, self.run.model_name, self.console, self.keeper

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-EXIT_OF_SIGNAL = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
+from mypt import signals
 
 # A key that bounces, a process group and a supervisor that say the same, are one wish; a person who means it a second
 # time has read what the first one does.
 _AGAIN_S = 1.0
+_OF_SCHEDULERS = frozenset({"SIGUSR1", "SIGUSR2", "SIGXCPU"})
 _ASKS_AGAIN = {"SIGINT": "Ctrl+C again", "SIGTERM": "a second SIGTERM"}
 
 
@@ -47,14 +48,17 @@ class StopFlag:
         self._first: dict[str, float] = {}
 
     def listen(self) -> None:
-        """Take SIGINT, SIGTERM and, where it is not ignored (nohup), SIGHUP from now on. Main thread only."""
+        """Take the signals that ask to end from now on, but for those that are ignored (nohup). Main thread only.
+
+        What a program does with the signals of schedulers is its own affair: those are left alone where it does.
+        """
         if threading.current_thread() is not threading.main_thread():
             return
-        names = ["SIGINT", "SIGTERM"] + (["SIGHUP"] if sys.platform != "win32" else [])
-        for name in names:
-            number = getattr(signal, name)
+        for name, number in signals.NUMBERS.items():
             before = signal.getsignal(number)
-            if before is signal.SIG_IGN:
+            if before is None or before is signal.SIG_IGN:
+                continue
+            if name in _OF_SCHEDULERS and before not in (signal.SIG_DFL, signals.end_at_once):
                 continue
             self._before[number] = before
             signal.signal(number, self._caught)
@@ -82,7 +86,7 @@ class StopFlag:
 
     def _as_for_a_program(self, name: str) -> None:
         self.unlisten()
-        signal.raise_signal(getattr(signal, name))
+        signal.raise_signal(signals.NUMBERS[name])
 
 
 def deliver_again(status: int) -> None:
@@ -90,6 +94,5 @@ def deliver_again(status: int) -> None:
 
     Does nothing for any other status.
     """
-    name = next((name for name, asked in EXIT_OF_SIGNAL.items() if asked == status), None)
-    if name is not None:
-        signal.raise_signal(getattr(signal, name))
+    if name := signals.name_of_status(status):
+        signal.raise_signal(signals.NUMBERS[name])

@@ -103,6 +103,8 @@ def stopped_words(event: TrainingStopped) -> str:
     words = reasons.get(
         event.reason, f"stopped ({one_line(event.reason, 40)})" if event.reason else "stopped"
     )
+    if event.reason == "signal" and event.message.startswith("SIG"):
+        return f"stopped by {one_line(event.message)}"
     return f"{words}: {one_line(event.message)}" if event.message else words
 
 
