@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.faults.rounds import REPORT_VARIABLE, ROUNDS, SEED, Report
+from tests.faults.striker import Striker
 
 HERE = Path(__file__).parent
 _FIGURES: dict[str, list[tuple[str, Any]]] = {}
@@ -33,6 +34,16 @@ def report(record_property: Callable[[str, object], None]) -> Report:
             record_property(name, value)
 
     return keep
+
+
+@pytest.fixture(scope="session")
+def striker() -> Iterator[Striker]:
+    """A process whose children are struck by faults where it hurts."""
+    if sys.platform == "win32":
+        pytest.skip("signals and limits are POSIX")
+    made = Striker()
+    yield made
+    made.close()
 
 
 # ── the report ──────────────────────────────────────────────────────────────────────────────────────────────────

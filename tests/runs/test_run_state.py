@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mypt import signals
 from mypt.runs.directory import CANCELLED, NOT_STARTED, ExitRecord, request_stop, write_exit
 from mypt.runs.identity import Alive, ProcessIdentity
 from mypt.runs.record import RunRecord, create, update

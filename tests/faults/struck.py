@@ -1,0 +1,154 @@
+"""A process that runs `mypt` in forked children, so that torch is imported once, and lets faults befall them.
+
+Reads lines of JSON from standard input (see `striker`, which is the asker's end). A child counts the calls of MyPT's own
+functions (its steps) and its file operations in the workspace, and what is to happen at one of them happens there and then.
+Answers with a line {"status": …, "output": …, "steps": […], "operations": […], "seconds": …}.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import mypt.cli
+import mypt.training.already
+import mypt.training.run
+import mypt.training.session
+from tests.training.killed import operation
+
+# What takes seconds to import, once for all children; optimizers ask for this one when they are built.
+importlib.import_module("torch._dynamo")
+
+OURS = str(Path(mypt.__file__).parent) + os.sep
+FILLER = "filler"
+
+
+class Child:
+    """What happens in a child: the command, watched and struck."""
+
+    def __init__(self, asked: dict[str, Any], answer: int) -> None:
+        self.asked, self.answer = asked, answer
+        self.workspace: str = asked["workspace"]
+        self.steps = self.operations = 0
+        self.names: dict[str, int] = {}
+        self.within = False
+
+    def run(self) -> int:
+        """The command from its first step to its exit status."""
+        if self.asked["limit"] is not None:
+            hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self.asked["limit"], hard))
+        if self.asked["user"] is not None:
+            os.setgroups([])
+            os.setgid(self.asked["user"])
+            os.setuid(self.asked["user"])
+        sys.argv = ["mypt", "--workspace", self.workspace, *self.asked["arguments"]]
+        sys.addaudithook(self.watch)
+        if self.asked["record"] or self.asked["signals"]:
+            sys.setprofile(self.step)
+        try:
+            return mypt.cli.main()
+        except BaseException:
+            # As the interpreter would end: what is told by its traceback must be seen.
+            traceback.print_exc()
+            return 1
+        finally:
+            sys.setprofile(None)
+
+    def tell(self, **what: Any) -> None:
+        """A line for the asker."""
+        os.write(self.answer, json.dumps(what).encode() + b"\n")
+
+    def step(self, frame: FrameType, event: str, _: Any) -> None:
+        """Before each call of a function of MyPT's own."""
+        if event != "call" or not frame.f_code.co_filename.startswith(OURS):
+            return
+        self.steps += 1
+        if self.asked["record"]:
+            name = f"{frame.f_code.co_filename.removeprefix(OURS)} {frame.f_code.co_qualname}"
+            self.tell(step=name)
+        signals = self.asked["signals"]
+        while signals and self.steps >= signals[0][0]:
+            _, number, wait = signals.pop(0)
+            time.sleep(wait)
+            self.tell(struck=time.monotonic())
+            os.kill(os.getpid(), number)
+
+    def watch(self, event: str, values: tuple[Any, ...]) -> None:
+        """Before each file operation in the workspace."""
+        path = None if self.within else operation(event, values)
+        if path is None or not path.startswith(self.workspace):
+            return
+        self.operations += 1
+        self.tell(operation=f"{event} {Path(path).relative_to(self.workspace)}")
+        if self.operations == self.asked["fill_at"]:
+            self.within = True
+            fill(Path(self.workspace) / FILLER, self.asked["spare"])
+            self.within = False
+        if self.operations == self.asked["do_at"]:
+            self.within = True
+            exec(self.asked["do"], {"workspace": Path(self.workspace)})
+            self.within = False
+        if self.operations in self.asked["fail_at"]:
+            raise OSError(self.asked["errno"], os.strerror(self.asked["errno"]), path)
+
+
+def fill(filler: Path, spare: int) -> None:
+    """Take all room that the disk of `filler` has but for `spare` bytes, in whole blocks."""
+    with filler.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"\0" * 4096)
+    os.truncate(filler, max(0, filler.stat().st_size - spare))
+
+
+def main() -> None:
+    """Answer each line of standard input."""
+    # Signals that a test runner ignores would stay ignored in what it starts.
+    for name in ("SIGHUP", "SIGUSR1", "SIGUSR2"):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            code = 70
+            try:
+                os.close(read)
+                output = os.open(asked["output"], os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+                os.dup2(output, 1)
+                os.dup2(output, 2)
+                code = Child(asked, write).run()
+                sys.stdout.flush()
+                sys.stderr.flush()
+            finally:
+                os._exit(code)
+        os.close(write)
+        steps, operations, struck = [], [], []
+        with os.fdopen(read) as heard:
+            for told in map(json.loads, heard):
+                steps += [told["step"]] if "step" in told else []
+                operations += [told["operation"]] if "operation" in told else []
+                struck += [told["struck"]] if "struck" in told else []
+        _, status = os.waitpid(pid, 0)
+        answer = {
+            "status": os.waitstatus_to_exitcode(status),
+            "output": Path(asked["output"]).read_text(errors="replace"),
+            "steps": steps,
+            "operations": operations,
+            "seconds": time.monotonic() - struck[0] if struck else None,
+        }
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,356 @@
+"""Signals that ask to end, at any step of any command: what ends says so, is saved, and is gone on from as if nothing had been."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mypt import signals
+from mypt.bundle import find
+from mypt.launch.start import launch
+from mypt.runs.directory import read_exit
+from mypt.runs.filelock import is_locked
+from mypt.runs.record import RunRecord, list_records, load
+from tests.faults.ground import assert_one_clean_history, assert_readable, assert_whole, leftovers, make
+from tests.faults.rounds import ROUNDS, Report, draw, times
+from tests.faults.striker import Striker, Struck
+from tests.training.alike import assert_same_run
+from tests.training.runs import row
+from tests.workbench import command, environment, events, last_iter, listing, story, wait_for
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX"),
+]
+PARTS = 4 if ROUNDS > 1 else 1
+TRAIN = ("train", "--config_file", "p", "--model_name", "m")
+NAMES = [*signals.NUMBERS]
+UGLY = ("Traceback", "Exception ignored", "KeyboardInterrupt", "Stopped")
+
+
+def pick(chance: random.Random, steps: list[str]) -> int:
+    """A step (from 1): each function as often as another, though some are called far more often."""
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(steps, start=1):
+        places.setdefault(name, []).append(place)
+    return chance.choice(places[chance.choice(sorted(places))])
+
+
+def strikes(chance: random.Random, step: int) -> list[tuple[int, int, float]]:
+    """One signal, or one and another: the same or a different one, at once, some steps later or more than a second later."""
+    first, other = chance.choice(NAMES), chance.choice(NAMES)
+    found = [(step, signals.NUMBERS[first], 0.0)]
+    kind = chance.choice(["one", "one", "twice", "different", "later"])
+    if kind == "later":
+        found.append((step + chance.choice([1, 100]), signals.NUMBERS[first], 1.05))
+    elif kind != "one":
+        second = first if kind == "twice" else other
+        found.append((step + chance.choice([0, 1, 30]), signals.NUMBERS[second], 0.0))
+    return found
+
+
+def assert_told(workspace: Path, ended: Struck, sent: list[tuple[int, int, float]]) -> None:
+    """What was struck ended as the signal asks, without an ugly word, and everybody who looks is told the same."""
+    assert not any(word in ended.output for word in UGLY), ended.output
+    numbers = [number for _, number, _ in sent]
+    stopped = {128 + number for number in numbers}
+    # At the very end, when all is saved and said, it does what it does to a program.
+    assert ended.status in {0, *stopped, *(-number for number in numbers)}, (ended.status, ended.output)
+    assert_whole(workspace)
+    assert_readable(workspace, "m")
+    assert not is_locked(workspace / ".mypt" / "locks" / "m.lock")
+    records = list_records(workspace).records
+    if not records:
+        assert not events(workspace, "m") and not (workspace / "checkpoints").exists()
+        assert "training did not begin" in ended.output or "mypt: stopped by " in ended.output, ended.output
+        return
+    (record,) = records
+    end = read_exit(record.directory(workspace))
+    seen = row(workspace)
+    assert end is not None and end.code is not None
+    if ended.status >= 0:
+        assert end.code == ended.status
+    last = events(workspace, "m")[-1]
+    if end.code == 0:
+        assert last["event"] == "training_complete" and seen["state"] == "finished"
+        return
+    name = signals.name_of_status(end.code)
+    assert (last["event"], last["reason"]) == ("training_stopped", "signal"), last
+    assert seen["state"] == "stopped" and str(seen["why"]).startswith(f"stopped by {name}"), seen
+    if "sent twice" not in last["message"]:
+        # The first one is what it is said to be stopped by.
+        assert end.code == 128 + numbers[0]
+        assert last["message"] == f"{name} at step {last['iter']}"
+        assert seen["why"] == f"stopped by {name} at step {last['iter']}, saved"
+        assert find(workspace / "checkpoints", "m").step == last["iter"]
+        assert not leftovers(workspace)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_signals_at_any_step_of_a_training(
+    tmp_path: Path, striker: Striker, report: Report, part: int
+) -> None:
+    ground = make(tmp_path / "ground")
+    whole = Path(shutil.copytree(ground, tmp_path / "whole"))
+    undisturbed = striker.run(whole, *TRAIN, record=True)
+    assert undisturbed.status == 0
+    sent, longest = 0, 0.0
+    for number in range(part, times(6), PARTS):
+        chance = draw("signal", number)
+        broken = Path(shutil.copytree(ground, tmp_path / f"broken{number}"))
+        step = pick(chance, undisturbed.steps)
+        asked = strikes(chance, step)
+        ended = striker.run(broken, *TRAIN, signals=asked)
+        sent, longest = sent + len(asked), max(longest, ended.seconds or 0.0)
+        try:
+            assert_told(broken, ended, asked)
+            if ended.status != 0:
+                rest = striker.run(broken, *TRAIN)
+                assert rest.status == 0, rest.output
+            assert_same_run(whole, broken, "m")
+            if len(list_records(broken).records) == 1:
+                assert_one_clean_history(broken, "m")
+            assert not leftovers(broken)
+        except AssertionError as error:
+            where = undisturbed.steps[step - 1]
+            raise AssertionError(f"round {number}, {asked} at {where}: {error}\n{ended.output}") from error
+        shutil.rmtree(broken)
+    report(signals=sent, seconds_to_the_end_at_most=f"{longest:.2f}")
+
+
+LONG = {
+    "evaluation": ("training/evaluation.py split_loss", ["--eval_iters", "1000000"]),
+    "sample": ("generate.py sample_tokens", ["--sample_tokens", "100000"]),
+    "update": ("training/engine.py Engine._backward", ["--grad_accum_steps", "1000"]),
+    "gold": ("training/keeper.py BundleKeeper.gold", []),
+}
+
+
+@pytest.mark.parametrize("what", sorted(LONG))
+def test_what_is_still_done_after_a_signal_is_little(
+    tmp_path: Path, striker: Striker, report: Report, what: str
+) -> None:
+    root = make(tmp_path / "ground")
+    name, flags = LONG[what]
+    place = striker.run(make(tmp_path / "other"), *TRAIN, record=True).steps.index(name) + 1
+    ended = striker.run(root, *TRAIN, *flags, record=True, signals=[(place + 3, signal.SIGUSR1, 0.0)])
+    assert ended.status == signals.STATUS["SIGUSR1"], ended.output
+    rest = ended.steps[place + 2 :]
+    # The batch or the token that it is at, and then the last state and the light copy of it; once each.
+    assert rest.count("training/engine.py Engine.outputs") <= 1
+    assert rest.count("model/gpt.py GPT.forward") <= 1
+    assert rest.count("training/checkpointing.py write") <= (3 if what == "gold" else 2)
+    assert find(root / "checkpoints", "m").step == events(root, "m")[-1]["iter"]
+    report(**{f"{what}_seconds": f"{ended.seconds:.2f}"})
+
+
+def test_signals_while_python_starts_and_torch_is_loaded(tmp_path: Path, report: Report) -> None:
+    root = make(tmp_path / "ground")
+    before = listing(root)
+    silent = said = 0
+    for number in range(times(3, 100)):
+        chance = draw("start", number)
+        # Short ones too, since most of the time goes into torch.
+        later = chance.choice([chance.uniform(0, 0.15), chance.uniform(0, 2.5)])
+        name = chance.choice(NAMES)
+        process = subprocess.Popen(
+            command(root, *TRAIN),
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        time.sleep(later)
+        os.killpg(process.pid, signals.NUMBERS[name])
+        out, _ = process.communicate(timeout=120)
+        words = f"round {number}, {name} after {later:.3f} s: {process.returncode}\n{out}"
+        assert process.returncode in (signals.STATUS[name], -signals.NUMBERS[name]), words
+        if name != "SIGINT" or later > 0.1:
+            # Where Python itself is not up yet, it says what it likes of Ctrl+C.
+            assert not any(word in out for word in UGLY), words
+        if list_records(root).records:
+            assert row(root)["state"] == "stopped", words
+            root = make(tmp_path / f"ground{number}")
+            continue
+        silent, said = silent + (not out), said + bool(out)
+        for place in (".mypt", "checkpoints", "logs"):
+            shutil.rmtree(root / place, ignore_errors=True)
+        assert listing(root) == before, words
+    report(silent=silent, with_a_line=said)
+
+
+@pytest.mark.parametrize("to", ["supervisor", "group"] if ROUNDS > 1 else ["supervisor"])
+def test_a_signal_to_who_started_it_reaches_the_training(tmp_path: Path, to: str) -> None:
+    root = make(tmp_path / "ground", max_iters=1_000_000, eval_interval=1_000_000, save_every=None)
+    words = ["--config_file", "p", "--model_name", "m"]
+    record = launch(root, words, model_name="m", log_file="logs/train/m_eval.jsonl", settings={})
+    run = record.directory(root)
+    try:
+        assert wait_for(lambda: last_iter(root, "m") >= 3 or run.exit_file.exists())
+        known = load(run)
+        assert isinstance(known, RunRecord) and known.supervisor is not None and known.trainer is not None
+        if to == "supervisor":
+            assert known.supervisor.signal_if_same(signal.SIGUSR1)
+        else:
+            os.killpg(known.trainer.pid, signal.SIGUSR1)
+        assert wait_for(run.exit_file.exists)
+    finally:
+        known = load(run)
+        if isinstance(known, RunRecord) and known.trainer is not None:
+            known.trainer.signal_if_same(signal.Signals.SIGKILL)
+    end = read_exit(run)
+    assert end is not None and (end.code, end.signal) == (signals.STATUS["SIGUSR1"], None)
+    step = events(root, "m")[-1]["iter"]
+    assert step >= 3 and find(root / "checkpoints", "m").step == step
+    seen = row(root)
+    assert (seen["state"], seen["why"]) == ("stopped", f"stopped by SIGUSR1 at step {step}, saved")
+
+
+# ── other commands ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def texts(root: Path, striker: Striker) -> None:
+    for number in range(2):
+        (root / f"text{number}.txt").write_text(story(3000, number))
+
+
+def labelled(root: Path, striker: Striker) -> None:
+    trained(root, striker)
+    lines = [{"text": story(60, n)[30:], "label": "ab"[n % 2]} for n in range(24)]
+    (root / "texts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def trained(root: Path, striker: Striker) -> None:
+    make(root)
+    assert striker.run(root, *TRAIN, "--max_iters", "1").status == 0
+
+
+COMMANDS: dict[str, tuple[Callable[[Path, Striker], None], tuple[str, ...], str]] = {
+    "prepare": (
+        texts,
+        (
+            "prepare",
+            "text0.txt",
+            "text1.txt",
+            "--output_dir",
+            "data/s",
+            "--tokenization",
+            "char",
+            "--num_proc",
+            "1",
+        ),
+        "data/s",
+    ),
+    "tokenizer": (
+        texts,
+        ("tokenizer", "train", "text0.txt", "--output", "t.json", "--vocab_size", "300"),
+        "t.json",
+    ),
+    "import": (trained, ("import", "checkpoints/m", "--model_name", "n"), "checkpoints/n"),
+    "export": (trained, ("export", "m", "--format", "bf16"), "exports/m_bf16"),
+    "generate": (trained, ("generate", "--model_name", "m", "--max_new_tokens", "20", "--device", "cpu"), ""),
+    "finetune-classifier": (
+        labelled,
+        (
+            *("finetune-classifier", "--init_from_model", "m", "--model_name", "c", "--data", "texts.jsonl"),
+            *(
+                "--eval_data",
+                "texts.jsonl",
+                "--text",
+                "text",
+                "--device",
+                "cpu",
+                "--num_epochs",
+                "1",
+                "--eval_interval",
+                "2",
+                "--batch_size",
+                "4",
+            ),
+        ),
+        "checkpoints/c",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_signals_at_any_step_of_other_commands(
+    tmp_path: Path, striker: Striker, report: Report, name: str
+) -> None:
+    prepare, words, made = COMMANDS[name]
+    ground = tmp_path / "ground"
+    ground.mkdir()
+    prepare(ground, striker)
+    words = tuple(str(ground / word) if word == "checkpoints/m" else word for word in words)
+    whole = Path(shutil.copytree(ground, tmp_path / "whole"))
+    undisturbed = striker.run(whole, *words, record=True)
+    assert undisturbed.status == 0, undisturbed.output
+    sent = 0
+    for number in range(times(1)):
+        chance = draw(name, number)
+        root = Path(shutil.copytree(ground, tmp_path / f"struck{number}"))
+        asked = strikes(chance, pick(chance, undisturbed.steps))
+        ended = striker.run(root, *words, signals=asked)
+        sent += len(asked)
+        said = f"round {number}, {asked}: {ended.status}\n{ended.output}"
+        numbers = [number for _, number, _ in asked]
+        assert not any(word in ended.output for word in UGLY), said
+        assert ended.status in {0, *(128 + n for n in numbers), *(-n for n in numbers)}, said
+        if ended.status > 0:
+            assert "stopped by " in ended.output or "training did not begin" in ended.output, said
+        if made and name != "finetune-classifier" and ended.status > 0 and (root / made).exists():
+            # The signal came when it was there.
+            assert_alike(whole / made, root / made)
+        again = striker.run(root, *words, *(["--overwrite"] if "overwrite" in told(ended, made) else []))
+        assert again.status in (0, 2), again.output
+        if made and name != "finetune-classifier":
+            assert_alike(whole / made, root / made)
+        assert not leftovers(root), said
+        shutil.rmtree(root)
+    report(signals=sent)
+
+
+def told(ended: Struck, made: str) -> str:
+    return "overwrite" if made in ("data/s", "t.json") and ended.status else ""
+
+
+def assert_alike(one: Path, two: Path) -> None:
+    """The same files, with the same content but for what tells of the time."""
+    if one.is_file():
+        assert one.read_bytes() == two.read_bytes()
+        return
+    ours, theirs = listing(one), listing(two)
+    assert ours.keys() == theirs.keys()
+    for name, content in ours.items():
+        if not name.endswith((".json", ".pt")):
+            assert content == theirs[name], name
+
+
+def test_a_program_keeps_what_it_does_with_the_signals_of_schedulers(tmp_path: Path) -> None:
+    from mypt.training.stopping import StopFlag
+
+    heard: list[Any] = []
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: heard.append(number))
+    flag = StopFlag(say=lambda text: None)
+    flag.listen()
+    try:
+        signal.raise_signal(signal.SIGUSR1)
+        assert heard == [signal.SIGUSR1] and flag.asked() is None
+        signal.raise_signal(signal.SIGUSR2)
+        assert flag.asked() == "SIGUSR2"
+    finally:
+        flag.unlisten()
+        signal.signal(signal.SIGUSR1, before)
+    assert signal.getsignal(signal.SIGUSR2) is signal.SIG_DFL
