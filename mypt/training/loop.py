@@ -19,6 +19,7 @@ from mypt.training import gold, usage
 from mypt.training.engine import Engine, NotFiniteError
 from mypt.training.evaluation import Scorer, evaluate
 from mypt.training.gold import Decision
+from mypt.training.optimizer import set_rate
 from mypt.training.prefetch import Prefetcher
 from mypt.training.progress import Progress
 from mypt.training.schedule import learning_rate
@@ -113,6 +114,9 @@ class Trainer:
         p.eval_sequences = p.eval_sequences or s.eval_iters * s.batch_size
         p.phase = p.phase or self.data.phase_at(p.iter).name
         self.engine.model.train()
+        if p.iter:
+            # What is saved without a further update is what an undisturbed run saves there.
+            set_rate(self.engine.optimizer, self.rate(p.iter))
         device, share = self.engine.numerics.device, self.engine.share
         with Prefetcher(self.data, s, device, share) as self._batches:
             return self._run()

@@ -176,10 +176,11 @@ def test_signals_while_python_starts_and_torch_is_loaded(tmp_path: Path, report:
         os.killpg(process.pid, signals.NUMBERS[name])
         out, _ = process.communicate(timeout=120)
         words = f"round {number}, {name} after {later:.3f} s: {process.returncode}\n{out}"
+        if name == "SIGINT" and "KeyboardInterrupt" in out and "mypt/__main__.py" not in out:
+            # Before our first line Python is alone, and says of Ctrl+C what it likes.
+            continue
         assert process.returncode in (signals.STATUS[name], -signals.NUMBERS[name]), words
-        if name != "SIGINT" or later > 0.1:
-            # Where Python itself is not up yet, it says what it likes of Ctrl+C.
-            assert not any(word in out for word in UGLY), words
+        assert not any(word in out for word in UGLY), words
         if list_records(root).records:
             assert row(root)["state"] == "stopped", words
             root = make(tmp_path / f"ground{number}")
@@ -309,7 +310,9 @@ def test_signals_at_any_step_of_other_commands(
         assert not any(word in ended.output for word in UGLY), said
         assert ended.status in {0, *(128 + n for n in numbers), *(-n for n in numbers)}, said
         if ended.status > 0:
-            assert "stopped by " in ended.output or "training did not begin" in ended.output, said
+            assert any(
+                word in ended.output for word in ("stopped by ", "ended at once by ", "did not begin")
+            ), said
         if made and name != "finetune-classifier" and ended.status > 0 and (root / made).exists():
             # The signal came when it was there.
             assert_alike(whole / made, root / made)
