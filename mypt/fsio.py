@@ -50,9 +50,12 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | str, *, durable: bo
                 file.flush()
                 fsync_file(file.fileno())
         replace(temporary, target)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError):
+            # What fails to be written names no file, and the temporary one is nobody's concern.
+            error.filename, error.filename2 = os.fspath(path), None
         raise
     if durable:
         fsync_dir(target.parent)

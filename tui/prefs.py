@@ -65,6 +65,7 @@ class Preferences:
         self.path = path or folder / "dashboard.json"
         self.problems: list[str] = []
         self._broken = False
+        self._unsaved: dict[str, Any] = {}
         self._values = self._read()
         self._judge()
 
@@ -75,9 +76,11 @@ class Preferences:
 
     def __setitem__(self, name: str, value: Any) -> None:
         before = self[name]
-        if before == value:
+        if before == value and not self._unsaved:
             return
         self._values[name] = value
+        # What found no room on the disk is brought in with what is set next.
+        self._unsaved = {name: before, **self._unsaved}
         with contextlib.suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self._alone():
@@ -86,9 +89,11 @@ class Preferences:
                     # What somebody wrote by hand is worth more than a missing comma.
                     replace(self.path, self.path.with_name(self.path.name + ".broken"))
                     self._broken = False
-                there[name] = _brought_in(there.get(name), before, value)
+                for unsaved, earlier in self._unsaved.items():
+                    there[unsaved] = _brought_in(there.get(unsaved), earlier, self._values[unsaved])
                 self._values = there
                 write_json_atomic(self.path, there)
+                self._unsaved = {}
 
     def _alone(self) -> contextlib.AbstractContextManager[None]:
         return locked(self.path.with_name(f".{self.path.name}.lock"), patience_s=_PATIENCE_S)

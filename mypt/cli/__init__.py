@@ -16,6 +16,7 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
+from mypt import disk
 from mypt.cli.stops import Stopped, ended_by_signals, say
 from mypt.errors import MyptError, UserError
 from mypt.text import printable
@@ -114,6 +115,14 @@ def _main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("mypt: interrupted", file=sys.stderr)
         code = 128 + signal.SIGINT
+    except BrokenPipeError:
+        pass  # `mypt status | head` is no error
+    except OSError as error:
+        if not disk.is_of_disk(error):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(printable(f"mypt: {where}{error.strerror}; {disk.remedy(error)}"), file=sys.stderr)
+        code = 1
     except Stopped as stop:
         say(stop)
         code = stop.exit_status

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from mypt import disk
 from mypt.errors import Problem, UserError
 from mypt.files import why_no_file
 from mypt.fsio import write_atomic
@@ -278,6 +279,8 @@ def _write(target: str, flag: str, parts: Iterable[str]) -> None:
     try:
         write_atomic(path, "".join(parts))
     except OSError as error:
+        if error.errno in disk.FULL:
+            raise
         raise UserError(Problem(f"cannot be written: {error.strerror}", field=flag, value=target)) from None
     print(f"written: {printable(target, newline=False)}")
 

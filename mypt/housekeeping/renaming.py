@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from mypt import bundle
+from mypt import bundle, disk
 from mypt.bundle import Kind, directory_name
 from mypt.errors import Problem, RunError, UserError, raise_for
 from mypt.files import read_file
@@ -50,6 +50,10 @@ class Renaming:
         if self.runs:
             said.append(f"{len(self.runs)} run record{'s' * (len(self.runs) != 1)}")
         return [printable(sentence, newline=False) for sentence in said]
+
+
+# Every training and every rename begins with ending what was cut off.
+_COMPLETES = "the next training, rename or delete completes it"
 
 
 def journal(workspace: Path) -> Path:
@@ -171,7 +175,8 @@ def _begin(workspace: Path, plan: Renaming) -> None:
         journal(workspace).parent.mkdir(parents=True, exist_ok=True)
         write_json_atomic(journal(workspace), asdict(plan), durable=True)
     except OSError as error:
-        raise RunError(f"{journal(workspace)}: cannot be written: {error.strerror or error}") from error
+        what = f"{error.strerror or error}; nothing was renamed; {disk.remedy(error)}"
+        raise RunError(f"{journal(workspace)}: cannot be written: {what}") from error
     done: list[tuple[Path, Path]] = []
     try:
         for source, target in plan.moves:
@@ -184,7 +189,11 @@ def _begin(workspace: Path, plan: Renaming) -> None:
         journal(workspace).unlink(missing_ok=True)
         at = printable(str(error.filename or ""), newline=False)
         raise RunError(f"{at}: cannot be renamed: {error.strerror or error}; all is as it was") from error
-    finish(workspace, plan)
+    try:
+        finish(workspace, plan)
+    except OSError as error:
+        what = f"{error.filename}: cannot be written: {error.strerror or error}; {disk.remedy(error, then=_COMPLETES)}"
+        raise RunError(printable(f"{plan.old} is called {plan.new}, but {what}")) from error
 
 
 def finish(workspace: Path, plan: Renaming) -> None:

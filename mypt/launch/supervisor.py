@@ -30,6 +30,7 @@ from mypt.runs.directory import (
     now,
     request_stop,
     stop_requested,
+    word_of,
     write_exit,
 )
 from mypt.runs.identity import Alive, ProcessIdentity
@@ -131,11 +132,21 @@ class Supervisor:
         self._pass_on()
         status = child.wait()
         died = status < 0 and sys.platform != "win32"
+        lines = last_lines(self.run.console)
         return ExitRecord(
             code=None if died else status,
             signal=-status if died else None,
-            last_lines=last_lines(self.run.console),
+            reason=self._not_printed(status, lines),
+            last_lines=lines,
         )
+
+    def _not_printed(self, status: int, lines: tuple[str, ...]) -> str:
+        """Why the trainer says that it ended, where a full disk did not take what it printed of that."""
+        word = word_of(self.run)
+        if status == 0 or word is None or word.code != status or not word.reason:
+            return ""
+        said = word.reason.splitlines()[-1][: _LINE_LIMIT // 2]
+        return "" if any(said in line for line in lines) else word.reason
 
     def _name_trainer(self, pid: int) -> None:
         """Record the child at once, so that it can be stopped before it has come to itself."""

@@ -9,7 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mypt.runs.directory import ExitRecord, RunDirectory, now, runs_folder, write_exit
+from mypt.runs.directory import (
+    ExitRecord,
+    RunDirectory,
+    keep_room,
+    leave_word,
+    now,
+    runs_folder,
+    write_exit,
+)
 from mypt.runs.identity import Alive, ProcessIdentity
 from mypt.runs.record import BrokenRecord, create, load, modify, relative_to_workspace
 
@@ -54,6 +62,7 @@ def attach(
             started_at=record.started_at or now(),
         ),
     )
+    keep_room(run)
     return run
 
 
@@ -66,10 +75,12 @@ def finish(run: RunDirectory, code: int, reason: str = "") -> None:
     record = load(run)
     if isinstance(record, BrokenRecord):
         return
+    end = ExitRecord(code=code, reason=reason)
     if record.supervisor is not None and record.supervisor.is_alive() is Alive.ALIVE:
+        leave_word(run, end)
         return
     with contextlib.suppress(OSError):
-        write_exit(run, ExitRecord(code=code, reason=reason))
+        write_exit(run, end)
 
 
 def _launched_run(workspace: Path, model_name: str) -> RunDirectory | None:

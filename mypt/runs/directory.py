@@ -5,6 +5,7 @@ request to stop.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from mypt.files import read_file
-from mypt.fsio import write_json_atomic
+from mypt.fsio import fsync_file, replace, write_atomic, write_json_atomic
 from mypt.text import printable
 
 CANCELLED = "cancelled"
 NOT_STARTED = "not started"
+# One block of most file systems.
+_RESERVED = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,11 @@ class RunDirectory:
     def exit_file(self) -> Path:
         """The `ExitRecord`; absent while the run goes on."""
         return self.path / "exit.json"
+
+    @property
+    def reserve(self) -> Path:
+        """Room on the disk for the `ExitRecord`, kept while the run goes on."""
+        return self.path / ".exit.reserve"
 
     @property
     def stop_file(self) -> Path:
@@ -92,14 +100,67 @@ def runs_folder(workspace: Path) -> Path:
 
 
 def write_exit(run: RunDirectory, record: ExitRecord) -> None:
-    """Record how `run` ended. Raises OSError."""
-    write_json_atomic(run.exit_file, record.to_json(), durable=True)
+    """Record how `run` ended, on a full disk in the room that was kept for that. Raises OSError."""
+    try:
+        write_json_atomic(run.exit_file, record.to_json(), durable=True)
+    except OSError:
+        if not _into_reserve(run, record):
+            raise
+        replace(run.reserve, run.exit_file)
+    with contextlib.suppress(OSError):
+        run.reserve.unlink()
+
+
+def keep_room(run: RunDirectory) -> None:
+    """Take now the room that the last word about `run` needs: a disk is full exactly when runs end on it.
+
+    Does nothing where there is none.
+    """
+    with contextlib.suppress(OSError):
+        write_atomic(run.reserve, b" " * _RESERVED)
+
+
+def leave_word(run: RunDirectory, record: ExitRecord) -> None:
+    """Leave in the kept room how the trainer says that it ends, for a supervisor whose console file is on a full disk."""
+    with contextlib.suppress(OSError):
+        _into_reserve(run, record)
+
+
+def word_of(run: RunDirectory) -> ExitRecord | None:
+    """What `leave_word` left, or None."""
+    try:
+        return None if not run.reserve.read_bytes().strip() else _exit_in(run.reserve)
+    except OSError:
+        return None
+
+
+def _into_reserve(run: RunDirectory, record: ExitRecord) -> bool:
+    """Write over the kept room, which asks nothing more of the disk; False where none was kept."""
+    lines = record.last_lines
+    while True:
+        raw = json.dumps(dataclasses.replace(record, last_lines=lines).to_json()).encode()
+        if len(raw) <= _RESERVED or not lines:
+            break
+        lines = lines[1:]
+    if len(raw) > _RESERVED:
+        return False
+    try:
+        with run.reserve.open("rb+", buffering=0) as file:
+            file.write(raw.ljust(_RESERVED))
+            fsync_file(file.fileno())
+    except OSError:
+        return False
+    return True
 
 
 def read_exit(run: RunDirectory) -> ExitRecord | None:
     """How `run` ended, or None while it has not (or while nobody could write it down)."""
+    return _exit_in(run.exit_file)
+
+
+def _exit_in(file: Path) -> ExitRecord | None:
     try:
-        value = json.loads(read_file(run.exit_file))
+        value = json.loads(read_file(file))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError):

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from mypt import disk
 from mypt.bundle import read_json_object
 from mypt.errors import Problem, RunError, UserError
 from mypt.files import why_no_file
@@ -143,7 +144,8 @@ def save_preset(workspace: Path, name: str, values: dict[str, Any], *, overwrite
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json_atomic(path, content)
     except OSError as error:
-        raise RunError(f"{where}: the preset cannot be written: {error.strerror or error}") from error
+        what = f"{error.strerror or error}; {disk.remedy(error)}"
+        raise RunError(f"{where}: the preset cannot be written: {what}") from error
     return path
 
 

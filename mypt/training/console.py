@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import TextIO
 
+from mypt import disk
+from mypt.fsio import append_line
 from mypt.text import printable
 
 _PLAIN = {
@@ -62,7 +64,7 @@ class Console:
         self._colour = self._terminal and "NO_COLOR" not in os.environ
         self._progress = ""
         self._progress_at = 0.0
-        self._keep: TextIO | None = None
+        self._keep = -1
 
     @property
     def is_terminal(self) -> bool:
@@ -72,17 +74,12 @@ class Console:
     def keep_in(self, path: Path) -> None:
         """Write every further line into `path` as well."""
         with contextlib.suppress(OSError):
-            self._keep = path.open("a", encoding="utf-8")
+            self._keep = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
 
     def line(self, text: str = "", style: str = "") -> None:
         """One line or several; `style` is gold, trouble, quiet, strong or good."""
         text = printable(text)
-        if self._keep is not None:
-            try:
-                self._keep.write(text + "\n")
-                self._keep.flush()
-            except OSError:
-                self._keep = None
+        self.note(text)
         shown = text if self._unicode else plain(text)
         if self._colour and style in _COLOURS and shown:
             shown = f"\x1b[{_COLOURS[style]}m{shown}\x1b[0m"
@@ -90,10 +87,10 @@ class Console:
 
     def note(self, text: str) -> None:
         """Text for the kept output only, for what is said elsewhere on the terminal."""
-        if self._keep is not None:
+        if self._keep >= 0:
+            # A line that finds no room is not there; those that come when there is room again are.
             with contextlib.suppress(OSError):
-                self._keep.write(printable(text) + "\n")
-                self._keep.flush()
+                append_line(self._keep, printable(text).encode("utf-8", "backslashreplace"))
 
     def progress(self, text: str) -> None:
         """What goes on right now, below the last line; only on a terminal, and at most five times a second."""
@@ -116,11 +113,10 @@ class Console:
     def close(self) -> None:
         """No more lines will come."""
         self.end_progress()
-        if self._keep is not None:
-            # What a full disk did not take when it was written, it may not take now either.
+        if self._keep >= 0:
             with contextlib.suppress(OSError):
-                self._keep.close()
-            self._keep = None
+                os.close(self._keep)
+            self._keep = -1
 
     def _write(self, text: str) -> None:
         if self._stream is None:
@@ -128,7 +124,11 @@ class Console:
         try:
             self._stream.write(text)
             self._stream.flush()
-        except (OSError, ValueError):
+        except OSError as error:
+            # A disk that is full may have room again.
+            if error.errno not in disk.FULL:
+                self._stream = None
+        except ValueError:
             self._stream = None
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 from pathlib import Path
 
+from mypt.disk import remedy
 from mypt.model import LanguageModel
 from mypt.text import size
 
-_FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
-_REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+__all__ = ["check_space", "needed_space", "remedy"]
 
 
 def needed_space(model: LanguageModel) -> int:
@@ -24,13 +23,3 @@ def check_space(folder: Path, needed: int) -> str | None:
     if free < 2 * needed:
         return f"the disk has {size(free)} free; checkpoints of this model take {size(needed)} each, and two are kept"
     return None
-
-
-def remedy(error: OSError, needed: int | None = None) -> str:
-    """What to do after `error`; `needed` are the bytes that had to be written, where they are worth telling."""
-    if error.errno in _FULL:
-        much = f" for {size(needed)}" if needed else ""
-        return f"make room{much}, then run the same command again to go on"
-    if error.errno in _REFUSED:
-        return "make it writable, then run the same command again to go on"
-    return "when the disk is well again, run the same command again to go on"

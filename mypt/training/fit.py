@@ -212,7 +212,7 @@ class _NoLog(LogWriter):
     """Where nobody asked for a log."""
 
     def __init__(self) -> None:
-        self.path = Path(os.devnull)
+        self.path, self.root = Path(os.devnull), None
 
     def write(self, event: events.Event) -> None:
         """Forget it."""

@@ -10,6 +10,7 @@ import torch
 
 from mypt import bundle
 from mypt.bundle import BundleInfo
+from mypt.errors import RunError
 from mypt.events import LogWriter
 from mypt.settings.fields import ACCEPTED_WITH_NOTE
 from mypt.settings.origins import origins
@@ -70,6 +71,12 @@ class BundleKeeper:
         self._save(bundle.Kind.FP16, progress)
 
     def _save(self, kind: bundle.Kind, progress: Progress) -> None:
+        if not self.built.run.workspace.is_dir():
+            # Made again, it would be another one than the one that everybody looks at.
+            raise RunError(
+                f"{self.shown(kind)}: the workspace {self.built.run.workspace} is gone (renamed, moved, unmounted?), and "
+                "what was saved before with it; bring it back, or run the same command again where it is now"
+            )
         light, engine = kind is bundle.Kind.FP16, self.built.engine
         checkpointing.save(
             self.folder(kind),

@@ -180,9 +180,8 @@ def _lead(
     stop.listen()
     try:
         made = job.build(run, data, console)
-        if stop.signal is not None:
-            console.line(f"{stop.signal}: training did not begin, and nothing was written", "strong")
-            return signals.STATUS[stop.signal]
+        if (status := _called_off(stop, console, ranks)) is not None:
+            return status
         with model_lock.acquire(command=command) as lock:
             mended = bundle.repair(workspace / "checkpoints", run.model_name)
             sweep(runs_folder(workspace))
@@ -197,6 +196,8 @@ def _lead(
                     if ranks is not None:
                         ranks.told(False)
                     return 0
+                if (status := _called_off(stop, console, ranks)) is not None:
+                    return status
                 if ranks is not None:
                     made.engine.ranks = ranks
                     ranks.told(True)
@@ -240,6 +241,16 @@ def _torch(name: str) -> Any:
         raise RunError(
             f"PyTorch cannot be loaded ({first}); it needs about 1 GB of memory, and may have to be installed again"
         ) from error
+
+
+def _called_off(stop: StopFlag, console: Console, ranks: Ranks | None) -> int | None:
+    """The exit status of a run to which a signal came before it began; None where none came."""
+    if stop.signal is None:
+        return None
+    if ranks is not None:
+        ranks.told(False)
+    console.line(f"{stop.signal}: training did not begin, and nothing was written", "strong")
+    return signals.STATUS[stop.signal]
 
 
 def _earlier_curve(run: Resolved) -> list[str]:

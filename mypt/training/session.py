@@ -83,7 +83,7 @@ class Session:
 
     def _open_log(self) -> LogWriter:
         try:
-            return LogWriter(self.run.log_path)
+            return LogWriter(self.run.log_path, self.run.workspace)
         except OSError as error:
             what = f"the log cannot be written: {error.strerror}; {disk.remedy(error)}"
             raise RunError(f"{self.run.settings.log_file}: {what}") from error

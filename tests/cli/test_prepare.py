@@ -323,7 +323,9 @@ def test_a_disk_that_takes_no_more_leaves_nothing(ground: Path) -> None:
         check=False,
     )
     assert done.returncode == 1 and done.stdout == ""
-    assert re.fullmatch(r"mypt: File too large; the dataset .*data/a was not made\n", done.stderr)
+    assert re.fullmatch(
+        r"mypt: File too large; the dataset .*data/a was not made; make room, [^\n]+\n", done.stderr
+    )
     assert sorted(path.name for path in ground.iterdir()) == ["a.txt", "docs"]
 
 

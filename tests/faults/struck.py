@@ -52,6 +52,8 @@ class Child:
             os.setgroups([])
             os.setgid(self.asked["user"])
             os.setuid(self.asked["user"])
+        # As `python -m mypt` does before it imports the rest.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         sys.argv = ["mypt", "--workspace", self.workspace, *self.asked["arguments"]]
         sys.addaudithook(self.watch)
         if self.asked["record"] or self.asked["signals"]:

@@ -78,6 +78,10 @@ def assert_told(workspace: Path, ended: Struck, sent: list[tuple[int, int, float
     (record,) = records
     end = read_exit(record.directory(workspace))
     seen = row(workspace)
+    if end is None and "mypt: stopped by " in ended.output:
+        # Twice, within the instant in which the run is recorded.
+        assert seen["state"] == "failed" and not events(workspace, "m") and len(sent) > 1
+        return
     assert end is not None and end.code is not None
     if ended.status >= 0:
         assert end.code == ended.status
@@ -106,7 +110,7 @@ def test_signals_at_any_step_of_a_training(
     undisturbed = striker.run(whole, *TRAIN, record=True)
     assert undisturbed.status == 0
     sent, longest = 0, 0.0
-    for number in range(part, times(6), PARTS):
+    for number in range(part, times(4), PARTS):
         chance = draw("signal", number)
         broken = Path(shutil.copytree(ground, tmp_path / f"broken{number}"))
         step = pick(chance, undisturbed.steps)

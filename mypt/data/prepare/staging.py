@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from mypt import disk
 from mypt.data.shards import METADATA
 from mypt.errors import Problem, RunError, UserError, raise_for
 from mypt.fsio import fsync_dir, fsync_file, replace, swap_in
@@ -103,7 +104,8 @@ def _disk_errors(target: Path) -> Iterator[None]:
     except OSError as error:
         what = printable(str(error.filename)) + ": " if error.filename else ""
         reason = error.strerror or str(error)
-        raise RunError(f"{what}{reason}; the dataset {printable(str(target))} was not made") from error
+        made = f"the dataset {printable(str(target))} was not made"
+        raise RunError(f"{what}{reason}; {made}; {disk.remedy(error)}") from error
 
 
 def _make_parents(folder: Path) -> list[Path]:
