@@ -19,6 +19,12 @@ def is_of_disk(error: OSError) -> bool:
     return error.errno in FULL | _REFUSED | _BROKEN
 
 
+def told(error: OSError, then: str = AGAIN) -> str:
+    """What the disk says, of which file, and what to do about it, and `then`."""
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}; {remedy(error, then=then)}"
+
+
 def remedy(error: OSError, needed: int | None = None, then: str = AGAIN) -> str:
     """What to do after `error`, and `then`; `needed` are the bytes that had to be written, where they are worth telling."""
     if error.errno in FULL:

@@ -200,6 +200,7 @@ def save_checkpoint_bundle(
         device=str(plain.device),
         optimizer=optimizer_state,
         dtype=getattr(torch, _DTYPES[dtype]),
+        parents=True,
     )
     remember(plain, spoken)
     return target

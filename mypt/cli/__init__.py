@@ -120,8 +120,7 @@ def _main(arguments: list[str]) -> int:
     except OSError as error:
         if not disk.is_of_disk(error):
             raise
-        where = f"{error.filename}: " if error.filename else ""
-        print(printable(f"mypt: {where}{error.strerror}; {disk.remedy(error)}"), file=sys.stderr)
+        print(printable(f"mypt: {disk.told(error)}"), file=sys.stderr)
         code = 1
     except Stopped as stop:
         say(stop)

@@ -192,8 +192,10 @@ def _begin(workspace: Path, plan: Renaming) -> None:
     try:
         finish(workspace, plan)
     except OSError as error:
-        what = f"{error.filename}: cannot be written: {error.strerror or error}; {disk.remedy(error, then=_COMPLETES)}"
-        raise RunError(printable(f"{plan.old} is called {plan.new}, but {what}")) from error
+        what = disk.told(error, then=_COMPLETES)
+        raise RunError(
+            printable(f"{plan.old} is called {plan.new}, but not in all records: {what}")
+        ) from error
 
 
 def finish(workspace: Path, plan: Renaming) -> None:

@@ -19,6 +19,7 @@ from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
 
+from mypt import disk
 from mypt.errors import Problem, RunError, UserError
 from mypt.files import read_file
 from mypt.runs.directory import RunDirectory, runs_folder
@@ -85,7 +86,7 @@ class ModelLock:
                 self._settle()
         except OSError as error:
             self._lock.release()
-            raise RunError(f"cannot lock the model {self.model_name!r}: {error}") from error
+            raise RunError(f"cannot lock the model {self.model_name!r}: {disk.told(error)}") from error
         return self
 
     def check_free(self) -> None:

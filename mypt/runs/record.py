@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mypt import disk
 from mypt.errors import Problem, RunError
 from mypt.files import read_file
 from mypt.fsio import write_json_atomic
@@ -257,8 +258,10 @@ def modify(run: RunDirectory, change: Callable[[RunRecord], RunRecord]) -> RunRe
             if changed != record:
                 write_json_atomic(run.record_file, changed.to_json())
             return changed
-    except (OSError, ValueError) as error:
-        # ValueError: somebody wrote a number into it that JSON has no word for.
+    except OSError as error:
+        raise RunError(f"run {run.run_id}: cannot write its record: {disk.told(error)}") from error
+    except ValueError as error:
+        # Somebody wrote a number into it that JSON has no word for.
         raise RunError(f"run {run.run_id}: cannot write its record: {error}") from error
 
 

@@ -44,10 +44,11 @@ def save(
     device: str,
     optimizer: dict[str, Any] | None = None,
     dtype: torch.dtype = torch.float32,
+    parents: bool = False,
 ) -> None:
     """Write the bundle `target`, whole or not at all. Raises `RunError` where the disk will not take it.
 
-    `state` is the content of `training_state.json`; weights are stored as `dtype`.
+    `state` is the content of `training_state.json`; weights are stored as `dtype`. All folders above are made with `parents`.
     """
     weights = {name: t.detach().to("cpu", dtype) for name, t in model.state_dict().items()}
     if model.config.tie_weights:
@@ -55,7 +56,17 @@ def save(
         weights["lm_head.weight"] = weights["token_embedding_table.weight"]
     config = {**model.config.to_dict(), "device": device}
     needed = disk.needed_space(model)
-    write(target, weights, config, tokenizer, state, dtype=dtype, optimizer=optimizer, needed=needed)
+    write(
+        target,
+        weights,
+        config,
+        tokenizer,
+        state,
+        dtype=dtype,
+        optimizer=optimizer,
+        needed=needed,
+        parents=parents,
+    )
 
 
 def write(
@@ -68,6 +79,7 @@ def write(
     dtype: torch.dtype,
     needed: int,
     optimizer: dict[str, Any] | None = None,
+    parents: bool = False,
 ) -> None:
     """`save` of what its files hold: `weights` in `dtype`, and the content of the three documents.
 
@@ -75,6 +87,8 @@ def write(
     """
     name = _DTYPE_NAMES[dtype]
     try:
+        if parents:
+            target.parent.mkdir(parents=True, exist_ok=True)
         with bundle.writing(target) as folder:
             content = {
                 "state_dict": weights,

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch.optim import AdamW, Optimizer
@@ -160,6 +160,7 @@ class _FolderKeeper(BundleKeeper):
     """Saves the bundles in the folder that a program named, and beside it; nowhere where it named none."""
 
     place: Path | None = None
+    anywhere: ClassVar[bool] = True
 
     def folder(self, kind: bundle.Kind) -> Path:
         """Where the bundle of this kind lies."""

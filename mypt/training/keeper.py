@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -28,6 +28,8 @@ class BundleKeeper:
     """Saves the bundles of the run that was `built`, after the lines of `log` that led to them."""
 
     built: Built
+    #: Whether bundles may lie outside of a workspace, in folders that are made for them.
+    anywhere: ClassVar[bool] = False
     log: LogWriter | None = None
     _start: int = field(init=False)
 
@@ -71,22 +73,31 @@ class BundleKeeper:
         self._save(bundle.Kind.FP16, progress)
 
     def _save(self, kind: bundle.Kind, progress: Progress) -> None:
-        if not self.built.run.workspace.is_dir():
-            # Made again, it would be another one than the one that everybody looks at.
-            raise RunError(
-                f"{self.shown(kind)}: the workspace {self.built.run.workspace} is gone (renamed, moved, unmounted?), and "
-                "what was saved before with it; bring it back, or run the same command again where it is now"
-            )
         light, engine = kind is bundle.Kind.FP16, self.built.engine
-        checkpointing.save(
-            self.folder(kind),
-            engine.model,
-            self.built.data.tokenizer.to_dict(),
-            self._state(progress),
-            device=engine.numerics.device,
-            optimizer=None if light else engine.optimizer.state_dict(),
-            dtype=torch.float16 if light else torch.float32,
-        )
+        self._check_workspace(kind)
+        try:
+            checkpointing.save(
+                self.folder(kind),
+                engine.model,
+                self.built.data.tokenizer.to_dict(),
+                self._state(progress),
+                device=engine.numerics.device,
+                optimizer=None if light else engine.optimizer.state_dict(),
+                dtype=torch.float16 if light else torch.float32,
+                parents=self.anywhere,
+            )
+        except RunError:
+            self._check_workspace(kind)
+            raise
+
+    def _check_workspace(self, kind: bundle.Kind) -> None:
+        """Raises `RunError` where the workspace is not where it was: made again, it would be another one."""
+        root = self.built.run.workspace
+        if not (self.anywhere or root.is_dir()):
+            raise RunError(
+                f"{self.shown(kind)}: the workspace {root} is gone (renamed, moved, unmounted?), and what was saved "
+                "before with it; bring it back, or run the same command again where it is now"
+            )
 
     def _state(self, progress: Progress) -> dict[str, Any]:
         run, engine = self.built.run, self.built.engine

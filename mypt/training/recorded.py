@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from mypt import signals
+from mypt import disk, signals
 from mypt.errors import MyptError, Problem, RunError, UserError
 from mypt.runs.attach import RUN_DIR_VARIABLE, finish
 from mypt.runs.directory import RunDirectory
@@ -52,7 +52,7 @@ def only_writer(workspace: Path, log: Path, shown: str) -> Iterator[None]:
     try:
         taken = lock.try_acquire()
     except OSError as error:
-        raise RunError(f"cannot lock the log {shown}: {error}") from error
+        raise RunError(f"cannot lock the log {shown}: {disk.told(error)}") from error
     if taken is False:
         remedy = "name another log_file, or wait until that run ends"
         raise UserError(Problem("another run writes it now", field="log_file", value=shown, remedy=remedy))

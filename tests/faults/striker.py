@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +25,8 @@ class Struck:
     output: str
     steps: list[str]
     operations: list[str]
+    writes: int
+    """Writes and syncs of files in the workspace, where these were counted."""
     seconds: float | None
     """From the first signal to the end."""
 
@@ -32,17 +36,28 @@ class Striker:
 
     def __init__(self) -> None:
         self.output = tempfile.NamedTemporaryFile(prefix="mypt-struck-")  # noqa: SIM115 - it lives as long as we do
-        # A user that has no rights may be asked to run a command, and writes what it says here.
-        Path(self.output.name).chmod(0o666)
+        library = self._library()
+        self.can_fail_writes = library is not None
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.struck"],
             cwd=Path(__file__).parents[2],
-            env=environment(),
+            env=environment(**({"LD_PRELOAD": str(library)} if library else {})),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
+
+    def _library(self) -> Path | None:
+        """`failing.c` as a library; None where it cannot be made or loaded."""
+        compiler = shutil.which("cc") or shutil.which("gcc")
+        if compiler is None or sys.platform != "linux":
+            return None
+        made = Path(tempfile.mkdtemp(prefix="mypt-failing-")) / "failing.so"
+        atexit.register(shutil.rmtree, made.parent, ignore_errors=True)
+        source = Path(__file__).with_name("failing.c")
+        words = [compiler, "-shared", "-fPIC", "-O1", "-o", str(made), str(source), "-ldl"]
+        return made if subprocess.run(words, capture_output=True, check=False).returncode == 0 else None
 
     def run(
         self,
@@ -55,15 +70,16 @@ class Striker:
         do_at: int = 0,
         do: str = "",
         fail_at: Sequence[int] = (),
+        writes: tuple[int, int] | None = None,
         errno: int = 0,
         limit: int | None = None,
-        user: int | None = None,
+        humble: bool = False,
     ) -> Struck:
         """Run `mypt` with `arguments`; `record` has the answer tell its steps.
 
         `signals` are (step, number, seconds to wait before). Before file operation `fill_at` the disk is filled but for
-        `spare` bytes; before `do_at` the Python `do` is run, which knows `workspace`; the operations `fail_at` fail with
-        `errno`. No file may become larger than `limit`; `user` runs it instead of root.
+        `spare` bytes; before `do_at` the Python `do` is run, which knows `workspace`; the operations `fail_at`, and the
+        writes and syncs from the first to the last of `writes`, fail with `errno`. No file may become larger than `limit`; with `humble` root has no more rights than others.
         """
         asked = {
             "workspace": str(workspace),
@@ -75,9 +91,10 @@ class Striker:
             "do_at": do_at,
             "do": do,
             "fail_at": [*fail_at],
+            "writes": writes,
             "errno": errno,
             "limit": limit,
-            "user": user,
+            "humble": humble,
             "output": self.output.name,
         }
         assert self.process.stdin is not None and self.process.stdout is not None
