@@ -41,6 +41,10 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | str, *, durable: bo
         # Who may write in /dev would otherwise lose a device to a word such as /dev/null.
         raise OSError(errno.EINVAL, "is no regular file, and is not replaced", str(target))
     raw = data.encode("utf-8") if isinstance(data, str) else data
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        # A device or a pipe takes what is written, and must not become a file (root could do that to /dev/null).
+        target.write_bytes(raw)
+        return
     # Same directory, since a rename does not cross file systems; a name of its own, since two may write at once.
     temporary = target.parent / f".{target.name}.tmp-{os.getpid()}-{os.urandom(4).hex()}"
     try:

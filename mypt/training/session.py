@@ -66,15 +66,17 @@ class Session:
                 self.console.end_progress()
                 self._tell_why(log, "signal", self._twice(self.stop.signal or "SIGINT"))
                 raise
+            except OSError as error:
+                # Checkpoints say their own errors: here a disk would not take a line of the log.
+                self.console.end_progress()
+                file = error.filename or self.run.settings.log_file
+                what = f"{error.strerror or error}; {self.keeper.kept()}; {disk.remedy(error)}"
+                self._tell_why(log, "error", f"{file}: {what}")
+                raise RunError(f"{file}: {what}") from error
             except Exception as error:
                 self.console.end_progress()
                 known = isinstance(error, MyptError)
                 self._tell_why(log, "error", str(error) if known else f"{type(error).__name__}: {error}")
-                if isinstance(error, OSError):
-                    # Checkpoints say their own errors: here a disk would not take a line of the log.
-                    file = error.filename or self.run.settings.log_file
-                    what = f"{error.strerror or error}; {self.keeper.kept()}; {disk.remedy(error)}"
-                    raise RunError(f"{file}: {what}") from error
                 raise
         if end is not End.COMPLETE:
             return self._say_stopped(end)
