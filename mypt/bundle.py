@@ -281,16 +281,16 @@ def exists(checkpoints: Path, model_name: str) -> bool:
 
 
 @contextlib.contextmanager
-def writing(target: Path) -> Iterator[Path]:
+def writing(target: Path, *, parents: bool = True) -> Iterator[Path]:
     """Gives a staging folder; what is in it when the block ends becomes the bundle `target`, in one step.
 
     The files are synced, a manifest is written last, and the folders are swapped: a kill or a power cut at any
-    moment leaves the previous bundle or the new one. The folder of bundles is made where it is missing, and what it lies
-    in is not: it may have been renamed or unmounted. What a person had put into the previous one is moved to the new
-    one. When the block raises, nothing has happened to `target`. A link to a folder elsewhere stays one.
+    moment leaves the previous bundle or the new one. What a person had put into the previous one is moved to the new
+    one. When the block raises, nothing has happened to `target`. A link to a folder elsewhere stays one. The folder
+    that bundles lie in is made where it is missing, what it lies in only with `parents`: that may have been renamed.
     """
     target = Path(os.path.realpath(target)) if target.is_symlink() else target
-    target.parent.mkdir(exist_ok=True)
+    target.parent.mkdir(parents=parents, exist_ok=True)
     staging = target.parent / f"{_STAGING}{os.getpid()}.{target.name}"
     swapped = target.parent / f"{_SWAPPED}{os.getpid()}.{os.urandom(4).hex()}.{target.name}"
     remove_folder(staging)

@@ -200,7 +200,6 @@ def save_checkpoint_bundle(
         device=str(plain.device),
         optimizer=optimizer_state,
         dtype=getattr(torch, _DTYPES[dtype]),
-        parents=True,
     )
     remember(plain, spoken)
     return target

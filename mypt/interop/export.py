@@ -210,7 +210,6 @@ def _write_bundle(planned: Plan, model: LanguageModel) -> None:
         state,
         device=str(planned.info.config.get("device", "cpu")),
         dtype=dtype,
-        parents=True,
     )
 
 

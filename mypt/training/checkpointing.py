@@ -44,11 +44,11 @@ def save(
     device: str,
     optimizer: dict[str, Any] | None = None,
     dtype: torch.dtype = torch.float32,
-    parents: bool = False,
+    parents: bool = True,
 ) -> None:
     """Write the bundle `target`, whole or not at all. Raises `RunError` where the disk will not take it.
 
-    `state` is the content of `training_state.json`; weights are stored as `dtype`. All folders above are made with `parents`.
+    `state` is the content of `training_state.json`; weights are stored as `dtype`. Folders above that of bundles are made with `parents`.
     """
     weights = {name: t.detach().to("cpu", dtype) for name, t in model.state_dict().items()}
     if model.config.tie_weights:
@@ -79,7 +79,7 @@ def write(
     dtype: torch.dtype,
     needed: int,
     optimizer: dict[str, Any] | None = None,
-    parents: bool = False,
+    parents: bool = True,
 ) -> None:
     """`save` of what its files hold: `weights` in `dtype`, and the content of the three documents.
 
@@ -87,9 +87,7 @@ def write(
     """
     name = _DTYPE_NAMES[dtype]
     try:
-        if parents:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        with bundle.writing(target) as folder:
+        with bundle.writing(target, parents=parents) as folder:
             content = {
                 "state_dict": weights,
                 "checkpoint_dtype": name,
