@@ -43,10 +43,10 @@ def end_at_once(number: int, frame: FrameType | None = None) -> None:
 
 
 def leave_to_system() -> None:
-    """From now on they end the process at once and without a word, as the last thing that a program says of them.
+    """From now on those that `end_at_once` handles end the process without a word: all that was to be said is said.
 
-    One that somebody ignores on purpose (nohup) stays ignored. Main thread only.
+    Main thread only.
     """
     for number in NUMBERS.values():
-        if signal.getsignal(number) is not signal.SIG_IGN:
+        if signal.getsignal(number) is end_at_once:
             signal.signal(number, signal.SIG_DFL)

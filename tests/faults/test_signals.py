@@ -363,3 +363,13 @@ def test_a_program_keeps_what_it_does_with_the_signals_of_schedulers(tmp_path: P
         flag.unlisten()
         signal.signal(signal.SIGUSR1, before)
     assert signal.getsignal(signal.SIGUSR2) is signal.SIG_DFL
+
+
+def test_what_calls_the_command_line_keeps_its_signals(tmp_path: Path) -> None:
+    from mypt.cli import main
+
+    make(tmp_path / "ground")
+    before = {name: signal.getsignal(number) for name, number in signals.NUMBERS.items()}
+    words = ["--workspace", str(tmp_path / "ground"), *TRAIN, "--max_iters", "1", "--eval_interval", "1"]
+    assert main(words) == 0
+    assert {name: signal.getsignal(number) for name, number in signals.NUMBERS.items()} == before
