@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import shutil
@@ -15,6 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.workbench import environment
+
+FILLER = "filler"
+"""The file that takes the room of a disk that is filled."""
+
+
+def fill(filler: Path, spare: int) -> None:
+    """Take all room that the disk of `filler` has but for `spare` bytes, in whole blocks."""
+    with filler.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"\0" * 4096)
+    os.truncate(filler, max(0, filler.stat().st_size - spare))
 
 
 @dataclass(frozen=True)

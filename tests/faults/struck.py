@@ -7,7 +7,6 @@ Answers with a line {"status": …, "output": …, "steps": […], "operations":
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import importlib
 import json
@@ -25,13 +24,13 @@ import mypt.cli
 import mypt.training.already
 import mypt.training.run
 import mypt.training.session
+from tests.faults.striker import FILLER, fill
 from tests.training.killed import operation
 
 # What takes seconds to import, once for all children; optimizers ask for this one when they are built.
 importlib.import_module("torch._dynamo")
 
 OURS = str(Path(mypt.__file__).parent) + os.sep
-FILLER = "filler"
 # `failing.c` is in it where the asker could compile that.
 LIBC = ctypes.CDLL(None)
 
@@ -119,14 +118,6 @@ def give_up_rights() -> None:
     header = (ctypes.c_uint32 * 2)(version, 0)
     if LIBC.capset(header, none) != 0:
         raise OSError("rights could not be given up")
-
-
-def fill(filler: Path, spare: int) -> None:
-    """Take all room that the disk of `filler` has but for `spare` bytes, in whole blocks."""
-    with filler.open("ab", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(b"\0" * 4096)
-    os.truncate(filler, max(0, filler.stat().st_size - spare))
 
 
 def main() -> None:

@@ -24,8 +24,7 @@ from tests.faults.ground import (
     make,
 )
 from tests.faults.rounds import ROUNDS, Report, draw, times
-from tests.faults.striker import Striker, Struck
-from tests.faults.struck import FILLER
+from tests.faults.striker import FILLER, Striker, Struck, fill
 from tests.training.alike import assert_same_run
 from tests.training.runs import row
 from tests.workbench import listing, story
@@ -89,7 +88,7 @@ def test_a_disk_that_fills_while_it_trains(
     undisturbed = striker.run(whole, *TRAIN)
     assert undisturbed.status == 0
     stopped = went_on = 0
-    for number in range(part, times(3), PARTS):
+    for number in range(part, times(2), PARTS):
         chance = draw("full", number)
         empty(small)
         broken = Path(shutil.copytree(ground, small / "broken"))
@@ -151,7 +150,7 @@ def test_a_limit_on_the_size_of_files_is_a_full_disk(
     assert striker.run(whole, *TRAIN).status == 0
     largest = max(path.stat().st_size for path in whole.rglob("*") if path.is_file())
     stopped = 0
-    for number in range(part, times(2), PARTS):
+    for number in range(part, times(1), PARTS):
         chance = draw("limit", number)
         broken = Path(shutil.copytree(ground, tmp_path / f"broken{number}"))
         ended = striker.run(broken, *TRAIN, limit=chance.randint(200, largest))
@@ -217,7 +216,7 @@ def test_other_commands_make_it_whole_or_not_at_all(
     undisturbed = striker.run(whole, *placed(words, whole))
     assert undisturbed.status == 0 and undisturbed.operations, undisturbed.output
     stopped = 0
-    for number in range(times(2)):
+    for number in range(times(1)):
         chance = draw("full", name, number)
         empty(small)
         broken = Path(shutil.copytree(ground, small / "broken"))
@@ -252,7 +251,6 @@ def shown(root: Path) -> set[str]:
 
 
 def test_the_preset_of_a_form_and_preferences_are_written_whole_or_not_at_all(small: Path) -> None:
-    from tests.faults.struck import fill
     from tui.prefs import Preferences
 
     (small / "configs").mkdir()

@@ -112,7 +112,7 @@ def test_signals_at_any_step_of_a_training(
     undisturbed = striker.run(whole, *TRAIN, record=True)
     assert undisturbed.status == 0
     sent, longest = 0, 0.0
-    for number in range(part, times(4), PARTS):
+    for number in range(part, times(3), PARTS):
         chance = draw("signal", number)
         broken = Path(shutil.copytree(ground, tmp_path / f"broken{number}"))
         step = pick(chance, undisturbed.steps)

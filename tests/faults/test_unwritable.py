@@ -78,7 +78,7 @@ def test_operations_that_fail(
         Path(shutil.copytree(ground, tmp_path / "other")), *TRAIN, writes=(0, 0) if what == "writes" else None
     )
     stopped = went_on = 0
-    for number in range(part, times(3), PARTS):
+    for number in range(part, times(2), PARTS):
         chance = draw(what, number)
         broken = Path(shutil.copytree(ground, tmp_path / f"broken{number}"))
         error = chance.choice(ERRORS)
