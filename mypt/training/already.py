@@ -69,8 +69,9 @@ def make_up(built: Built, console: Console) -> None:
         console.line(f"  checkpoints/{light.name} was not there for step {progress.iter}, and is now")
     path = built.run.log_path
     last = last_event(path) if progress.iter == built.run.settings.max_iters else None
-    failed = isinstance(last, TrainingStopped) and last.reason == "error"
-    if last is not None and (failed or not isinstance(last, TrainingComplete | TrainingStopped)):
+    # What was cut off at its very end, and lacks nothing any longer.
+    cut = isinstance(last, TrainingStopped) and last.reason in ("error", "signal")
+    if last is not None and (cut or not isinstance(last, TrainingComplete | TrainingStopped)):
         try:
             with LogWriter(path) as log:
                 log.write(lines.complete_event(built))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mypt.runs.filelock import is_locked
-from tests.faults.ground import assert_one_clean_history, assert_whole, leftovers, make
+from tests.faults.ground import age, assert_one_clean_history, assert_whole, leftovers, make
 from tests.faults.rounds import ROUNDS, Report, draw, times
 from tests.faults.striker import Striker, Struck
 from tests.faults.test_disk_full import pick
@@ -97,6 +97,8 @@ def test_operations_that_fail(
             assert_ended_well(ended)
             assert_whole(broken)
             stopped, went_on = stopped + (ended.status > 0), went_on + (ended.status == 0)
+            # Where cleaning up failed as well, whoever comes later does it.
+            age(broken)
             assert_goes_on(striker, whole, broken)
             assert not leftovers(broken)
         except AssertionError as failed:
@@ -150,7 +152,9 @@ def test_what_others_do_to_its_files(
         where = f"round {number} at {undisturbed.operations[place - 1]}"
         try:
             assert_ended_well(ended)
-            assert (ended.status == 0) == (deed in GO_ON), ended.status
+            # In the middle of a save what is written there is lost, and that is said.
+            within = number > 0 and deed == "checkpoints removed"
+            assert within or (ended.status == 0) == (deed in GO_ON), ended.status
             if deed == "workspace renamed":
                 assert "the workspace" in ended.output.lower() and "is gone" in ended.output
                 assert not broken.exists(), listing(broken).keys()
@@ -166,7 +170,8 @@ def test_what_others_do_to_its_files(
                 broken,
                 logged=deed not in ("logs a file", "checkpoints removed", "checkpoints a file"),
             )
-            if deed == "records removed":
+            if deed in ("records removed", "logs a file"):
+                # With these what there was to tell of it is gone.
                 continue
             assert row(broken)["state"] == "finished"
         except AssertionError as failed:
