@@ -31,20 +31,19 @@ _CANNOT_EXCHANGE = frozenset(
 def write_atomic(path: str | os.PathLike[str], data: bytes | str, *, durable: bool = False) -> None:
     """Replace `path` by `data` (str is written as UTF-8) in one step; a reader sees the old file or the new one.
 
-    With `durable` the data and the name survive a power cut once this returns. Raises OSError, also for a device or a
-    pipe, which is never replaced; then what was there is untouched and no temporary file is left.
+    With `durable` the data and the name survive a power cut once this returns. Raises OSError, also for a pipe or a
+    disk, which are never replaced; then what was there is untouched and no temporary file is left.
     """
     target = Path(path)
     if target.is_symlink():
         target = Path(os.path.realpath(target))  # what somebody keeps elsewhere stays there
-    if target.exists() and not target.is_file() and not target.is_dir():
-        # Who may write in /dev would otherwise lose a device to a word such as /dev/null.
-        raise OSError(errno.EINVAL, "is no regular file, and is not replaced", str(target))
     raw = data.encode("utf-8") if isinstance(data, str) else data
-    if target.exists() and not (target.is_file() or target.is_dir()):
-        # A device or a pipe takes what is written, and must not become a file (root could do that to /dev/null).
+    if target.is_char_device():
+        # It takes what is written (/dev/null), and must not become a file, which root could make of it.
         target.write_bytes(raw)
         return
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        raise OSError(errno.EINVAL, "is no regular file, and is not replaced", str(target))
     # Same directory, since a rename does not cross file systems; a name of its own, since two may write at once.
     temporary = target.parent / f".{target.name}.tmp-{os.getpid()}-{os.urandom(4).hex()}"
     try:
