@@ -1,13 +1,11 @@
-"""What lies at a path: why it cannot be read as a file, in words for people, and its content where it can.
-
-Standard library only.
-"""
+"""What lies at a path: reading it only where it is a file, and in words for people why it is none. Standard library only."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+from io import BufferedReader, FileIO
 from pathlib import Path
 
 _KINDS = (
@@ -35,18 +33,39 @@ def why_no_file(path: Path) -> str:
     return "" if os.access(path, os.R_OK) else "cannot be read: Permission denied"
 
 
+def open_regular(path: Path) -> FileIO:
+    """Open a regular file for reading, unbuffered. Raises OSError, also for everything else that bears the name.
+
+    It never waits: not for the writer of a pipe, nor for what a device may have to say.
+    """
+    _refuse_irregular(path, path.stat().st_mode)
+    file = FileIO(path, opener=_open_at_once)
+    try:
+        # Since the look, something else may have taken the name.
+        _refuse_irregular(path, os.fstat(file.fileno()).st_mode)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
 def read_file(path: Path, most: int = 64 << 20) -> bytes:
     """The content of the regular file `path`; a pipe is not waited for, and no device read without end.
 
     Raises OSError for what is no such file, and for one of more than `most` bytes; ValueError for a path that cannot be.
     """
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with os.fdopen(fd, "rb") as file:
-        mode = os.fstat(fd).st_mode
-        if not stat.S_ISREG(mode):
-            kind = next((words for test, words in _KINDS if test(mode)), "is no regular file")
-            raise OSError(errno.EINVAL, kind, os.fspath(path))
+    with open_regular(path) as opened, BufferedReader(opened) as file:
         content = file.read(most + 1)
     if len(content) > most:
         raise OSError(errno.EFBIG, "is far too large for what it should hold", os.fspath(path))
     return content
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _refuse_irregular(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        words = next((words for test, words in _KINDS if test(mode)), "is no regular file")
+        raise OSError(errno.EINVAL, words, str(path))

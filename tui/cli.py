@@ -10,8 +10,15 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tui.dashboard import Dashboard
 
 _LOOK_S = 1.0
+# What was begun may come to its end, unless the disk is known not to answer; the screen has gone by then.
+_WORK_WITHIN_S = 30.0
+_LEAVE_WITHIN_S = 2.0
 # As `tui.serve` has it, which is imported only where it is wanted: its libraries are an extra.
 _SERVED_BY = "MYPT_SERVED_BY"
 
@@ -67,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         leave = threading.Thread(target=_leave_with_the_terminal, name="mypt-terminal", daemon=True)
     leave.start()
     app = MyptApp(workspace, readonly=options.readonly)
+    threading.Thread(target=_leave_at_last, args=(app,), name="mypt-leave", daemon=True).start()
     app.run()
     return app.return_code or 0
 
@@ -113,6 +121,13 @@ def _leave_with_the_terminal() -> None:
     if sys.platform != "win32":
         os.kill(os.getpid(), signal.SIGHUP)
     os._exit(129)
+
+
+def _leave_at_last(app: Dashboard) -> None:
+    """End some time after it was left, though threads wait for a disk: nothing that they do is lost by a kill."""
+    app.left.wait()
+    time.sleep(_WORK_WITHIN_S if app.disk_answers else _LEAVE_WITHIN_S)
+    os._exit(app.return_code or 0)
 
 
 def _leave_with_the_server(server: int) -> None:

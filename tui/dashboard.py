@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,7 +16,9 @@ from textual.events import Event, InputEvent
 from textual.filter import LineFilter
 from textual.message import Message
 from textual.notifications import SeverityLevel
+from textual.reactive import var
 from textual.signal import Signal
+from textual.worker import WorkerFailed
 
 from mypt.text import printable
 from tui import clipboard, themes
@@ -25,6 +30,8 @@ from tui.runview import RunView
 from tui.signs import PlainSigns
 
 _MOST_COMPLAINTS = 4
+_LOOK_AT_DISK_S = 1.0
+_SLOW_DISK_TOAST_S = 15.0
 
 
 class Dashboard(App[None]):
@@ -37,6 +44,8 @@ class Dashboard(App[None]):
         Binding("ctrl+q", "app.quit", "Quit", False, priority=True, id="general.quit", tooltip="Leave"),
     ]
     ENABLE_COMMAND_PALETTE = True
+    unanswered: var[str] = var("")
+    """Since when the disk of the workspace has not answered, in words; empty while it does."""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (160, "-huge")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
 
@@ -59,6 +68,10 @@ class Dashboard(App[None]):
         )
         self.herald = Herald(self)
         self.started_at = time.monotonic()
+        self.left = threading.Event()
+        """Set when the screen has gone and nothing but threads that wait for a disk may be left."""
+        self.disk_answers = True
+        """Once it was left: whether the thread that looks at the workspace could end."""
 
     class Settled(Message):
         """The first look at the workspace is complete and on the screen."""
@@ -77,12 +90,14 @@ class Dashboard(App[None]):
                 "^g shows those there are"
             )
         self._complain(problems)
+        self.set_interval(_LOOK_AT_DISK_S, self._look_at_disk)
         if self.prefs["keys"]:
             self.run_worker(self._learn_keys, thread=True, group="keys", exit_on_error=False)
 
     def on_unmount(self) -> None:
         """Look no more; what trains goes on."""
-        self.live.stop()
+        self.disk_answers = self.live.stop()
+        self.left.set()
 
     async def on_event(self, event: Event) -> None:
         """Let keys and the mouse go before whatever is being read."""
@@ -112,6 +127,38 @@ class Dashboard(App[None]):
             title="This picture stands still",
             severity="error",
             timeout=86_400,
+        )
+
+    def _look_at_disk(self) -> None:
+        """Say, in the first line and at its beginning and end aloud, that the disk keeps the picture waiting."""
+        since = self.live.unanswered_since
+        words = f"disk does not answer since {datetime.fromtimestamp(since):%H:%M:%S}" if since else ""
+        before, self.unanswered = self.unanswered, words
+        if words and not before:
+            self.notify(
+                f"{shown_path(self.workspace)}: what is shown is from then, and moves on by itself as soon as the disk "
+                "answers. What trains on it may have to wait as well; q leaves and stops nothing",
+                title=f"The {words}",
+                severity="warning",
+                timeout=_SLOW_DISK_TOAST_S,
+            )
+        elif before and not words:
+            self.notify("The disk answers again")
+
+    def _handle_exception(self, error: Exception) -> None:
+        """What a thread could not do because of the disk is said, and the dashboard goes on; all else is a mistake of ours."""
+        failed = error.error if isinstance(error, WorkerFailed) else None
+        if not isinstance(failed, OSError):
+            super()._handle_exception(error)
+            return
+        named = failed.filename
+        path = shown_path(Path(os.fsdecode(named))) if isinstance(named, str | bytes) else "the disk"
+        why = printable(failed.strerror or str(failed), newline=False)
+        self.notify(
+            f"{path}: {why}. Nothing was lost; try again once it can be read and written",
+            title="That could not be done",
+            severity="error",
+            timeout=_SLOW_DISK_TOAST_S,
         )
 
     def notify(

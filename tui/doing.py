@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from textual import work
 from textual.screen import Screen
 
+from mypt.runs.directory import stop_requested
 from mypt.runs.record import RunRecord
 from mypt.runs.state import RunState
 from mypt.watch.run import Run
@@ -124,26 +125,33 @@ class Doing(Screen[Result]):
                 f"{run.label} was not started by MyPT's own train command, so it cannot be stopped from here",
                 severity="warning",
             )
-        elif run.directory is not None and run.directory.stop_file.exists():
-            question = (
-                f"{run.label} was asked to stop and will, after the update or the evaluation that it is busy with. "
-                "Send it SIGTERM as well?"
-            )
-            record = run.record
-
-            def answered(yes: bool | None) -> None:
-                if yes:
-                    self._stop(record, "terminate")
-
-            self.app.push_screen(Confirm(question, "Send SIGTERM"), answered)
         else:
-            self._stop(run.record, "request")
+            self._stop(run.record, run.label)
 
     @work(thread=True, group="stop")
-    def _stop(self, record: RunRecord, how: str) -> None:
+    def _stop(self, record: RunRecord, label: str) -> None:
+        if stop_requested(record.directory(self.app.workspace)) is not None:
+            self.app.call_from_thread(self._offer_a_signal, record, label)
+        else:
+            self._send(record, "request")
+
+    def _offer_a_signal(self, record: RunRecord, label: str) -> None:
+        question = (
+            f"{label} was asked to stop and will, after the update or the evaluation that it is busy with. "
+            "Send it SIGTERM as well?"
+        )
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.run_worker(lambda: self._send(record, "terminate"), thread=True, group="stop")
+
+        self.app.push_screen(Confirm(question, "Send SIGTERM"), answered)
+
+    def _send(self, record: RunRecord, how: Literal["request", "terminate"]) -> None:
+        """In a thread: stop, and say what was done."""
         from mypt.launch.stop import stop
 
-        result = stop(self.app.workspace, record, how="terminate" if how == "terminate" else "request")
+        result = stop(self.app.workspace, record, how=how)
         self._tell(record, result.sentence, done=result.done)
 
     # ── the queue ───────────────────────────────────────────────────────────────────────────────────────────────

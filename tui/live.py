@@ -32,6 +32,8 @@ _SLICE_S = 0.006
 _PAUSE_S = 0.0
 _WAY_S = 0.03
 _PICTURE_S = 0.5
+# A round takes milliseconds, the first one in a large workspace on a slow disk a second or two.
+_ANSWERS_WITHIN_S = 4.0
 _BUNDLES_EVERY_S = 2.0
 _SYSTEM_EVERY_S = 2.0
 # Looking for GPUs loads a library; the first picture does not wait for that.
@@ -71,6 +73,7 @@ class Live:
         """Whether somebody looks at the machine; GPUs are looked at always, since the first line tells of them."""
         self._focused: str | None = None
         self._way_until = 0.0
+        self._asked: tuple[float, float] | None = None
         self._post = post
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -83,12 +86,21 @@ class Live:
             self._threads.append(thread)
             thread.start()
 
-    def stop(self) -> None:
-        """Look no more; returns when the threads have ended, or after a second."""
+    def stop(self) -> bool:
+        """Look no more; True when the threads have ended, False where a second each was not enough."""
         self._stop.set()
         self._wake.set()
         for thread in self._threads:
             thread.join(timeout=1.0)
+        return not any(thread.is_alive() for thread in self._threads)
+
+    @property
+    def unanswered_since(self) -> float | None:
+        """When the disk was asked for what it has not told yet, in seconds since the epoch; None while it answers."""
+        asked = self._asked
+        if asked is None or time.monotonic() - asked[0] < _ANSWERS_WITHIN_S:
+            return None
+        return asked[1]
 
     def focus(self, key: str | None) -> None:
         """A person looks at this run: its log and its console come first."""
@@ -115,6 +127,7 @@ class Live:
         try:
             self._look()
         except Exception as error:
+            self._asked = None
             # A picture that stands still must not pass for a run that does.
             self._post(self.Failed(error))
 
@@ -125,6 +138,7 @@ class Live:
         first, bundles_at, posted_at = True, 0.0, 0.0
         system_at = time.monotonic() + _SYSTEM_AFTER_S
         while not self._stop.is_set():
+            self._asked = (time.monotonic(), time.time())
             pending.add(self.workspace.poll(_SLICE_S))
             moment = time.monotonic()
             if moment >= bundles_at or pending.added:
@@ -141,6 +155,7 @@ class Live:
             if moment >= system_at and not pending.more:
                 system_at = moment + _SYSTEM_EVERY_S
                 self._look_at_system()
+            self._asked = None
             if due and (pending.any or first):
                 self._post(pending.message(first=first))
                 pending, first, posted_at = _Pending(more=pending.more), False, moment

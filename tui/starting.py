@@ -42,10 +42,9 @@ def start(
                 settings={},
                 program=program,
             )
-        except MyptError as error:
-            app.call_from_thread(
-                app.notify, str(error), title="It did not start", severity="error", timeout=12
-            )
+        except (MyptError, OSError) as error:
+            why = printable(str(error))
+            app.call_from_thread(app.notify, why, title="It did not start", severity="error", timeout=12)
             return
         app.live.hint()
         app.call_from_thread(done, record)

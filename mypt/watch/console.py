@@ -6,7 +6,7 @@ import os
 from io import FileIO
 from pathlib import Path
 
-from mypt.files import why_no_file
+from mypt.files import open_regular
 from mypt.text import printable
 
 #: Of an output that is longer, the end is kept: this much of the file when it is first seen, and this many lines.
@@ -42,7 +42,7 @@ class Console:
             return False
         before = self.lines
         try:
-            with self.path.open("rb", buffering=0) as file:
+            with open_regular(self.path) as file:
                 self._take(file)
         except OSError:
             # Gone or not there yet: what was read stays.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mypt.events import AnyEvent, BadLineError, decode
+from mypt.files import open_regular
 from mypt.watch.lines import EvalRow, LineDecoder
 
 # Bytes of the beginning and of the end of what was read that are compared before reading on. The first line of a
@@ -113,7 +114,7 @@ class LogFollower:
             return Poll([])
 
     def _read(self, max_bytes: int, final: bool) -> Poll:
-        with self.path.open("rb", buffering=0) as file:
+        with open_regular(self.path) as file:
             # The file may have been replaced since the look: what is open is what counts.
             look = os.fstat(file.fileno())
             reset = False

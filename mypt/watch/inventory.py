@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import os
@@ -93,10 +94,11 @@ class Workspace:
         exact = self._runs.get(name)
         if exact is not None:
             return [exact]
-        try:
-            path = os.path.realpath(name)
-        except (OSError, ValueError):
-            path = name
+        path = name
+        # Of names and run ids, by which screens ask, the disk is told nothing: it may not answer.
+        if os.sep in name or name.endswith(".jsonl"):
+            with contextlib.suppress(OSError, ValueError):
+                path = os.path.realpath(name)
         return [
             run
             for run in self.runs

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from mypt.events import AnyEvent
-from mypt.files import why_no_file
+from mypt.files import open_regular
 from mypt.watch.history import RunHistory
 from mypt.watch.lines import EvalRow, LineDecoder
 
@@ -26,7 +26,7 @@ def preview(path: Path) -> RunHistory | None:
     if why_no_file(path):
         return None
     try:
-        with path.open("rb", buffering=0) as file:
+        with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             if size < PREVIEW_FROM:
                 return None

@@ -53,6 +53,16 @@ class TopLine(Widget):
     trail: reactive[tuple[str, ...]] = reactive(())
     """The way from home to this screen, safe to show."""
     right: reactive[str] = reactive("")
+    trouble: reactive[str] = reactive("")
+    """What is wrong with the whole picture; it stands at the right, before all else."""
+
+    def on_mount(self) -> None:
+        """Hear of the disk."""
+        if hasattr(self.app, "unanswered"):
+            self.watch(self.app, "unanswered", self._show_trouble)
+
+    def _show_trouble(self, words: str) -> None:
+        self.trouble = words
 
     def stand_at(self, path: str, *trail: str) -> None:
         """Say where one is: in the workspace at `path`, on the screen that `trail` leads to."""
@@ -64,11 +74,14 @@ class TopLine(Widget):
         begin = "MyPT  "
         end = "".join(f"  ›  {name}" for name in self.trail)
         room = width - cell_len(begin) - cell_len(end) - 2
-        right = self.right if room - cell_len(self.right) >= min(cell_len(self.path), _SHORTEST_PATH) else ""
+        right = f" {self.trouble} " if self.trouble else self.right
+        fits = room - cell_len(right) >= min(cell_len(self.path), _SHORTEST_PATH)
+        right = right if fits or self.trouble else ""
         path = short_path(self.path, max(room - cell_len(right), _SHORTEST_PATH))
         text = Text(no_wrap=True, overflow="crop", end="")
-        text.append(fit(f"{begin}{path}{end}", width - cell_len(right)), "bold")
-        text.append(right)
+        text.append(fit(f"{begin}{path}{end}", max(width - cell_len(right), 0)), "bold")
+        error = self.app.theme_variables.get("error", "red") if self.trouble else ""
+        text.append(right, f"bold reverse {error}" if self.trouble else "")
         return text
 
 
