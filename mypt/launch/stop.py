@@ -58,6 +58,8 @@ def _ask(run: RunDirectory, record: RunRecord, alive: set[Alive]) -> StopResult:
     if record.queued and record.started_at is None and record.trainer is None:
         return StopResult(True, "taken from the queue")
     if Alive.ALIVE in alive:
+        if record.trainer is not None and record.trainer.is_suspended():
+            return StopResult(True, f"asked to save and stop: it is {_suspended(record.trainer)}")
         return StopResult(True, "asked to stop: it saves after the step it is at, then ends")
     return StopResult(True, "asked to stop: it ends once its machine sees the request")
 
@@ -83,4 +85,12 @@ def _send(identity: ProcessIdentity, number: signal.Signals, whom: str) -> StopR
         return StopResult(False, f"{number.name} to {whom} (pid {identity.pid}) was not allowed: {error}")
     if not sent:
         return StopResult(False, f"nothing was signalled: {whom} (pid {identity.pid}) is gone")
-    return StopResult(True, f"{number.name} sent to {whom} (pid {identity.pid})")
+    rest = f"; it is {_suspended(identity)}" if number != _SIGKILL and identity.is_suspended() else ""
+    return StopResult(True, f"{number.name} sent to {whom} (pid {identity.pid}){rest}")
+
+
+def _suspended(identity: ProcessIdentity) -> str:
+    return f"suspended and does so once kill -CONT {identity.pid} lets it go on"
+
+
+_SIGKILL = getattr(signal, "SIGKILL", None)

@@ -11,6 +11,7 @@ import enum
 import os
 import signal
 import sys
+import time
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,8 @@ from typing import Any
 
 # psutil derives creation times from the wall clock, which may be stepped: equal within this many seconds is equal.
 _CREATE_TIME_TOLERANCE_S = 2.0
+# No machine shuts down and starts again within this time; clocks that follow a time server are stepped by less.
+_REBOOT_S = 30.0
 
 
 class Alive(enum.Enum):
@@ -74,11 +77,25 @@ class ProcessIdentity:
         """Plain values for a JSON file."""
         return asdict(self)
 
-    def is_alive(self) -> Alive:
-        """Whether this very process still runs; a zombie is dead, another machine's cannot be known from here."""
+    def is_alive(self, last_sign: float | None = None) -> Alive:
+        """Whether this very process still runs; a zombie is dead, another machine's cannot be known from here.
+
+        `last_sign` is when it gave a sign of life (seconds since the epoch): who gave one after this machine started is
+        not of an earlier boot of it, but of another machine that bears the same name.
+        """
         if not self._could_be_here():
             return Alive.OTHER_HOST
-        return Alive.ALIVE if self._is_here() else Alive.DEAD
+        if self._is_here():
+            return Alive.ALIVE
+        here = boot_id()
+        if self.boot_id and here and self.boot_id != here:
+            latest = max(self.create_time, last_sign or 0.0)
+            return Alive.OTHER_HOST if latest > _booted_at() + _REBOOT_S else Alive.DEAD
+        return Alive.DEAD
+
+    def is_suspended(self) -> bool:
+        """Whether this very process is alive but stopped (SIGSTOP, Ctrl-Z), so that it does nothing until SIGCONT."""
+        return self._is_here() and _is_stopped(self.pid)
 
     def signal_if_same(self, number: signal.Signals) -> bool:
         """Send `number` to this very process; False when it is gone, or is on another machine.
@@ -206,6 +223,27 @@ def _boot_time() -> float:
             if line.startswith(b"btime "):
                 return float(line.split()[1])
     return 0.0
+
+
+def _is_stopped(pid: int) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        return stat[stat.rindex(b")") + 1 :].split()[0] == b"T"
+    if sys.platform == "darwin":
+        import psutil
+
+        with contextlib.suppress(psutil.Error):
+            return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    return False
+
+
+def _booted_at() -> float:
+    """When this machine started, by the clock as it is set now, in seconds since the epoch."""
+    if sys.platform != "linux":
+        import psutil
+
+        return float(psutil.boot_time())
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _create_time(pid: int) -> float:

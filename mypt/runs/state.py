@@ -9,13 +9,14 @@ import enum
 import signal
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from mypt import signals
 from mypt.runs.directory import CANCELLED, NOT_STARTED, ExitRecord, read_exit, stop_requested
 from mypt.runs.identity import Alive
 from mypt.runs.record import RunRecord
+from mypt.runs.silence import Silence
 from mypt.text import duration, printable
 
 STALLED_AFTER_S = 600.0
@@ -24,6 +25,8 @@ _STARTING_GRACE_S = 30.0
 """Between the record and the first word of its supervisor: a Python start on a busy machine."""
 STOPPED_BY_KILL = "kill"
 """The reason in a stop request that a kill on request leaves behind, so that its state can tell."""
+# Debuggers and profilers stop a process for a moment; one that a person suspended stays so.
+_SUSPENDED_AFTER_S = 10.0
 
 
 class RunState(enum.Enum):
@@ -52,7 +55,7 @@ class Evidence:
     never written. `closing` is the last word of this run in its log, `"complete"` or `"stopped:<reason>:<message>"`,
     None while it has not said one. `silent_s` is the time in seconds since the log last grew or, when this run has
     written no event yet, since it was started or last printed something; None is unknown. `wrote_event` says whether this run wrote any event.
-    `stop` is the reason of a stop request.
+    `stop` is the reason of a stop request. `suspended` says that its process is alive but stopped.
     """
 
     record: RunRecord | None = None
@@ -63,6 +66,7 @@ class Evidence:
     silent_s: float | None = None
     wrote_event: bool = False
     stop: str | None = None
+    suspended: bool = False
 
 
 def evidence_of(
@@ -72,28 +76,41 @@ def evidence_of(
     closing: str | None,
     silent_s: float | None,
     wrote_event: bool,
+    silence: Silence | None = None,
 ) -> Evidence:
     """Look at the processes and files of a recorded run; what its log says comes from the caller, who reads it.
 
-    `silent_s` is the age of the log's last growth where this run has written to it, else None.
+    `silent_s` is the age of the log's last growth where this run has written to it, else None. Who asks again and again
+    gives a `silence` of this run, which goes on counting when the clock on the wall is set.
     """
     run = record.directory(workspace)
     exit_record = read_exit(run)
     if not wrote_event:
         # Before its first event the console is where a run shows that it lives (reading data, compiling).
-        ages = (_age_s(record.started_at or record.created_at), _file_age_s(run.console))
-        silent_s = min((age for age in ages if age is not None), default=None)
+        signs = (_moment(record.started_at or record.created_at), _changed_at(run.console))
+        last = max((sign for sign in signs if sign is not None), default=None)
+        silent_s = None if last is None else (silence or Silence()).of(last)
     # An exit record settles what became of the processes; asking the system again would only cost time.
     ended = exit_record is not None
+    last_sign = None if silent_s is None else time.time() - silent_s
+    trainer, supervisor = (
+        None if ended or who is None else who.is_alive(last_sign)
+        for who in (record.trainer, record.supervisor)
+    )
+    at_rest = silent_s is not None and silent_s >= _SUSPENDED_AFTER_S
     return Evidence(
         record=record,
-        trainer=None if ended or record.trainer is None else record.trainer.is_alive(),
-        supervisor=None if ended or record.supervisor is None else record.supervisor.is_alive(),
+        trainer=trainer,
+        supervisor=supervisor,
         exit=exit_record,
         closing=closing,
         silent_s=silent_s,
         wrote_event=wrote_event,
         stop=stop_requested(run),
+        suspended=trainer is Alive.ALIVE
+        and at_rest
+        and record.trainer is not None
+        and record.trainer.is_suspended(),
     )
 
 
@@ -204,6 +221,12 @@ def _alive(evidence: Evidence, record: RunRecord) -> tuple[RunState, str]:
     if evidence.trainer is Alive.DEAD:
         return RunState.RUNNING, "has just ended; its exit status is about to come"
     silent = evidence.silent_s
+    if evidence.suspended and record.trainer is not None:
+        # Also a request to stop waits until it goes on.
+        return (
+            RunState.STALLED,
+            f"suspended (Ctrl-Z or SIGSTOP): kill -CONT {record.trainer.pid} lets it go on",
+        )
     if silent is not None and silent >= STALLED_AFTER_S:
         since = "" if evidence.wrote_event else " since it was started"
         return RunState.STALLED, f"no word for {_span(silent)}{since}"
@@ -260,16 +283,17 @@ def _span(seconds: float) -> str:
     return duration(seconds)
 
 
-def _age_s(stamp: str) -> float | None:
+def _moment(stamp: str) -> float | None:
+    """An ISO 8601 stamp in seconds since the epoch."""
     try:
-        return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(stamp)).total_seconds())
-    except (ValueError, TypeError):
+        return datetime.fromisoformat(stamp).timestamp()
+    except (ValueError, TypeError, OverflowError, OSError):
         return None
 
 
-def _file_age_s(path: Path) -> float | None:
+def _changed_at(path: Path) -> float | None:
     try:
-        return max(0.0, time.time() - path.stat().st_mtime)
+        return path.stat().st_mtime
     except OSError:
         return None
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mypt.runs.directory import RunDirectory, read_exit
 from mypt.runs.record import RunRecord
+from mypt.runs.silence import Silence
 from mypt.runs.state import Evidence, RunState, decide, evidence_of
 from mypt.text import printable
 from mypt.watch.clock import seconds_since_epoch
@@ -66,6 +67,9 @@ class Run:
         self._over: dict[str, tuple[RunState, str]] = {}
         self._evaluate_at = -math.inf
         self._settled = False
+        self._silence = Silence(clock=clock)
+        self._grew_at: float | None = None
+        self._beginnings: dict[str, Silence] = {}
 
     @property
     def history(self) -> RunHistory:
@@ -95,7 +99,9 @@ class Run:
     @property
     def age_s(self) -> float | None:
         """Seconds since the log last grew; before it has, since the run was recorded. None where unknown."""
-        last = self.follower.modified or (_epoch(self.record.created_at) if self.record else None)
+        if self._grew_at is not None:
+            return max(0.0, self._clock() - self._grew_at)
+        last = _epoch(self.record.created_at) if self.record else None
         return None if not last else max(0.0, time.time() - last)
 
     @property
@@ -124,6 +130,10 @@ class Run:
             return False
         kept = {record.run_id for record in attempts if record in self.attempts}
         self._over = {run_id: over for run_id, over in self._over.items() if run_id in kept}
+        self._beginnings = {
+            record.run_id: self._beginnings.get(record.run_id) or Silence(clock=self._clock)
+            for record in attempts[-_MOST_ATTEMPTS:]
+        }
         self.attempts = attempts
         self.record = attempts[-1] if attempts else None
         self.name = printable(attempts[-1].model_name, newline=False) if attempts else self._file_name()
@@ -134,6 +144,11 @@ class Run:
         """Take in what is new in the log, at most `max_bytes`; True where something was. Sets `reading`, `gone`."""
         bad, gone, first = self.follower.bad, self.gone, not self.follower.offset
         poll = self.follower.poll(max_bytes, final=final)
+        if poll.reset:
+            # A copy put there by others may be old.
+            self._silence.forget()
+        if self.follower.modified:
+            self._grew_at = self._clock() - self._silence.of(self.follower.modified)
         if poll.reset:
             self._history.reset()
             self._preview = None
@@ -208,6 +223,7 @@ class Run:
             closing=closing,
             silent_s=self._silent_s() if wrote else None,
             wrote_event=wrote,
+            silence=self._beginnings.get(record.run_id),
         )
         state, sentence = decide(evidence)
         if record is self.attempts[-1]:
@@ -229,8 +245,9 @@ class Run:
         return False, None
 
     def _silent_s(self) -> float | None:
-        modified = self.follower.modified or self.found_at
-        return max(0.0, time.time() - modified) if modified else None
+        if self._grew_at is not None:
+            return max(0.0, self._clock() - self._grew_at)
+        return max(0.0, time.time() - self.found_at) if self.found_at else None
 
     def _file_name(self) -> str:
         name = self.log_path.name.removesuffix(".jsonl")

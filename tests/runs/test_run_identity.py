@@ -127,10 +127,42 @@ def test_another_machine_cannot_be_asked() -> None:
 
 @linux_only
 def test_an_earlier_boot_of_this_machine_is_dead() -> None:
-    me = ProcessIdentity.of_self()
-    earlier = replace(me, boot_id="0000-earlier-boot/pid:[1]")
+    started = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    earlier = replace(
+        ProcessIdentity.of_self(), boot_id="0000-earlier-boot/pid:[1]", create_time=started - 3600
+    )
     assert earlier.is_alive() is Alive.DEAD
+    assert earlier.is_alive(last_sign=started - 20) is Alive.DEAD
     assert not earlier.signal_if_same(signal.SIGKILL)
+
+
+@linux_only
+def test_another_machine_of_the_same_name_is_not_dead() -> None:
+    me = ProcessIdentity.of_self()
+    started = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    begun_since = replace(me, boot_id="0000-another-boot/pid:[1]", create_time=started + 60)
+    begun_before = replace(begun_since, create_time=started - 3600)
+    assert begun_since.is_alive() is Alive.OTHER_HOST
+    assert begun_before.is_alive() is Alive.DEAD
+    assert begun_before.is_alive(last_sign=started + 60) is Alive.OTHER_HOST
+    for twin in (begun_since, begun_before):
+        assert not twin.signal_if_same(signal.SIGKILL)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGSTOP")
+def test_a_suspended_process_is_alive_and_told_apart(sleeper: subprocess.Popen[bytes]) -> None:
+    identity = ProcessIdentity.of_pid(sleeper.pid)
+    assert not identity.is_suspended()
+    sleeper.send_signal(signal.SIGSTOP)
+    deadline = time.monotonic() + 20
+    while not identity.is_suspended():
+        assert time.monotonic() < deadline
+    assert identity.is_alive() is Alive.ALIVE
+    stranger = replace(identity, start_ticks=1, create_time=1.0)
+    assert not stranger.is_suspended()
+    sleeper.send_signal(signal.SIGCONT)
+    while identity.is_suspended():
+        assert time.monotonic() < deadline
 
 
 @linux_only

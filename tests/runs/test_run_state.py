@@ -74,6 +74,13 @@ CASES: list[tuple[str, Evidence, RunState, str]] = [
         R.STALLED,
         "11 minutes since it was started",
     ),
+    (
+        "suspended",
+        run(suspended=True, silent_s=11),
+        R.STALLED,
+        "suspended (Ctrl-Z or SIGSTOP): kill -CONT 10 lets it go on",
+    ),
+    ("suspended and asked to stop", run(suspended=True, stop="request"), R.STALLED, "kill -CONT 10"),
     ("stopping", run(stop="request"), R.RUNNING, "is saving and stopping"),
     ("stopping, but silent", run(stop="request", silent_s=1200), R.STALLED, "no word for 20 minutes"),
     ("trainer gone, supervisor writing", run(trainer=DEAD), R.RUNNING, "has just ended"),
