@@ -51,9 +51,7 @@ class Trainings:
             self._write(writer, events.Eval(**common, val_loss=loss, train_loss=loss, progress_pct=0.0))
             self._write(writer, events.GoldCheckpoint(iter=step, timestamp=stamp, val_loss=loss))
         if step % _SAMPLE_EVERY == 0:
-            self._write(
-                writer, events.Sample(iter=step, timestamp=stamp, prompt="Once", text=" a frog" * 40)
-            )
+            self._write(writer, events.Sample(iter=step, timestamp=stamp, prompt="Once", text=" a frog" * 40))
         if step % _RESUME_EVERY == 0:
             self._write(writer, events.TrainingStopped(iter=step, timestamp=stamp, reason="signal"))
             self._start(writer)
