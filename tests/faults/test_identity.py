@@ -23,6 +23,7 @@ from mypt.runs.directory import read_exit, stop_requested
 from mypt.runs.identity import Alive, ProcessIdentity
 from mypt.runs.lock import ModelLock
 from mypt.runs.record import RunRecord, list_records, update
+from mypt.runs.silence import Silence
 from mypt.runs.state import STALLED_AFTER_S, RunState
 from mypt.watch.inventory import Workspace
 from mypt.watch.run import Run
@@ -243,10 +244,18 @@ def test_the_clock_on_the_wall_is_set_while_one_looks(
     tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start()
+    real, jumped = time.time, 0.0
+
+    def wall() -> float:
+        return real() + jumped
+
+    monkeypatch.setattr(time, "time", wall)
+    # A default that was bound before.
+    defaults = Silence.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "wall", wall)
     watcher = Watcher(tmp_path)
     watcher.until(logs)
-    real, jumped = time.time, 0.0
-    monkeypatch.setattr(time, "time", lambda: real() + jumped)
     for number in range(times(6, 60)):
         jumped = draw("wall", number).uniform(-1e5, 1e5)
         run = watcher.run()
