@@ -24,6 +24,7 @@ from mypt.text import printable
 from tui import clipboard, themes
 from tui.actions import GLOBAL, Action, Actions, bindings
 from tui.alerts import Herald
+from tui.aside import Aside
 from tui.live import Live
 from tui.prefs import Preferences
 from tui.runview import RunView
@@ -68,6 +69,7 @@ class Dashboard(App[None]):
         )
         self.herald = Herald(self)
         self.started_at = time.monotonic()
+        self._aside = Aside()
         self.left = threading.Event()
         """Set when the screen has gone and nothing but threads that wait for a disk may be left."""
         self.disk_answers = True
@@ -266,17 +268,26 @@ class Dashboard(App[None]):
         self.call_after_refresh(self._save_picture)
 
     def _save_picture(self) -> None:
-        from tui.picture import save_picture
+        from tui.picture import picture, save
 
-        try:
-            path = save_picture(self)
-        except OSError as error:
-            why = printable(f"{error.strerror or error}: {error.filename or self.workspace}", newline=False)
+        taken = picture(self)
+
+        def write() -> Path | OSError:
+            try:
+                return save(taken, self.workspace)
+            except OSError as error:
+                return error
+
+        found = self._aside.do(write, None)
+        if found is None:
+            self.notify("It is saved as soon as the disk answers", title="Picture")
+        elif isinstance(found, OSError):
+            why = printable(f"{found.strerror or found}: {found.filename or self.workspace}", newline=False)
             self.notify(
                 f"{why}. Make room there, or make the folder writable", title="No picture", severity="error"
             )
         else:
-            self.notify(shown_path(path), title="Picture saved")
+            self.notify(shown_path(found), title="Picture saved")
 
     def _keep_theme(self, name: str) -> None:
         self.prefs["theme"] = name

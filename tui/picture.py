@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mypt.fsio import write_atomic
 
@@ -14,14 +14,27 @@ if TYPE_CHECKING:
 FOLDER = "pictures"
 
 
-def save_picture(app: Dashboard) -> Path:
-    """Write what is on the screen to `pictures/<screen>-<date>-<time>.svg` and return the path. Raises OSError."""
+class Picture(NamedTuple):
+    """An SVG and the beginning of the name that it gets."""
+
+    stem: str
+    svg: str
+
+
+def picture(app: Dashboard) -> Picture:
+    """What is on the screen, called `<screen>-<date>-<time>`."""
     stem = f"{screen_name(app)}-{time.strftime('%Y-%m-%d-%H%M%S')}"
-    folder = app.workspace / FOLDER
+    return Picture(stem, app.export_screenshot(title=f"MyPT  {app.workspace.name}"))
+
+
+def save(picture: Picture, workspace: Path) -> Path:
+    """Write a picture below `pictures/`, beside those that are there, and return the path. Raises OSError."""
+    stem, svg = picture
+    folder = workspace / FOLDER
     folder.mkdir(exist_ok=True)
     names = [f"{stem}.svg", *(f"{stem}-{number}.svg" for number in range(2, 100))]
     path = next((folder / name for name in names if not (folder / name).exists()), folder / names[-1])
-    write_atomic(path, app.export_screenshot(title=f"MyPT  {app.workspace.name}"))
+    write_atomic(path, svg)
     return path
 
 

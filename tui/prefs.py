@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from mypt.files import read_file
 from mypt.fsio import replace, write_json_atomic
 from mypt.runs.filelock import locked
 from mypt.text import printable
+from tui.aside import Aside
 
 VARIABLE = "MYPT_CONFIG_DIR"
 """Names another folder for the preferences."""
@@ -65,6 +67,8 @@ class Preferences:
         self.path = path or folder / "dashboard.json"
         self.problems: list[str] = []
         self._broken = False
+        self._aside = Aside()
+        self._lock = threading.Lock()
         self._unsaved: dict[str, Any] = {}
         self._values = self._read()
         self._judge()
@@ -78,9 +82,13 @@ class Preferences:
         before = self[name]
         if before == value and not self._unsaved:
             return
-        self._values[name] = value
-        # What found no room on the disk is brought in with what is set next.
-        self._unsaved = {name: before, **self._unsaved}
+        with self._lock:
+            self._values = {**self._values, name: value}
+            # What found no room on the disk is brought in with what is set next.
+            self._unsaved = {name: before, **self._unsaved}
+        self._aside.do(self._keep, None)
+
+    def _keep(self) -> None:
         with contextlib.suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self._alone():
@@ -89,11 +97,15 @@ class Preferences:
                     # What somebody wrote by hand is worth more than a missing comma.
                     replace(self.path, self.path.with_name(self.path.name + ".broken"))
                     self._broken = False
-                for unsaved, earlier in self._unsaved.items():
-                    there[unsaved] = _brought_in(there.get(unsaved), earlier, self._values[unsaved])
-                self._values = there
+                with self._lock:
+                    unsaved, values = self._unsaved, self._values
+                for name, earlier in unsaved.items():
+                    there[name] = _brought_in(there.get(name), earlier, values[name])
                 write_json_atomic(self.path, there)
-                self._unsaved = {}
+                with self._lock:
+                    # What was set meanwhile is newer than what the file holds, and its turn comes.
+                    if self._unsaved is unsaved:
+                        self._unsaved, self._values = {}, there
 
     def _alone(self) -> contextlib.AbstractContextManager[None]:
         return locked(self.path.with_name(f".{self.path.name}.lock"), patience_s=_PATIENCE_S)

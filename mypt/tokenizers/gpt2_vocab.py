@@ -7,6 +7,7 @@ found counts only if its SHA-256 is the published one, so it does not matter who
 from __future__ import annotations
 
 import base64
+import contextlib
 import errno
 import hashlib
 import os
@@ -111,7 +112,9 @@ def candidates(environ: Mapping[str, str]) -> Iterator[Path]:
     for variable in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR"):
         if environ.get(variable):
             folders.append(Path(environ[variable]))
-    folders.append(Path(tempfile.gettempdir()) / "data-gym-cache")
+    # Where nothing can be written anywhere, there is no folder for it, and nothing to find.
+    with contextlib.suppress(OSError):
+        folders.append(Path(tempfile.gettempdir()) / "data-gym-cache")
     for folder in dict.fromkeys(folders):
         for form in FORMS:
             yield folder / form.cache_name

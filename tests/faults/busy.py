@@ -75,13 +75,13 @@ class Trainings:
             writer.close()
 
 
-def write_bundle(checkpoints: Path, name: str, step: int) -> None:
+def write_bundle(checkpoints: Path, name: str, step: int, goal: int | None = None) -> None:
     """A bundle by the real writer, with bytes in place of its weights: nobody opens these to list it."""
     config = {
         "batch_size": 8, "block_size": 64, "vocab_size": 64, "n_embd": 32, "n_head": 2, "n_layer": 2,
         "dropout": 0.0, "bias": False, "tie_weights": True,
     }  # fmt: skip
-    state = {"step": step, "optimizer_file": "optimizer.pt", "training_config": {"max_iters": step}}
+    state = {"step": step, "optimizer_file": "optimizer.pt", "training_config": {"max_iters": goal or step}}
     with bundle.writing(checkpoints / name) as folder:
         (folder / "config.json").write_text(json.dumps(config))
         (folder / "training_state.json").write_text(json.dumps(state))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -176,12 +177,26 @@ class LaunchScreen(FillingScreen):
     def _list_presets(self, path: Path, queue: bool | None) -> None:
         """Choose the preset that was saved, in which now stands all that was typed."""
         workspace = self._app.workspace
-        left, data = self.query_one(PresetPane), self.query_one(DataPane)
-        key = path.relative_to(workspace).as_posix()
-        left.list_presets(choices.order(choices.presets(workspace)))
+
+        def look() -> None:
+            found = choices.order(choices.presets(workspace)), choices.data(workspace)
+            self._app.call_from_thread(self._show_presets, path, queue, *found)
+
+        self.run_worker(look, thread=True, group="prepare")
+
+    def _show_presets(
+        self,
+        path: Path,
+        queue: bool | None,
+        presets: Sequence[choices.PresetChoice],
+        data: Sequence[choices.DataChoice],
+    ) -> None:
+        left = self.query_one(PresetPane)
+        key = path.relative_to(self._app.workspace).as_posix()
+        left.list_presets(presets)
         left.choose(choices.find(left.presets, key) or NO_PRESET)
         self.query_one(SettingsForm).fill({})
-        data.fill(choices.data(workspace), None)
+        self.query_one(DataPane).fill(data, None)
         if not self._name_is_own:
             left.set_name(self._suggestion())
         self.notify(f"{printable(key, newline=False)} saved and chosen", markup=False)

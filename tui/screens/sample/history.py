@@ -10,10 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from mypt.files import why_no_file
+from mypt.files import open_regular
 from mypt.fsio import append_line, end_torn_line, write_atomic
 from mypt.sampling.settings import Settings
 from mypt.text import printable
+from tui.aside import Aside
 from tui.screens.sample.talk import Answer
 
 #: Texts that are kept, and the size of the file beyond which the older half is dropped.
@@ -84,13 +85,16 @@ class History:
     def __init__(self, workspace: Path, *, keep: bool = True) -> None:
         self.path = workspace / ".mypt" / "sample_history.jsonl"
         self._keep = keep
-        self.texts: list[Kept] = _read(self.path)
+        self._aside = Aside()
+        self.texts: list[Kept] = self._aside.do(lambda: _read(self.path), [])
 
     def add(self, text: Kept) -> None:
         """Remember this text."""
         self.texts = [*self.texts, text][-MOST:]
-        if not self._keep:
-            return
+        if self._keep:
+            self._aside.do(lambda: self._append(text), None)
+
+    def _append(self, text: Kept) -> None:
         with contextlib.suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.exists() and self.path.stat().st_size > LARGEST:
@@ -105,6 +109,9 @@ class History:
     def forget(self) -> None:
         """Remember nothing."""
         self.texts = []
+        self._aside.do(self._remove, None)
+
+    def _remove(self) -> None:
         with contextlib.suppress(OSError):
             self.path.unlink(missing_ok=True)
 
@@ -153,13 +160,11 @@ class Recall:
 
 
 def _read(path: Path) -> list[Kept]:
-    if why_no_file(path):
-        return []
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             # Somebody else may have made it large: only its end is looked at.
             file.seek(max(file.seek(0, os.SEEK_END) - 2 * LARGEST, 0))
-            lines = file.read().split(b"\n")
+            lines = file.readall().split(b"\n")
     except OSError:
         return []
     return list(_texts(lines))[-MOST:]

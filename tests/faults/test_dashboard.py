@@ -1,0 +1,175 @@
+"""The dashboard in a real terminal, whatever becomes of its files, its disk, its terminal and its fellows."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.faults import mischief
+from tests.faults.busy import write_bundle
+from tests.faults.rounds import Report, draw, times
+from tests.tui.logs import write_run
+from tests.tui.terminal import Terminal, terminal
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal"),
+]
+TUI = (sys.executable, "-m", "tui.cli")
+_PATIENCE_S = 0.3
+HELP = "scroll · esc closes"
+KEYS = (
+    "t",
+    "c",
+    "c]",
+    "c]]",
+    "g",
+    "n",
+    "l",
+    "ll",
+    "lll",
+    "]",
+    "m",
+    "f",
+    "x",
+    "r",
+    "s",
+    "E",
+    "v",
+    "w",
+    "z",
+    "/a",
+    "\x07",
+)
+
+
+@pytest.fixture(autouse=True)
+def preferences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "preferences"
+    monkeypatch.setenv("MYPT_CONFIG_DIR", str(folder))
+    return folder
+
+
+def bound_by_permissions() -> tuple[str, ...]:
+    """The dashboard without what lets root read everything."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        return TUI
+    return ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all", *TUI)
+
+
+def answers(dashboard: Terminal) -> None:
+    """Wherever one is, keys are answered: the way back, and then the help, which opens and closes."""
+    keys = itertools.cycle(("\x1b", "?"))
+    pressed_at = 0.0
+
+    def opened(text: str) -> bool:
+        nonlocal pressed_at
+        # What follows an escape at once is taken for a part of it.
+        if HELP not in text and time.monotonic() - pressed_at > _PATIENCE_S:
+            dashboard.press(next(keys))
+            pressed_at = time.monotonic()
+        return HELP in text
+
+    dashboard.wait_for(opened)
+    dashboard.press("\x1b")
+    dashboard.wait_for(lambda text: HELP not in text)
+
+
+def test_whatever_becomes_of_its_files_it_lives_and_answers(tmp_path: Path, report: Report) -> None:
+    pristine = mischief.make(tmp_path / "pristine")
+    workspace = tmp_path / "workspace"
+    shutil.copytree(pristine, workspace, symlinks=True)
+    done = 0
+    with terminal(workspace, program=bound_by_permissions()) as dashboard:
+        dashboard.wait_for("3 runs")
+        for number, deeds in enumerate(mischief.together(times(1), draw("deeds"))):
+            chance = draw("deed", number)
+            for _, deed in deeds:
+                # One that cannot be done to what another has left is not done.
+                with contextlib.suppress(OSError):
+                    deed(workspace, chance)
+                    done += 1
+            try:
+                dashboard.press(chance.choice(KEYS))
+                answers(dashboard)
+                assert "stands still" not in dashboard.text
+            except AssertionError as error:
+                raise AssertionError(f"{number}: {[what for what, _ in deeds]}: {error}") from error
+            for path in workspace.iterdir():
+                mischief.remove(path)
+            shutil.copytree(pristine, workspace, symlinks=True, dirs_exist_ok=True)
+        dashboard.wait_for(lambda text: "3 runs" in text and all(name in text for name in mischief.NAMES))
+        dashboard.press("\x11")
+        assert dashboard.exit_status() == 0
+        assert b"Traceback" not in dashboard.raw
+    report(deeds=done)
+
+
+def test_a_disk_that_does_not_answer_keeps_no_key_waiting(tmp_path: Path) -> None:
+    workspace, switch = mischief.make(tmp_path / "workspace"), tmp_path / "switch"
+    told = switch.with_suffix(".screen")
+    program = (sys.executable, str(Path(__file__).with_name("hanging.py")), str(switch))
+    with terminal(workspace, str(workspace), program=program) as dashboard:
+        dashboard.wait_for("3 runs")
+        switch.touch()
+        for key in ("g", "n", "r", "c"):
+            dashboard.press(key)
+            answers(dashboard)
+        dashboard.wait_for("disk does not answer since")
+        switch.unlink()
+        dashboard.wait_for(lambda text: "disk does not answer" not in text)
+        dashboard.wait_for("The disk answers again")
+        write_run(workspace, "homer")
+        dashboard.wait_for("4 runs")
+        switch.touch()
+        dashboard.wait_for("disk does not answer since")
+        answers(dashboard)
+        dashboard.press("c")
+        answers(dashboard)
+        dashboard.press("\x11")
+        # Threads that wait for the disk do not keep it from leaving.
+        assert dashboard.exit_status(20) == 0
+    assert not told.exists(), told.read_text()
+
+
+FULL = (
+    "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); "
+    "from tui.cli import main; sys.exit(main(sys.argv[1:]))"
+)
+
+
+@pytest.mark.parametrize("how", ["full", "a file", "not to be written"])
+def test_nowhere_to_keep_what_is_set(tmp_path: Path, preferences: Path, how: str) -> None:
+    workspace, program = mischief.make(tmp_path / "workspace"), bound_by_permissions()
+    write_bundle(workspace / "checkpoints", "virgil", 100, goal=500)
+    if how == "full":
+        program = (sys.executable, "-c", FULL)
+    elif how == "a file":
+        preferences.write_text("in the way")
+    else:
+        preferences.mkdir()
+        preferences.chmod(0o500)
+        if "setpriv" not in program and os.geteuid() == 0:
+            pytest.skip("root writes everywhere")
+    with terminal(workspace, program=program) as dashboard:
+        dashboard.wait_for("3 runs")
+        for key in ("\x14", "y", "x", "m", "f", "l", "e"):
+            dashboard.press(key)
+        answers(dashboard)
+        if how == "full":
+            dashboard.press("r")
+            dashboard.wait_for("It did not start")
+            answers(dashboard)
+            dashboard.press("\x1b[24~")
+            dashboard.wait_for("No picture")
+            answers(dashboard)
+        dashboard.press("\x11")
+        assert dashboard.exit_status() == 0
+        assert b"Traceback" not in dashboard.raw
