@@ -14,3 +14,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv(clipboard.VARIABLE, str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def a_busy_machine_is_no_broken_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept on a disk is there when a test looks, however many tests run beside it."""
+    monkeypatch.setattr("tui.aside.MOMENT_S", 30.0)

@@ -86,7 +86,12 @@ class History:
         self.path = workspace / ".mypt" / "sample_history.jsonl"
         self._keep = keep
         self._aside = Aside()
-        self.texts: list[Kept] = self._aside.do(lambda: _read(self.path), [])
+        self.texts: list[Kept] = []
+        self._aside.do(self._load, None)
+
+    def _load(self) -> None:
+        # Where the disk took its time, something may have been written meanwhile.
+        self.texts = [*_read(self.path), *self.texts][-MOST:]
 
     def add(self, text: Kept) -> None:
         """Remember this text."""
