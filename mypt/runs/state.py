@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mypt import signals
 from mypt.runs.directory import CANCELLED, NOT_STARTED, ExitRecord, read_exit, stop_requested
-from mypt.runs.identity import Alive
+from mypt.runs.identity import Alive, host_name
 from mypt.runs.record import RunRecord
 from mypt.runs.silence import Silence
 from mypt.text import duration, printable
@@ -55,7 +55,8 @@ class Evidence:
     never written. `closing` is the last word of this run in its log, `"complete"` or `"stopped:<reason>:<message>"`,
     None while it has not said one. `silent_s` is the time in seconds since the log last grew or, when this run has
     written no event yet, since it was started or last printed something; None is unknown. `wrote_event` says whether this run wrote any event.
-    `stop` is the reason of a stop request. `suspended` says that its process is alive but stopped.
+    `stop` is the reason of a stop request. `suspended` says that its process is alive but stopped,
+    `here` what this machine is called.
     """
 
     record: RunRecord | None = None
@@ -67,6 +68,7 @@ class Evidence:
     wrote_event: bool = False
     stop: str | None = None
     suspended: bool = False
+    here: str = ""
 
 
 def evidence_of(
@@ -111,6 +113,7 @@ def evidence_of(
         and at_rest
         and record.trainer is not None
         and record.trainer.is_suspended(),
+        here=host_name(),
     )
 
 
@@ -241,6 +244,8 @@ def _elsewhere(evidence: Evidence, record: RunRecord) -> tuple[RunState, str]:
     """The state of a run whose processes belong to a machine that cannot be asked from here."""
     identity = record.trainer or record.supervisor
     host = identity.host if identity else "another machine"
+    if host == evidence.here:
+        host = f"another machine or container called {host}"
     silent = evidence.silent_s
     fresh = silent is not None and silent < STALLED_AFTER_S
     if not fresh:

@@ -230,6 +230,12 @@ CASES: list[tuple[str, Evidence, RunState, str]] = [
         R.FINISHED,
         "trained to the end",
     ),
+    (
+        "away, but of this machine's name",
+        run(record=REMOTE, trainer=AWAY, supervisor=AWAY, silent_s=7200, here="gpu-box"),
+        R.LAST_SEEN,
+        "last seen on another machine or container called gpu-box, 2h 00m ago",
+    ),
     ("away, ended", run(record=REMOTE, exit=ended(1)), R.FAILED, "status 1"),
     (
         "away, starting",
