@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _LOOK_S = 1.0
 # What was begun may come to its end, unless the disk is known not to answer; the screen has gone by then.
 _WORK_WITHIN_S = 30.0
-_LEAVE_WITHIN_S = 2.0
+_LEAVE_WITHIN_S = 3.0
 # As `tui.serve` has it, which is imported only where it is wanted: its libraries are an extra.
 _SERVED_BY = "MYPT_SERVED_BY"
 
