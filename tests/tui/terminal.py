@@ -38,6 +38,8 @@ class Terminal:
             os.chdir(workspace)
             environment = dict(os.environ, TERM="xterm-256color", OMP_NUM_THREADS="1")
             os.execvpe(program[0], [*program, *arguments], environment)
+        # Another one that is opened later shall not hold this one open.
+        os.set_inheritable(self.fd, False)
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     @property
