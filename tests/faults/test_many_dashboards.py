@@ -52,7 +52,7 @@ class Crowd:
         self.open = [Terminal(workspace) for _ in range(DASHBOARDS)]
         self._pool = ThreadPoolExecutor(4)
         for dashboard in self.open:
-            dashboard.wait_for("runs", 90)
+            dashboard.wait_for("New run", 90)
 
     def act(self) -> None:
         """Something, somewhere."""
@@ -113,7 +113,7 @@ class Crowd:
             dashboard.hang_up()
         dashboard.close()
         self.open[place] = Terminal(self.workspace)
-        self.open[place].wait_for("runs", 90)
+        self.open[place].wait_for("New run", 90)
 
     def launch(self, model: str, *, queued: bool = False) -> RunRecord:
         """As the dashboard does it; the run holds its model and logs."""
