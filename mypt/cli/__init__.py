@@ -103,25 +103,19 @@ def _main(arguments: list[str]) -> int:
         for line in printable(str(error)).splitlines():
             print(f"mypt: {line}", file=sys.stderr)
         code = error.exit_status
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            print(
-                f"mypt: {printable(str(error.filename), newline=False)}: the name is too long",
-                file=sys.stderr,
-            )
-            code = 2
-        elif not isinstance(error, BrokenPipeError):  # `mypt status | head` is no error
-            raise
     except KeyboardInterrupt:
         print("mypt: interrupted", file=sys.stderr)
         code = 128 + signal.SIGINT
     except BrokenPipeError:
         pass  # `mypt status | head` is no error
     except OSError as error:
-        if not disk.is_of_disk(error):
+        if error.errno == errno.ENAMETOOLONG:
+            said, code = f"{error.filename}: the name is too long", 2
+        elif disk.is_of_disk(error):
+            said, code = disk.told(error), 1
+        else:
             raise
-        print(printable(f"mypt: {disk.told(error)}"), file=sys.stderr)
-        code = 1
+        print(f"mypt: {printable(said, newline=False)}", file=sys.stderr)
     except Stopped as stop:
         say(stop)
         code = stop.exit_status

@@ -37,14 +37,13 @@ class Console:
 
     def read(self) -> bool:
         """Take in what is new; True where the lines are others than before. Never raises for what the file holds."""
-        # Opening a pipe would wait for its writer.
-        if self.path is None or why_no_file(self.path):
+        if self.path is None:
             return False
         before = self.lines
         try:
             with open_regular(self.path) as file:
                 self._take(file)
-        except OSError:
+        except (OSError, ValueError):
             # Gone or not there yet: what was read stays.
             return False
         return self.lines is not before

@@ -23,8 +23,6 @@ def preview(path: Path) -> RunHistory | None:
     Its curves have the shape of the whole run, its numbers are the present ones; what happened between the places is
     missing. None where the log is short, or cannot be read.
     """
-    if why_no_file(path):
-        return None
     try:
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
