@@ -106,6 +106,21 @@ class GoldBlocked(Event, tag="gold_blocked"):
     reason: str = ""
 
 
+class Notice(Event, tag="notice"):
+    """Something that a person should know of, and that does not stop the run.
+
+    `kind` is "loss_spike" (`train_loss` is that update's own), "eval_set" (its loss is no finite number) or
+    "fp16_overflow" (updates are skipped); `message` is text for people.
+    """
+
+    iter: int
+    elapsed_s: Number = None
+    tokens_processed: int | None = None
+    kind: str = ""
+    message: str = ""
+    train_loss: float | UnsetType | None = UNSET
+
+
 class Sample(Event, tag="sample"):
     """Text that the model wrote after `iter` updates, going on from `prompt` (which is not part of `text`)."""
 
@@ -154,6 +169,7 @@ AnyEvent = (
     | PhaseSwitch
     | GoldCheckpoint
     | GoldBlocked
+    | Notice
     | Sample
     | TrainingStopped
     | TrainingComplete
@@ -166,6 +182,7 @@ _KNOWN = (
     | PhaseSwitch
     | GoldCheckpoint
     | GoldBlocked
+    | Notice
     | Sample
     | TrainingStopped
     | TrainingComplete
@@ -178,6 +195,7 @@ _NAMES = frozenset(
         "phase_switch",
         "gold_checkpoint",
         "gold_blocked",
+        "notice",
         "sample",
         "training_stopped",
         "training_complete",

@@ -17,7 +17,17 @@ from mypt.text import loss, printable, size
 
 _FIRST = ("max_iters", "eval_interval", "eval_iters", "learning_rate", "start_step")
 # What of `training_state.json` has a place of its own in what is printed.
-_TOLD = ("step", "optimizer_file", "training_config", "progress", "gold", "base", "sources", "imported")
+_TOLD = (
+    "step",
+    "optimizer_file",
+    "training_config",
+    "progress",
+    "gold",
+    "base",
+    "sources",
+    "imported",
+    "recent_loss",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

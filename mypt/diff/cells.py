@@ -162,7 +162,7 @@ def _state_values(side: Side) -> Iterator[tuple[str, Any]]:
     """The rest of training_state.json, without what the results say."""
     for name, value in flatten(side.training_state):
         told = name in _TOLD and same(side.results.get(_TOLD[name]), value)
-        if not told and not name.startswith(("training_config.", "sources.")):
+        if not told and not name.startswith(("training_config.", "sources.", "recent_loss.")):
             yield name, value
 
 

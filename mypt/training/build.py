@@ -32,6 +32,7 @@ from mypt.training.console import Console
 from mypt.training.engine import Engine
 from mypt.training.gold import GoldState, carried, new_phase
 from mypt.training.progress import Progress
+from mypt.training.spikes import RecentLoss
 
 
 @dataclass
@@ -143,6 +144,9 @@ def _resume(run: Resolved, optimizer: AdamW, notices: list[str], data: RunData) 
         tokens_per_step=s.batch_size * s.block_size * s.grad_accum_steps,
     )
     progress.gold = _gold(run, progress, data)
+    if not _same_batches(info, run, data.fingerprint):
+        # Losses of other batches are another level and scatter otherwise: what is usual shows anew.
+        progress.recent_loss = RecentLoss()
     progress.eval_sequences = _eval_sequences(run, progress.eval_sequences)
     interval = info.training_config.get("eval_interval")
     if isinstance(interval, int) and interval > 0 and step % interval and step < s.max_iters:
@@ -189,6 +193,13 @@ def _same_measure(info: BundleInfo, run: Resolved, fingerprint: str) -> bool:
     masked = info.training_config.get("use_loss_mask", info.config.get("use_loss_mask", False))
     before = info.training_state.get("data_fingerprint")
     return before in (None, fingerprint) and masked == run.settings.use_loss_mask
+
+
+def _same_batches(info: BundleInfo, run: Resolved, fingerprint: str) -> bool:
+    """Whether the losses of updates before and after a resume are of batches of the same size and of the same data."""
+    before, s = info.training_config, run.settings
+    sizes = (before.get("batch_size"), before.get("grad_accum_steps"))
+    return sizes == (s.batch_size, s.grad_accum_steps) and _same_measure(info, run, fingerprint)
 
 
 def _eval_sequences(run: Resolved, saved: int) -> int:

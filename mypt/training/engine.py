@@ -19,23 +19,43 @@ from mypt.training.batches import DeviceBatch
 from mypt.training.numerics import Numerics
 from mypt.training.ranks import ALONE, Ranks
 
-# A loss scale below this means that fp16 gradients overflow whatever is done about it.
-_SMALLEST_SCALE = 1e-3
+# Below this the scale, which is there to keep small gradients from vanishing, would make them vanish: gradients
+# overflow fp16 whatever is done about it.
+_SMALLEST_SCALE = 1.0
+_AT_RATE = "Lower learning_rate, or raise warmup_iters"
+_AT_FIRST = "Nothing had been trained yet: look at the data, and in a fine-tune at the base model"
+_AT_FP16 = "Set precision to bf16 or fp32, or lower learning_rate"
 
 
 class NotFiniteError(Exception):
-    """A loss or gradient of update `step`, or the loss after it, is not a number; nothing was updated or saved then."""
+    """A loss or gradient of update `step`, or the loss after it, is not a number; nothing was updated or saved then.
 
-    def __init__(self, step: int, what: str, before: str = "stopped before the update") -> None:
+    `remedy` says what to do about it.
+    """
+
+    def __init__(
+        self,
+        step: int,
+        what: str,
+        before: str = "stopped before the update",
+        *,
+        first: bool = False,
+        remedy: str = "",
+    ) -> None:
         super().__init__(f"{what} at step {step}")
         self.step, self.what, self.before = step, what, before
+        self.remedy = remedy or (_AT_FIRST if first else _AT_RATE)
 
 
 class Stepped(NamedTuple):
-    """What an update was: its loss over all its valid tokens (None: it had none), and the gradient's norm before clipping."""
+    """What an update was: its loss over all its valid tokens (None: it had none), and the gradient's norm before clipping.
+
+    `skipped`: in fp16 the gradient overflowed at the loss scale, which was lowered, and the weights are as they were.
+    """
 
     loss: float | None
     grad_norm: float
+    skipped: bool = False
 
 
 @dataclass
@@ -88,19 +108,20 @@ class Engine:
         (value,) = self.ranks.sum(float(done.loss))
         size = float(norm)
         if not math.isfinite(value):
-            raise NotFiniteError(number, f"the loss is {value}")
+            raise NotFiniteError(number, f"the loss is {value}", first=number == 1)
         if not math.isfinite(size) and not self.scaler:
-            raise NotFiniteError(number, f"the gradient's norm is {size}")
+            raise NotFiniteError(number, f"the gradient's norm is {size}", first=number == 1)
         adamw.set_rate(self.optimizer, rate)
         if self.scaler:
             self.scaler.step(self.optimizer)
             self.scaler.update()
             if self.scaler.get_scale() < _SMALLEST_SCALE:
-                raise NotFiniteError(number, "fp16 gradients overflow at every loss scale")
+                what = "the gradients overflow fp16 at every loss scale"
+                raise NotFiniteError(number, what, remedy=_AT_FP16)
         else:
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        return Stepped(value if done.valid else None, size)
+        return Stepped(value if done.valid else None, size, skipped=not math.isfinite(size))
 
     def _backward(
         self, number: int, batches: Sequence[DeviceBatch], stop: Callable[[], bool]

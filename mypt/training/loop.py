@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -15,14 +15,15 @@ from mypt.data.source import PhaseData, RunData
 from mypt.estimate import utilisation
 from mypt.settings.fields import Guards
 from mypt.settings.resolve import warmup_steps
-from mypt.training import gold, usage
+from mypt.training import gold, noticing, usage
 from mypt.training.engine import Engine, NotFiniteError
-from mypt.training.evaluation import Scorer, evaluate
+from mypt.training.evaluation import Scorer, evaluate, split_loss
 from mypt.training.gold import Decision
 from mypt.training.optimizer import set_rate
 from mypt.training.prefetch import Prefetcher
 from mypt.training.progress import Progress
 from mypt.training.schedule import learning_rate
+from mypt.training.spikes import RecentLoss
 from mypt.training.stopping import StopFlag
 
 
@@ -40,6 +41,9 @@ class Reporter(Protocol):
 
     def phase(self, event: events.PhaseSwitch) -> None:
         """The next phase begins."""
+
+    def notice(self, event: events.Notice) -> None:
+        """Something that a person should know of."""
 
     def sample(self, step: int) -> bool:
         """It is time for a sample; False where a stop cut it short."""
@@ -101,6 +105,7 @@ class Trainer:
         self._busy_s, self._busy_tokens = 0.0, 0
         self._saved: tuple[object, ...] = ()
         self._warmup = warmup_steps(s)
+        self._proven = True
 
     def run(self) -> End:
         """Train until `max_iters` updates are done, or until asked to stop; the last state is saved either way.
@@ -133,6 +138,7 @@ class Trainer:
                 return self._stopped()
             if p.iter % s.log_interval == 0:
                 self._log_update()
+            self._tell(noticing.of_update(p, skipped=self._done.skipped, scaler=self.engine.scaler))
             self.reporter.progress(self)
             if not self._take_stock(updated=True):
                 return self._stopped()
@@ -163,7 +169,7 @@ class Trainer:
         if done is None:
             return False
         p.iter, p.tokens, p.train_loss = number, p.tokens + tokens, done.loss
-        self._last_norm = done.grad_norm
+        self._done, self._proven = done, False
         self._busy_s += time.perf_counter() - began
         self._busy_tokens += tokens
         return True
@@ -184,12 +190,26 @@ class Trainer:
                 tokens_processed=p.tokens,
                 lr=_short(self.rate(p.iter)),
                 train_loss=p.train_loss,
-                grad_norm=self._last_norm,
+                grad_norm=self._done.grad_norm,
                 tokens_per_sec=self.tokens_per_sec,
                 mfu=UNSET if mfu is None else mfu,
                 memory=UNSET if held is None else held,
             )
         )
+
+    def _tell(self, notices: Iterable[noticing.Told]) -> None:
+        p = self.progress
+        for told in notices:
+            self.reporter.notice(
+                events.Notice(
+                    iter=p.iter,
+                    elapsed_s=self.elapsed_s(),
+                    tokens_processed=p.tokens,
+                    kind=told.kind,
+                    message=told.message,
+                    train_loss=UNSET if told.loss is None else told.loss,
+                )
+            )
 
     # ── evaluation, phases, checkpoints ─────────────────────────────────────────────────────────────────────────
 
@@ -209,6 +229,7 @@ class Trainer:
             p.last_sample = p.iter
         save_due = updated and bool(s.save_every) and p.iter % (s.save_every or 1) == 0
         if evaluated or save_due or (sampled and not updated):
+            self._prove()
             self._save()
         return True
 
@@ -267,7 +288,9 @@ class Trainer:
         )
         if measured["train"].broken:
             what = f"the evaluation's loss on the training data is {losses['train']}"
-            raise NotFiniteError(p.iter, what, "stopped before it was saved")
+            raise NotFiniteError(p.iter, what, "stopped before it was saved", first=p.iter == 0)
+        self._proven = True
+        self._tell(noticing.of_evaluation(p, sets))
         val_loss = measured["val"].loss
         p.gold, decision = gold.decide(
             p.gold,
@@ -286,11 +309,28 @@ class Trainer:
             self.reporter.gold(decision, p.iter, val_loss, losses["train"])
         return True
 
+    def _prove(self) -> None:
+        """Look, where no evaluation does, whether the last update left a loss; the losses of updates come before them.
+
+        Raises `NotFiniteError` where it did not: saving that would replace the last good checkpoint.
+        """
+        if self._proven:
+            return
+        p, s = self.progress, self.settings
+        train = self._phase_named(p.phase).train
+        # A few sequences will do. Not compiled: that may take longer than whoever asks for a stop will wait.
+        plain = replace(self.engine, forward=None)
+        measured = split_loss(plain, train, name="train", sequences=s.batch_size, stop=lambda: False)
+        if measured is not None and measured.broken:
+            what = f"the loss on the training data after the update is {measured.loss}"
+            raise NotFiniteError(p.iter, what, "stopped before it was saved")
+        self._proven = True
+
     def _enter_phase(self) -> None:
         p = self.progress
         phase = self.data.phase_at(p.iter)
         if p.phase != phase.name:
-            p.gold = gold.new_phase(p.gold)
+            p.gold, p.recent_loss = gold.new_phase(p.gold), RecentLoss()
             self.reporter.phase(
                 events.PhaseSwitch(
                     iter=p.iter, elapsed_s=self.elapsed_s(), tokens_processed=p.tokens, new_phase=phase.name
@@ -318,6 +358,7 @@ class Trainer:
         self.reporter.stopping(self.progress.iter, why)
         # Who waits with a time limit shall not wait for the same checkpoint twice.
         if self._saved != self._standing():
+            self._prove()
             self._save()
         return End.SIGNAL if self.stop.signal else End.REQUEST
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mypt.training.gold import GoldState
+from mypt.training.spikes import RecentLoss
 
 
 @dataclass
@@ -16,6 +17,8 @@ class Progress:
 
     `last_eval` and `last_sample` are the updates after which that was done last: what a stop cut short is owed.
     `untimed` are the updates that `elapsed_s` knows nothing of, in a checkpoint that another program began.
+    `recent_loss`, `skipped` (fp16 updates in a row that overflowed) and `broken_sets` (eval sets whose last loss was
+    no finite number) are what was noticed of its health, so that nothing is told twice.
     """
 
     iter: int = 0
@@ -30,6 +33,9 @@ class Progress:
     eval_sequences: int = 0
     last_sample: int | None = None
     untimed: int = 0
+    recent_loss: RecentLoss = field(default_factory=RecentLoss)
+    skipped: int = 0
+    broken_sets: tuple[str, ...] = ()
 
     def rates(self) -> tuple[float, float]:
         """Updates and tokens a second over the whole run, as far as it was timed."""
@@ -52,7 +58,10 @@ class Progress:
                 "val_loss": _finite(self.val_loss),
                 "last_sample": self.last_sample,
                 "untimed": self.untimed,
+                "skipped": self.skipped,
+                "broken_sets": list(self.broken_sets),
             },
+            "recent_loss": self.recent_loss.to_json(),
         }
 
     @classmethod
@@ -73,6 +82,9 @@ class Progress:
             eval_sequences=saved.get("eval_sequences") or 0,
             last_sample=saved.get("last_sample", step),
             untimed=saved.get("untimed") or 0 if "elapsed_s" in saved else step,
+            recent_loss=RecentLoss.from_json(state.get("recent_loss")),
+            skipped=saved.get("skipped") or 0,
+            broken_sets=tuple(saved.get("broken_sets") or ()),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -63,6 +64,8 @@ class RunReporter:
         self.console.line()
         self.console.line(" | ".join(head), "strong")
         self.console.line("  " + " | ".join(body))
+        if event.val_loss is not None and not math.isfinite(event.val_loss):
+            self.console.line(f"  ⚠️  the validation loss is {event.val_loss}: this is no gold", "trouble")
 
     def gold(self, decision: Decision, step: int, val_loss: float, train_loss: float | None) -> None:
         """A gold checkpoint was saved, or blocked by a guard."""
@@ -84,6 +87,11 @@ class RunReporter:
         """The curriculum goes on."""
         self.log.write(event)
         self.console.line(f"  → phase: {event.new_phase} from step {event.iter}", "strong")
+
+    def notice(self, event: events.Notice) -> None:
+        """Something that a person should know of."""
+        self.log.write(event)
+        self.console.line(f"  ⚠️  step {event.iter}: {event.message}", "trouble")
 
     def sample(self, step: int) -> bool:
         """What the model writes now; False where a stop cut it short."""

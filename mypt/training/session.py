@@ -58,8 +58,7 @@ class Session:
                 self.console.end_progress()
                 self._tell_why(log, "nan", str(error))
                 raise RunError(
-                    f"step {error.step}: {error.what}; {error.before}, and {self.keeper.kept()}. "
-                    "Lower learning_rate, or raise warmup_iters"
+                    f"step {error.step}: {error.what}; {error.before}, and {self.keeper.kept()}. {error.remedy}"
                 ) from None
             except KeyboardInterrupt:
                 # Only of a second signal within a program: it is not waited for a checkpoint any longer.

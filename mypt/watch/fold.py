@@ -18,6 +18,7 @@ from mypt.events import (
     Eval,
     GoldBlocked,
     GoldCheckpoint,
+    Notice,
     Number,
     PhaseSwitch,
     Sample,
@@ -225,6 +226,12 @@ class Fold:
                 self._mark(
                     "blocked", event.iter, event.timestamp, event.val_loss, words.one_line(event.reason)
                 )
+            case Notice():
+                if self._goes_to(event.iter):
+                    self._axes.place(event.iter, event.tokens_processed, event.elapsed_s)
+                    value = event.train_loss if isinstance(event.train_loss, float) else None
+                    text = words.one_line(event.message) or words.one_line(event.kind, 40)
+                    self._mark("notice", event.iter, event.timestamp, value, text)
             case Sample():
                 self._sample(event)
             case TrainingStopped():

@@ -100,6 +100,11 @@ class RunHistory(Fold):
         return self._ledger.of("nan")
 
     @property
+    def notices(self) -> tuple[Mark, ...]:
+        """What a person should know of and did not stop the run; `value` is the loss of an update that it is about."""
+        return self._ledger.of("notice")
+
+    @property
     def samples(self) -> tuple[SampleText, ...]:
         """What the model wrote, oldest first, the latest few hundred."""
         return self._ledger.samples()

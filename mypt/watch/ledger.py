@@ -145,9 +145,11 @@ class Ledger:
         return self._lines
 
     def add_mark(self, mark: Mark) -> None:
-        """Append a mark; those of its kind at later steps, and (all but NaN) at its own, are replaced."""
+        """Append a mark; those of its kind at later steps are replaced, and at its own where one can be there only."""
         marks = self._marks.setdefault(mark.kind, [])
-        while marks and (marks[-1].step > mark.step or (marks[-1].step == mark.step and mark.kind != "nan")):
+        while marks and (
+            marks[-1].step > mark.step or (marks[-1].step == mark.step and mark.kind in _ONCE_A_STEP)
+        ):
             marks.pop()
         marks.append(mark)
         _bound(marks, _MOST_MARKS)

@@ -21,6 +21,7 @@ from mypt.events import (
     Eval,
     GoldBlocked,
     GoldCheckpoint,
+    Notice,
     Number,
     PhaseSwitch,
     Sample,
@@ -195,6 +196,7 @@ def _decoder_for(keys: Sequence[str], example: dict[str, Any]) -> msgspec.json.D
         | PhaseSwitch
         | GoldCheckpoint
         | GoldBlocked
+        | Notice
         | Sample
         | TrainingStopped
         | TrainingComplete

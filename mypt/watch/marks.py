@@ -17,7 +17,18 @@ from mypt.text import count, duration, loss, printable
 from mypt.watch.lines import EvalRow, eval_sets
 
 MarkKind = Literal[
-    "start", "resume", "eval", "gold", "blocked", "phase", "sample", "nan", "stopped", "complete", "other"
+    "start",
+    "resume",
+    "eval",
+    "gold",
+    "blocked",
+    "phase",
+    "notice",
+    "sample",
+    "nan",
+    "stopped",
+    "complete",
+    "other",
 ]
 
 # A log may be hostile: no text of it is kept at a length that nobody could read.

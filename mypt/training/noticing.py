@@ -1,0 +1,51 @@
+"""What a person should know of while a run goes on: loss spikes, broken eval sets, fp16 that gets nowhere; each told once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+
+from mypt.training import spikes
+from mypt.training.progress import Progress
+
+# The first updates in fp16 look for their loss scale, and a few of them are skipped for it.
+_MANY_SKIPPED = 8
+
+
+class Told(NamedTuple):
+    """What to say, as `mypt.events.Notice` has it; `loss` is that of the update that it is about."""
+
+    kind: str
+    message: str
+    loss: float | None = None
+
+
+def of_update(progress: Progress, *, skipped: bool, scaler: torch.amp.GradScaler | None) -> list[Told]:
+    """What the update that `progress` has come to is worth telling; what was noticed is kept in `progress`."""
+    found = []
+    progress.recent_loss, spike = spikes.follow(progress.recent_loss, progress.train_loss)
+    if spike is not None:
+        found.append(Told("loss_spike", str(spike), spike.loss))
+    progress.skipped = progress.skipped + 1 if skipped else 0
+    if progress.skipped == _MANY_SKIPPED and scaler is not None:
+        what = f"the gradients of {_MANY_SKIPPED} updates in a row overflowed fp16, and these were skipped"
+        found.append(Told("fp16_overflow", f"{what}; the loss scale is {scaler.get_scale():g}"))
+    return found
+
+
+def of_evaluation(progress: Progress, sets: Mapping[str, float | None]) -> list[Told]:
+    """What the losses on the eval sets are worth telling: those that are no finite number any more."""
+    broken = [name for name, value in sets.items() if value is not None and not math.isfinite(value)]
+    found = [
+        Told(
+            "eval_set",
+            f"the loss on eval set {name} is {sets[name]}; gold is decided without it until it is a number again",
+        )
+        for name in broken
+        if name not in progress.broken_sets
+    ]
+    progress.broken_sets = tuple(broken)
+    return found
