@@ -89,12 +89,12 @@ class Herald:
         self._plan()
 
     def _say(self, notice: Notice) -> None:
-        trouble = notice.kind.is_trouble
+        kind = notice.kind
         self._app.notify(
             notice.text,
             title=printable(notice.title, newline=False),
-            severity="error" if trouble else "information",
-            timeout=_TROUBLE_S if trouble else None,
+            severity="error" if kind.is_trouble else "warning" if kind is AlertKind.NOTICE else "information",
+            timeout=_TROUBLE_S if kind.is_trouble or kind is AlertKind.NOTICE else None,
         )
 
     def _sound(self, alerts: list[Alert]) -> None:

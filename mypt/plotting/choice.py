@@ -99,7 +99,7 @@ def summary(chosen: Chosen) -> list[list[str]]:
 
 
 def notes(chosen: Chosen) -> list[str]:
-    """What the signs on the chart mean: phases, refused golds with the reason of the last, resumes; a line each."""
+    """What the signs on the chart mean: phases, refused golds with the reason of the last, notices, resumes; a line each."""
     out = []
     phases = [s for s in chosen.signs if s.kind == "phase"]
     for sign in phases[-_MOST_PHASES:]:
@@ -108,6 +108,11 @@ def notes(chosen: Chosen) -> list[str]:
     if blocked:
         times = "once" if len(blocked) == 1 else f"{len(blocked)} times, last"
         out.append(f"✕ gold blocked {times} at step {whole(round(blocked[-1].step))}: {blocked[-1].text}")
+    notices = [s for s in chosen.signs if s.kind == "notice"]
+    if len(notices) > _MOST_PHASES:
+        out.append(f"▲ {len(notices) - _MOST_PHASES} notices before these")
+    for sign in notices[-_MOST_PHASES:]:
+        out.append(f"▲ step {whole(round(sign.step))}: {sign.text}")
     resumes = [s for s in chosen.signs if s.kind == "resume"]
     if resumes:
         steps = ", ".join(whole(round(s.step)) for s in resumes[-_MOST_PHASES:])
@@ -169,6 +174,7 @@ def _signs(label: str, history: RunHistory, several: bool) -> list[Sign]:
         *(sign(mark, "phase", None) for mark in history.phases),
         *(sign(mark, "resume", None) for mark in history.resumes),
         *(sign(mark, "blocked", mark.value) for mark in history.blocked),
+        *(sign(mark, "notice", mark.value) for mark in history.notices),
         *(sign(mark, "gold", mark.value) for mark in history.golds),
     ]
 

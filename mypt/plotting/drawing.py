@@ -45,7 +45,7 @@ class Curve(Protocol):
 
 
 class Mark(Protocol):
-    """What happened at a place: kinds "gold" and "blocked" (at `y`), "phase", "resume", "best", "forecast"."""
+    """What happened at a place: kinds "gold", "blocked" and "notice" (at `y`), "phase", "resume", "best", "forecast"."""
 
     @property
     def kind(self) -> str:

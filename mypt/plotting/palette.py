@@ -39,7 +39,7 @@ LIGHT: Mapping[str, str] = {
 """On a light one."""
 # The nearest one of the third series is hardly another than that of the seventh.
 _NOT_THE_NEAREST = {"#35c2a1": 43}
-SIGNS: Mapping[str, str] = {"gold": "★", "blocked": "✕", "phase": "┊", "resume": "↻"}
+SIGNS: Mapping[str, str] = {"gold": "★", "blocked": "✕", "notice": "▲", "phase": "┊", "resume": "↻"}
 
 
 def series(number: int) -> str:

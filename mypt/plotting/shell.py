@@ -173,7 +173,12 @@ def _draw(
 
 def _sign(plotext: Any, mark: Mark, latest: bool, at: float, y: Scale, paint: _Paint) -> None:
     sign = paint.spelled(SIGNS.get(mark.kind, ""))
-    if mark.kind == "resume":
+    if mark.kind == "notice":
+        place = 0.0 if mark.y is None else y.mapper(1)(mark.y)
+        # It may be of an update that no curve shows, far above all of them.
+        place = min(max(place, 0.0), 1.0) if place == place else 0.0
+        plotext.scatter([at], [place], marker=sign, color=paint.number("trouble"))
+    elif mark.kind == "resume":
         plotext.scatter([at], [0.0], marker=sign, color=paint.quiet())
     elif mark.kind in ("gold", "blocked") and mark.y is not None:
         name = "trouble" if mark.kind == "blocked" else "gold" if latest else "gold-past"

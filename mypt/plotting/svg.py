@@ -153,6 +153,10 @@ class _Plot:
         at = self.px(mark.x(self.view.axis))
         if mark.kind == "resume":
             return f'<path class="resume" d="M{at:.1f} {self.bottom:g}l-4 8h8z">{_title(mark.text or "resumed")}</path>'
+        if mark.kind == "notice":
+            y = self.bottom if mark.y is None else self.py(mark.y)
+            y = min(max(y, self.top), self.bottom) if math.isfinite(y) else self.bottom
+            return f'<path class="notice" d="M{at:.1f} {y - 5:.1f}l-5 9h10z">{_title(mark.text or "notice")}</path>'
         if mark.kind not in ("gold", "blocked") or mark.y is None:
             return ""
         y = self.py(mark.y)
@@ -236,6 +240,7 @@ def _colours(ground: Literal["light", "dark"]) -> str:
     rules = [
         f".ground{{fill:{paper}}}.title,.label{{fill:{ink}}}.faint,.resume{{fill:{quiet}}}",
         f".grid{{stroke:{faint}}}.axis,.phase,.hollow{{stroke:{quiet}}}.blocked{{stroke:{colours['trouble']}}}",
+        f".notice{{fill:{colours['trouble']}}}",
         f".gold{{fill:{colours['gold']}}}.gold-past{{fill:{colours['gold-past']}}}",
         *(f".s{number}{{stroke:{colours[f'series-{number}']}}}" for number in range(1, SIZE + 1)),
     ]

@@ -12,6 +12,7 @@ from msgspec import UNSET
 
 from mypt import events, signals
 from mypt.data.source import PhaseData, RunData
+from mypt.errors import RunError
 from mypt.estimate import utilisation
 from mypt.settings.fields import Guards
 from mypt.settings.resolve import warmup_steps
@@ -320,7 +321,11 @@ class Trainer:
         train = self._phase_named(p.phase).train
         # A few sequences will do. Not compiled: that may take longer than whoever asks for a stop will wait.
         plain = replace(self.engine, forward=None)
-        measured = split_loss(plain, train, name="train", sequences=s.batch_size, stop=lambda: False)
+        try:
+            measured = split_loss(plain, train, name="train", sequences=s.batch_size, stop=lambda: False)
+        except RunError:
+            # Data that is gone is no reason to lose what was trained on it.
+            return
         if measured is not None and measured.broken:
             what = f"the loss on the training data after the update is {measured.loss}"
             raise NotFiniteError(p.iter, what, "stopped before it was saved")

@@ -1,4 +1,4 @@
-"""What in the runs of a workspace is worth a call: ends, trouble and new golds, each told once.
+"""What in the runs of a workspace is worth a call: ends, trouble, notices and new golds, each told once.
 
 Pure: a `Snapshot` says how a run stands, `Alerts` compares it with how it stood. What was there before somebody
 began to look is the past, of which nothing is told; a log that is read anew tells nothing twice.
@@ -17,8 +17,8 @@ from mypt.text import loss, whole
 from mypt.watch.clock import seconds_since_epoch
 from mypt.watch.run import Run
 
-# A run says many golds in its life; what stands at the end of the list is all that can be new.
-_MOST_GOLDS = 200
+# A run says many golds and notices in its life; what stands at the end of the list is all that can be new.
+_MOST_LATEST = 200
 _MOST_TOLD = 5000
 
 
@@ -29,12 +29,20 @@ class AlertKind(enum.Enum):
     FAILED = "failed"
     STALLED = "stalled"
     NAN = "nan"
+    NOTICE = "notice"
     GOLD = "gold"
 
     @property
     def is_trouble(self) -> bool:
         """Whether somebody should look."""
         return self in (AlertKind.FAILED, AlertKind.STALLED, AlertKind.NAN)
+
+
+class Said(NamedTuple):
+    """What the trainer found worth telling and went on, in words."""
+
+    step: int
+    text: str
 
 
 class Gold(NamedTuple):
@@ -48,7 +56,7 @@ class Gold(NamedTuple):
 class Snapshot:
     """How a run stands, in plain values.
 
-    `golds` are the latest ones, in the order of their steps. `began` is when it began, in seconds since the epoch
+    `golds` and `notices` are the latest ones, in the order of their steps. `began` is when it began, in seconds since the epoch
     (None: unknown). `life` tells one life of the run from another under the same name (its first start in the log),
     `attempt` one start from the next, `word` the last event.
     """
@@ -62,6 +70,7 @@ class Snapshot:
     max_iters: int | None = None
     val_loss: float | None = None
     golds: tuple[Gold, ...] = ()
+    notices: tuple[Said, ...] = ()
     nan_step: int | None = None
     ended_by_nan: bool = False
     began: float | None = None
@@ -99,8 +108,9 @@ def snapshot(run: Run) -> Snapshot:
         val_loss=history.latest("val"),
         golds=tuple(
             Gold(mark.step, math.nan if mark.value is None else mark.value)
-            for mark in history.golds[-_MOST_GOLDS:]
+            for mark in history.golds[-_MOST_LATEST:]
         ),
+        notices=tuple(Said(mark.step, mark.text) for mark in history.notices[-_MOST_LATEST:]),
         nan_step=history.nan_step,
         ended_by_nan=ended is not None and ended.reason == "nan",
         began=_began(run),
@@ -161,6 +171,7 @@ class Alerts:
     def _tell(self, run: Snapshot, past: _Past) -> list[Alert]:
         golds = self._golds(run, past)
         alerts = [gold_alert(run, golds)] if golds else []
+        alerts += self._notices(run, past)
         before, past.state = past.state, run.state
         if run.state is not before:
             kind = _KINDS.get(run.state)
@@ -181,6 +192,19 @@ class Alerts:
                 words = f"a loss is no finite number since step {whole(run.nan_step)}"
                 alerts.append(Alert(AlertKind.NAN, run, words, (id,)))
         return alerts
+
+    def _notices(self, run: Snapshot, past: _Past) -> list[Alert]:
+        new = []
+        for said in reversed(run.notices):
+            id = _id(run, AlertKind.NOTICE, *said)
+            if not past.is_new(id):
+                break
+            new.append((said, id))
+        if not new:
+            return []
+        last, more = new[0][0], f" (and {len(new) - 1} more before)" if len(new) > 1 else ""
+        words = f"{last.text}, at step {whole(last.step)}{more}"
+        return [Alert(AlertKind.NOTICE, run, words, tuple(id for _, id in reversed(new)))]
 
     def _golds(self, run: Snapshot, past: _Past) -> list[Gold]:
         new = []
@@ -270,6 +294,7 @@ _WORDS = {
     AlertKind.FAILED: "failed",
     AlertKind.STALLED: "stalled",
     AlertKind.NAN: "has a loss that is no number",
+    AlertKind.NOTICE: "should be looked at",
     AlertKind.GOLD: "has a new gold",
 }
 _MANY = {**_WORDS, AlertKind.NAN: "have a loss that is no number", AlertKind.GOLD: "have new golds"}

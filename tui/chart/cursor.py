@@ -27,7 +27,7 @@ def columns_of(data: ChartData) -> list[Column]:
 
 
 def snap(data: ChartData, axis: Axis, x: float, reach: float) -> Cursor | None:
-    """The place to stand on near `x`: within `reach` a gold or blocked mark, else a point of the first curve that has
+    """The place to stand on near `x`: within `reach` a gold, blocked or notice mark, else a point of the first curve that has
     one there; beyond it the nearest point of any. None without points.
     """
     within = within_reach(data, axis, x, reach)
@@ -41,7 +41,7 @@ def snap(data: ChartData, axis: Axis, x: float, reach: float) -> Cursor | None:
 
 def within_reach(data: ChartData, axis: Axis, x: float, reach: float) -> Cursor | None:
     """As `snap`, but None where neither a mark nor a point lies within `reach`."""
-    marks = [m for m in data.marks if m.kind in ("gold", "blocked") and abs(m.x(axis) - x) <= reach]
+    marks = [m for m in data.marks if m.kind in ("gold", "blocked", "notice") and abs(m.x(axis) - x) <= reach]
     if marks:
         mark = min(marks, key=lambda m: abs(m.x(axis) - x))
         return Cursor(mark.x(axis), int(mark.step))
@@ -94,8 +94,8 @@ def translated(data: ChartData, x: float, before: Axis, after: Axis) -> float | 
 
 
 def mark_at(data: ChartData, axis: Axis, x: float, reach: float) -> Mark | None:
-    """The mark to speak of at `x`: the nearest within `reach`; where several are, blocked and gold before the rest."""
-    order = ("blocked", "gold", "forecast", "phase", "resume", "best")
+    """The mark to speak of at `x`: the nearest within `reach`; where several are, what speaks of a loss before the rest."""
+    order = ("notice", "blocked", "gold", "forecast", "phase", "resume", "best")
     near = [m for m in data.marks if m.kind != "best" and abs(m.x(axis) - x) <= reach]
     return min(near, key=lambda m: (abs(m.x(axis) - x), order.index(m.kind)), default=None)
 

@@ -57,7 +57,7 @@ def chart_data(
     val_color: str | None = None,
     smooth: Smooth | None = None,
 ) -> ChartData:
-    """Validation first, then each eval set, then training, with gold, blocked, phases and resumes marked.
+    """Validation first, then each eval set, then training, with gold, blocked, notices, phases and resumes marked.
 
     All curves are in `color` where it is given; else each has its own, validation perhaps `val_color`. With `smooth` long curves are drawn smoothed, and the raw ones stand dimmed behind them.
     """
@@ -95,6 +95,7 @@ def chart_data(
     marks = [
         *(Mark(m.step, m.tokens, m.time, m.value, "gold", m.text) for m in history.golds),
         *(Mark(m.step, m.tokens, m.time, m.value, "blocked", m.text) for m in history.blocked),
+        *(Mark(m.step, m.tokens, m.time, m.value, "notice", m.text) for m in history.notices),
         *(Mark(m.step, m.tokens, m.time, None, "phase", m.text) for m in history.phases),
         *(Mark(m.step, m.tokens, m.time, None, "resume", m.text) for m in history.resumes),
     ]

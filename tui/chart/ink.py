@@ -13,6 +13,7 @@ LAST = 255
 OF_MARK: dict[MarkKind, int] = {
     "gold": GOLD,
     "blocked": TROUBLE,
+    "notice": TROUBLE,
     "phase": LABEL,
     "resume": LABEL,
     "best": FAINT,
@@ -21,6 +22,7 @@ OF_MARK: dict[MarkKind, int] = {
 SIGNS: dict[MarkKind, str] = {
     "gold": "★",
     "blocked": "✕",
+    "notice": "▲",
     "phase": "┊",
     "resume": "↻",
     "best": "▁",
@@ -32,6 +34,7 @@ _TO_ASCII = str.maketrans(
     {
         "★": "*",
         "✕": "x",
+        "▲": "^",
         "┊": ":",
         "↻": "r",
         "▁": "_",

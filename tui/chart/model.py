@@ -15,7 +15,7 @@ __all__ = ["AXES", "Axis", "ChartData", "Column", "Curve", "Mark", "MarkKind", "
 
 AXES: tuple[Axis, ...] = ("step", "tokens", "time", "clock")
 
-MarkKind = Literal["gold", "blocked", "phase", "resume", "best", "forecast"]
+MarkKind = Literal["gold", "blocked", "notice", "phase", "resume", "best", "forecast"]
 
 PALETTE_SIZE = 8
 
@@ -51,7 +51,8 @@ class Curve:
 class Mark:
     """An event on the chart, at its place on each axis (updates, tokens, seconds).
 
-    gold ★ and blocked ✕ stand at `y`; phase is a vertical line with `text` on top, resume a small sign at the bottom;
+    gold ★ and blocked ✕ stand at `y`, a notice ▲ too (on the upper edge where that lies above it, at the bottom without a
+    `y`); phase is a vertical line with `text` on top, resume a small sign at the bottom;
     best is a faint horizontal line at `y`; forecast an expected value `y` between `low` and `high`. `text` is what the
     readout says there.
     """

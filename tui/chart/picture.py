@@ -297,6 +297,16 @@ def _signs(picture: Picture, data: ChartData) -> None:
             column, row = picture.column(mark.x(picture.axis)), picture.row(mark.y)
             if column is not None and row is not None:
                 picture.canvas.over(column, row, ink.SIGNS["blocked"], ink.TROUBLE)
+        if mark.kind == "notice" and (at := picture.column(mark.x(picture.axis))) is not None:
+            picture.canvas.over(at, _notice_row(picture, mark.y), ink.SIGNS["notice"], ink.TROUBLE)
+
+
+def _notice_row(picture: Picture, y: float | None) -> int:
+    """A notice is seen wherever its loss is: it may be of an update that no curve shows."""
+    if y is None:
+        return picture.canvas.height - 1
+    row = picture.row(y)
+    return row if row is not None else 0 if y > picture.y.lo else picture.canvas.height - 1
 
 
 def clipped(text: str, width: int) -> str:

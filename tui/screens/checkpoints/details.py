@@ -191,6 +191,8 @@ def _state(info: BundleInfo, writer: Writer) -> None:
         writer.value("step", value_text("step", state.pop("step")))
     for name in ("progress", "base"):
         _part(state, name, writer, prefix=name == "base")
+    # What the next losses are measured by: nobody reads fifty of them one by one.
+    state.pop("recent_loss", None)
     if isinstance(state.get("gold"), dict):
         writer.heading("Gold")
         _part(state, "gold", writer)

@@ -24,6 +24,7 @@ _LEAST_BARS, _MOST_BARS = 6, 14
 _MARK_SIGNS = {
     "gold": "★",
     "blocked": "✕",
+    "notice": "▲",
     "phase": "┊",
     "sample": "“",
     "nan": "✗",
@@ -215,6 +216,7 @@ def event_line(mark: Mark, colours: Colours, step_width: int = 7) -> Text:
     style = {
         "gold": f"bold {colours.get('warning', '')}",
         "blocked": colours.get("error", ""),
+        "notice": colours.get("error", ""),
         "nan": colours.get("error", ""),
         "phase": f"bold {colours.get('primary', '')}",
         "stopped": "bold",

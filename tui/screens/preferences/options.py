@@ -51,6 +51,12 @@ OPTIONS = (
     Option("alert_stalled", "Alerts", "Stalled", "Say when a run has been silent for ten minutes."),
     Option("alert_nan", "Alerts", "Not a number", "Say when a loss stops being a finite number."),
     Option(
+        "alert_notice",
+        "Alerts",
+        "Notices",
+        "Say when the training loss jumps, an eval set has no number any more, or fp16 overflows again and again.",
+    ),
+    Option(
         "alert_gold",
         "Alerts",
         "New gold",
