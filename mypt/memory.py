@@ -4,25 +4,80 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import mmap
+import os
+import re
+import sys
 from collections.abc import Iterator
 
 from mypt.errors import RunError
+from mypt.text import size
 
-# What torch's allocators write: of the CPU in several versions, of CUDA and of MPS.
+# What torch's allocators write (of the CPU in several versions, of CUDA and of MPS), what oneDNN does, and the loader
+# of shared libraries.
 _WORDS = (
     *("out of memory", "not enough memory", "allocate memory", "defaultcpuallocator", "alloc_cpu"),
-    *("bad_alloc", "status_alloc_failed"),
+    *("bad_alloc", "status_alloc_failed", "could not create a primitive", "failed to map segment"),
 )
+# As they are where a primitive does not exist for this processor.
+_OTHER_WORDS = ("could not create a primitive descriptor",)
+_THREADS = ("can't start new thread", "resource temporarily unavailable")
+#: Warnings of torch that are errors to who trains: it goes on another way, with other last bits.
+WARNED = "mkldnn_[a-z]+ failed"
+
+# So much is mapped at once when a training begins, or a program goes a step further and crashes within a library that
+# does not look whether it was given what it asked for (oneDNN does not).
+_ROOM = 64 << 20
+_LIMITS = ("RLIMIT_AS", "RLIMIT_DATA")
+# Allocations are told in bytes by torch, in units by numpy.
+_ASKED = re.compile(r"allocate (\d+(?:\.\d+)? ?(?:bytes|[KMGT]i?B))", re.IGNORECASE)
+
+
+def lacked(error: BaseException) -> str:
+    """What could not be had according to `error`, in words: memory, or threads; empty where it says something else."""
+    if isinstance(error, MemoryError):
+        return "memory"
+    if isinstance(error, OSError) and error.errno is not None:
+        return "memory" if error.errno == errno.ENOMEM else ""
+    if not isinstance(error, RuntimeError | ImportError | OSError | Warning):
+        return ""
+    text = str(error).lower()
+    if any(word in text for word in _OTHER_WORDS):
+        return ""
+    if any(word in text for word in _WORDS):
+        return "memory"
+    return "threads, or of memory for them" if any(word in text for word in _THREADS) else ""
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether `error` says that memory could not be had."""
-    if isinstance(error, MemoryError):
-        return True
-    if isinstance(error, OSError):
-        return error.errno == errno.ENOMEM
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(word in text for word in _WORDS)
+    """Whether `error` says that memory could not be had, or no thread, which needs some."""
+    return bool(lacked(error))
+
+
+def asked_for(error: BaseException) -> str:
+    """How much more was asked for when it ran out, in words; empty where nobody says."""
+    found = _ASKED.search(str(error))
+    return found[1] if found else ""
+
+
+def in_all() -> str:
+    """What this process may have of the machine's memory, in words."""
+    try:
+        whole = size(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (ValueError, OSError, AttributeError):
+        whole = "unknown"
+    limit = _limit()
+    return f"{whole} in all" if limit is None else f"a limit of {size(limit)}, of {whole} in all"
+
+
+def check_room(room: int = _ROOM) -> None:
+    """Raises MemoryError where a limit on this process leaves less than `room` bytes; touches none of them."""
+    if sys.platform == "win32" or _limit() is None:
+        return
+    try:
+        mmap.mmap(-1, room, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+    except OSError as error:
+        raise MemoryError(f"cannot allocate {room} bytes") from error
 
 
 @contextlib.contextmanager
@@ -30,7 +85,17 @@ def telling(sentence: str) -> Iterator[None]:
     """Turn running out of memory into a `RunError` with `sentence`, which says what was needed and what to do."""
     try:
         yield
-    except (MemoryError, RuntimeError, OSError) as error:
+    except (MemoryError, RuntimeError, OSError, ImportError, Warning) as error:
         if not ran_out(error):
             raise
-        raise RunError(sentence) from error
+        raise RunError(sentence.replace("out of memory", f"out of {lacked(error)}", 1)) from error
+
+
+def _limit() -> int | None:
+    """The bytes that a limit of the kernel's allows this process, of address space or of data; None without one."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    found = [resource.getrlimit(getattr(resource, name))[0] for name in _LIMITS if hasattr(resource, name)]
+    return min((limit for limit in found if limit != resource.RLIM_INFINITY), default=None)

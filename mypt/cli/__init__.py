@@ -19,6 +19,7 @@ from typing import Any
 from mypt import disk
 from mypt.cli.stops import Stopped, ended_by_signals, say
 from mypt.errors import MyptError, UserError
+from mypt.memory import asked_for, in_all, lacked
 from mypt.text import printable
 from mypt.training.console import plain
 
@@ -108,22 +109,35 @@ def _main(arguments: list[str]) -> int:
         code = 128 + signal.SIGINT
     except BrokenPipeError:
         pass  # `mypt status | head` is no error
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
+    except Stopped as stop:
+        say(stop)
+        code = stop.exit_status
+    except (MemoryError, RuntimeError, OSError, ImportError) as error:
+        if lack := lacked(error):
+            more = f": {asked} more could not be had" if (asked := asked_for(error)) else ""
+            said, code = f"out of {lack} ({in_all()}){more}. {_remedy(arguments)}", 1
+        elif isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
             said, code = f"{error.filename}: the name is too long", 2
-        elif disk.is_of_disk(error):
+        elif isinstance(error, OSError) and disk.is_of_disk(error):
             said, code = disk.told(error), 1
         else:
             raise
         print(f"mypt: {printable(said, newline=False)}", file=sys.stderr)
-    except Stopped as stop:
-        say(stop)
-        code = stop.exit_status
     try:
         sys.stdout.flush()
     except (OSError, ValueError):
         _let_go_of_stdout()
     return code
+
+
+def _remedy(arguments: list[str]) -> str:
+    """What to do where memory ran out in a place that knows no better."""
+    if "prepare" in arguments:
+        return "Lower --num_proc, or close other programs"
+    if "train" in arguments or "finetune-classifier" in arguments:
+        text = "make a dataset of a long text with mypt prepare, which is not read whole"
+        return f"Lower batch_size or block_size, choose a smaller model, or {text}"
+    return "Close other programs, or take a smaller model or file"
 
 
 def _spell_what_cannot_be_shown() -> None:

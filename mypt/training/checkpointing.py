@@ -134,7 +134,12 @@ def _synced_meanwhile(file: Path) -> Iterator[None]:
             fsync_file(handle.fileno())
 
     thread = threading.Thread(target=sync, name="mypt-sync")
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:
+        # Without another thread it is synced afterwards.
+        yield
+        return
     try:
         yield
     finally:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import platform
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
-from mypt import estimate
-from mypt.errors import Problem, RunError, UserError
+from mypt import estimate, memory
+from mypt.errors import Problem, UserError
 from mypt.machine import cpu_has_fast_bf16, processor
-from mypt.memory import ran_out
+from mypt.memory import telling
 from mypt.model.kernels import KERNELS, default_kernel
 from mypt.model.linear import MATMULS
 from mypt.settings.fields import Settings
@@ -208,21 +208,16 @@ def device_name(device: str) -> str:
 @contextlib.contextmanager
 def telling_memory(device: str, needed: str) -> Iterator[None]:
     """Turn running out of memory into a `RunError` that says what was needed and what to lower."""
-    try:
+    sentence = (
+        f"out of memory on {device} ({_in_all(device)}): {needed}. Lower batch_size (and raise grad_accum_steps by as "
+        "much), lower block_size, set use_checkpoint to true, or choose a smaller model"
+    )
+    with telling(sentence), warnings.catch_warnings():
+        warnings.filterwarnings("error", memory.WARNED)
         yield
-    except (MemoryError, RuntimeError, OSError) as error:
-        if not ran_out(error):
-            raise
-        raise RunError(
-            f"out of memory on {device} ({_free_memory(device)} in all): {needed}. Lower batch_size (and raise "
-            "grad_accum_steps by as much), lower block_size, set use_checkpoint to true, or choose a smaller model"
-        ) from error
 
 
-def _free_memory(device: str) -> str:
+def _in_all(device: str) -> str:
     if device.startswith("cuda"):
-        return size(torch.cuda.get_device_properties(device).total_memory)
-    try:
-        return size(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (ValueError, OSError, AttributeError):
-        return "unknown"
+        return f"{size(torch.cuda.get_device_properties(device).total_memory)} in all"
+    return memory.in_all()

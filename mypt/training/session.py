@@ -11,6 +11,7 @@ from collections.abc import Callable
 from mypt import bundle, events, signals
 from mypt.errors import MyptError, RunError
 from mypt.events import LogWriter
+from mypt.memory import check_room
 from mypt.training import disk, lines
 from mypt.training import numerics as machine
 from mypt.training.build import Built, memory_needed
@@ -99,6 +100,7 @@ class Session:
         log.write(lines.start_event(self.built, self.run_id))
         needed = memory_needed(self.engine.model.num_parameters(), s)
         with machine.telling_memory(self.engine.numerics.device, needed), self.engine.ranks.telling_loss():
+            check_room()
             self.built.join(self.console)
             end = trainer.run()
             self.console.end_progress()
