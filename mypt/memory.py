@@ -28,6 +28,8 @@ WARNED = "mkldnn_[a-z]+ failed"
 # So much is mapped at once when a training begins, or a program goes a step further and crashes within a library that
 # does not look whether it was given what it asked for (oneDNN does not).
 _ROOM = 64 << 20
+# The libraries of torch and what they set up as they are loaded.
+_TORCH = 640 << 20
 _LIMITS = ("RLIMIT_AS", "RLIMIT_DATA")
 # Allocations are told in bytes by torch, in units by numpy.
 _ASKED = re.compile(r"allocate (\d+(?:\.\d+)? ?(?:bytes|[KMGT]i?B))", re.IGNORECASE)
@@ -39,7 +41,11 @@ def lacked(error: BaseException) -> str:
         return "memory"
     if isinstance(error, OSError) and error.errno is not None:
         return "memory" if error.errno == errno.ENOMEM else ""
-    if not isinstance(error, RuntimeError | ImportError | OSError | Warning):
+    # The reader of safetensors has an error of its own for all that it meets.
+    if (
+        not isinstance(error, RuntimeError | ImportError | OSError | Warning)
+        and type(error).__name__ != "SafetensorError"
+    ):
         return ""
     text = str(error).lower()
     if any(word in text for word in _OTHER_WORDS):
@@ -67,17 +73,36 @@ def in_all() -> str:
     except (ValueError, OSError, AttributeError):
         whole = "unknown"
     limit = _limit()
-    return f"{whole} in all" if limit is None else f"a limit of {size(limit)}, of {whole} in all"
+    return f"{whole} in all" if limit is None else f"a limit of {size(limit)} (ulimit), of {whole} in all"
 
 
-def check_room(room: int = _ROOM) -> None:
-    """Raises MemoryError where a limit on this process leaves less than `room` bytes; touches none of them."""
+def check_room() -> None:
+    """Raises MemoryError where a limit on this process leaves too little to train with, however small the model."""
+    if not _fits(_ROOM):
+        raise MemoryError
+
+
+def check_room_for_torch() -> None:
+    """Raises `RunError` where a limit on this process leaves no room to load torch, which would not survive the try."""
+    if "torch" not in sys.modules and not _fits(_TORCH, written=False):
+        raise RunError(
+            f"out of memory ({in_all()}): PyTorch takes about {size(_TORCH)} to be loaded. Raise the limit"
+        )
+
+
+def _fits(room: int, *, written: bool = True) -> bool:
+    """Whether a limit on this process, where there is one, leaves `room` bytes; none of them is touched.
+
+    What is not `written` counts as address space only, as files that are mapped do.
+    """
     if sys.platform == "win32" or _limit() is None:
-        return
+        return True
+    access = mmap.PROT_READ | (mmap.PROT_WRITE if written else 0)
     try:
-        mmap.mmap(-1, room, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
-    except OSError as error:
-        raise MemoryError(f"cannot allocate {room} bytes") from error
+        mmap.mmap(-1, room, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=access).close()
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

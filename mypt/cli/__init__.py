@@ -19,7 +19,7 @@ from typing import Any
 from mypt import disk
 from mypt.cli.stops import Stopped, ended_by_signals, say
 from mypt.errors import MyptError, UserError
-from mypt.memory import asked_for, in_all, lacked
+from mypt.memory import asked_for, check_room_for_torch, in_all, lacked
 from mypt.text import printable
 from mypt.training.console import plain
 
@@ -40,6 +40,9 @@ COMMANDS = {
     "rename": "give a model another name",
     "delete": "remove checkpoints that are not wanted any more",
 }
+
+_WITH_TORCH = ("train", "generate", "finetune-classifier", "classify", "import", "export")
+_RESERVE = 4 << 20
 
 
 class Parser(argparse.ArgumentParser):
@@ -96,11 +99,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(arguments: list[str]) -> int:
     _share_the_cores()
+    # Let go of where memory ran out, so that there is some to say so with, and to end in order.
+    reserve = bytearray(_RESERVE)
     _spell_what_cannot_be_shown()
     code = 0
     try:
         code = _run(arguments)
     except MyptError as error:
+        del reserve
         for line in printable(str(error)).splitlines():
             print(f"mypt: {line}", file=sys.stderr)
         code = error.exit_status
@@ -113,6 +119,7 @@ def _main(arguments: list[str]) -> int:
         say(stop)
         code = stop.exit_status
     except (MemoryError, RuntimeError, OSError, ImportError) as error:
+        del reserve
         if lack := lacked(error):
             more = f": {asked} more could not be had" if (asked := asked_for(error)) else ""
             said, code = f"out of {lack} ({in_all()}){more}. {_remedy(arguments)}", 1
@@ -191,6 +198,8 @@ def _run(arguments: list[str]) -> int:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(COMMANDS)}"
         raise UserError(f"{printable(name)}: no such command; {hint}")
+    if name in _WITH_TORCH:
+        check_room_for_torch()
     workspace = Path(options.workspace)
     if not workspace.is_dir():
         raise UserError(f"--workspace {options.workspace}: no such folder; make it first, or name another")

@@ -18,6 +18,7 @@ from mypt.errors import Problem, UserError
 from mypt.files import why_no_file
 from mypt.interop.formats import Checkpoint
 from mypt.interop.mapping import listed
+from mypt.memory import ran_out
 from mypt.model.weights import bare_name
 from mypt.text import size
 from mypt.training.checkpointing import load_pickle
@@ -149,6 +150,9 @@ def _read_safetensors(path: Path) -> Checkpoint:
             RuntimeError,
             MemoryError,
         ) as error:
+            if ran_out(error):
+                # The file is as it should be.
+                raise MemoryError from error
             first = (str(error).splitlines() or [type(error).__name__])[0]
             raise UserError(
                 Problem(
