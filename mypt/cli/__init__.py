@@ -99,14 +99,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(arguments: list[str]) -> int:
     _share_the_cores()
-    # Let go of where memory ran out, so that there is some to say so with, and to end in order.
-    reserve = bytearray(_RESERVE)
     _spell_what_cannot_be_shown()
-    code = 0
+    code, reserve = 0, bytearray()
     try:
+        # Let go of where memory runs out, so that there is some to say so with, and to end in order.
+        reserve = bytearray(_RESERVE)
         code = _run(arguments)
     except MyptError as error:
-        del reserve
+        reserve.clear()
         for line in printable(str(error)).splitlines():
             print(f"mypt: {line}", file=sys.stderr)
         code = error.exit_status
@@ -119,7 +119,7 @@ def _main(arguments: list[str]) -> int:
         say(stop)
         code = stop.exit_status
     except (MemoryError, RuntimeError, OSError, ImportError) as error:
-        del reserve
+        reserve.clear()
         if lack := lacked(error):
             more = f": {asked} more could not be had" if (asked := asked_for(error)) else ""
             said, code = f"out of {lack} ({in_all()}){more}. {_remedy(arguments)}", 1
