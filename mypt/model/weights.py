@@ -28,11 +28,17 @@ def load_weights(
 
     Names and shapes must match exactly, except that a tied model takes either copy of its matrix. With `adapt`
     (fine-tuning) a table of learned positions may be longer or shorter than the model's: the common rows are taken,
-    new ones stay as initialised; and an untied pair is averaged into a tied matrix. Raises `UserError` naming what
-    does not fit, before anything is copied.
+    new ones stay as initialised; and an untied pair is averaged into a tied matrix; and weights that are no finite
+    numbers are refused, since nothing can be trained on them. Raises `UserError` naming what does not fit, before
+    anything is copied.
     """
     weights = {bare_name(name): value for name, value in state.items()}
     notices: list[str] = []
+    if adapt and (broken := not_finite(weights)):
+        remedy = "take another checkpoint as the base, such as its gold"
+        raise UserError(
+            *(Problem(what, where=where, field=name, remedy=remedy) for name, what in broken.items())
+        )
     if model.config.tie_weights:
         _tie(weights, notices, where, adapt)
     if adapt:
@@ -53,6 +59,21 @@ def check_size(config: GPTConfig, state: Mapping[str, Any], *, where: str = "mod
     if parameters(config) > sum(value.numel() for value in state.values() if isinstance(value, Tensor)):
         with torch.device("meta"):
             load_weights(build_model(config, seed=None), state, where=where)
+
+
+def not_finite(weights: Mapping[str, Any]) -> dict[str, str]:
+    """By name what is wrong with those of `weights` that hold infinity or NaN; of many the first few."""
+    found: dict[str, str] = {}
+    for name, value in weights.items():
+        if not isinstance(value, Tensor) or not value.is_floating_point() or not value.numel():
+            continue
+        # Least and greatest tell of infinity and of NaN, and need no copy of a large matrix.
+        if not all(bool(end.isfinite()) for end in torch.aminmax(value)):
+            number = value.numel() - int(value.isfinite().sum())
+            found[name] = f"{number} of its {value.numel()} weights are infinite or no numbers"
+        if len(found) == _SHOWN:
+            break
+    return found
 
 
 def bare_name(name: str) -> str:

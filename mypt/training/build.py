@@ -17,7 +17,7 @@ from mypt.data.split import key_of
 from mypt.errors import MyptError, Problem, UserError
 from mypt.estimate import parameters
 from mypt.model import LanguageModel, build_model
-from mypt.model.weights import check_size, load_weights
+from mypt.model.weights import check_size, load_weights, not_finite
 from mypt.settings.fields import Settings
 from mypt.settings.model_config import GPTConfig
 from mypt.settings.resolve import Resolved
@@ -112,7 +112,10 @@ def _model_of(
     run: Resolved, config: GPTConfig, data: RunData, console: Console, notices: list[str]
 ) -> LanguageModel:
     if run.checkpoint is not None:
-        return checkpointing.load_model(run.checkpoint, config)
+        model = checkpointing.load_model(run.checkpoint, config)
+        for name, what in not_finite(model.state_dict()).items():
+            notices.append(f"{run.checkpoint.name}/{bundle.MODEL}: {name}: {what}")
+        return model
     if run.base is not None:
         return _from_base(run, config, data.tokenizer, console, notices)
     return build_model(config, seed=key_of(run.settings.seed, "weights") >> 1)
