@@ -205,6 +205,9 @@ def serve() -> None:
             answer = "ok", step(setup, task)
         except MyptError as error:
             answer = "error", (type(error), str(error))
+        except MemoryError:
+            short = "a worker process ran out of memory; fewer processes need less: --num_proc"
+            answer = "error", (RunError, short)
         except BaseException:
             answer = "bug", traceback.format_exc()
         try:
