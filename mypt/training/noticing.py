@@ -42,7 +42,7 @@ def of_evaluation(progress: Progress, sets: Mapping[str, float | None]) -> list[
     found = [
         Told(
             "eval_set",
-            f"the loss on eval set {name} is {sets[name]}; gold is decided without it until it is a number again",
+            f"the loss on eval set {name} is {sets[name]}; gold is decided without it",
         )
         for name in broken
         if name not in progress.broken_sets

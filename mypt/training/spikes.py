@@ -17,36 +17,33 @@ _SPREADS = 8.0
 _SHARE = 0.2
 # What a text that is known by heart costs now and then alarms nobody.
 _LEAST = 0.05
-# A spike is over well below the line that it began at, or a loss that stays about there would be many.
-_OVER = 0.5
+_MOST_DOUBLED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class RecentLoss:
-    """The losses of the last `WINDOW` updates that were no part of a spike, and for how many updates one has lasted.
+    """The losses of the last `WINDOW` updates, how many spikes were `told`, and for how many updates none is (`quiet`).
 
-    While a spike lasts, what it is measured by stays as it was. One that lasts for a whole window is the level of
-    the loss from then on, which is measured anew.
+    After each one it is quiet for twice as long as after the one before, since data whose losses jump all the time need
+    be told of a few times, and not for days.
     """
 
     losses: tuple[float, ...] = ()
-    above: int = 0
+    quiet: int = 0
+    told: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `training_state.json`."""
-        return {"losses": list(self.losses), "above": self.above}
+        return {"losses": list(self.losses), "quiet": self.quiet, "told": self.told}
 
     @classmethod
     def from_json(cls, value: object) -> RecentLoss:
         """What was saved; nothing where there is none or it cannot be read."""
         if not isinstance(value, Mapping) or not isinstance(losses := value.get("losses"), list):
             return cls()
-        if not all(_is_loss(loss) for loss in losses):
+        if not all(map(_is_loss, losses)):
             return cls()
-        above = value.get("above")
-        return cls(
-            tuple(map(float, losses[-WINDOW:])), above if isinstance(above, int) and 0 < above < WINDOW else 0
-        )
+        return cls(tuple(map(float, losses[-WINDOW:])), _count(value.get("quiet")), _count(value.get("told")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,34 +55,27 @@ class Spike:
     updates: int
 
     def __str__(self) -> str:
-        return (
-            f"the training loss jumped to {self.loss:.4f}; over the {self.updates} updates before it was "
-            f"{self.mean:.4f} on average"
-        )
+        return f"train loss jumped to {self.loss:.4f} from {self.mean:.4f} (mean of {self.updates})"
 
 
 def follow(recent: RecentLoss, loss: float | None) -> tuple[RecentLoss, Spike | None]:
-    """The state after an update with this loss, and the spike that begins with it, if one does.
+    """The state after an update with this loss, and the spike to tell of, if it is one.
 
     A loss above the mean by more than eight times the spread (standard deviation), a fifth of the mean and 0.05 is
     one. What was not measured (None) or is no number says nothing.
     """
     if loss is None or not math.isfinite(loss):
         return recent, None
-    losses = recent.losses
-    if len(losses) >= _FEWEST:
+    losses, quiet, told = recent.losses, max(recent.quiet - 1, 0), recent.told
+    spike = None
+    if len(losses) >= _FEWEST and not quiet:
         mean = sum(losses) / len(losses)
         share = max(_SHARE * mean, _LEAST)
         # Most losses are no more than usual, and then nobody asks how they scatter.
-        if loss > mean + (share * _OVER if recent.above else share):
-            margin = max(share, _SPREADS * _spread(losses, mean))
-            if recent.above:
-                if loss > mean + _OVER * margin:
-                    above = recent.above + 1
-                    return (RecentLoss() if above >= WINDOW else RecentLoss(losses, above)), None
-            elif loss > mean + margin:
-                return RecentLoss(losses, 1), Spike(loss, mean, len(losses))
-    return RecentLoss((*losses[1 - WINDOW :], loss)), None
+        if loss > mean + share and loss > mean + _SPREADS * _spread(losses, mean):
+            spike = Spike(loss, mean, len(losses))
+            quiet, told = WINDOW << min(told, _MOST_DOUBLED), told + 1
+    return RecentLoss((*losses[1 - WINDOW :], loss), quiet, told), spike
 
 
 def _spread(losses: tuple[float, ...], mean: float) -> float:
@@ -94,3 +84,7 @@ def _spread(losses: tuple[float, ...], mean: float) -> float:
 
 def _is_loss(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
