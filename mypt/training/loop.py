@@ -324,6 +324,8 @@ class Trainer:
         try:
             measured = split_loss(plain, train, name="train", sequences=s.batch_size, stop=lambda: False)
         except RunError:
+            if self.ranks.world > 1:
+                raise  # the others wait for this one
             # Data that is gone is no reason to lose what was trained on it.
             return
         if measured is not None and measured.broken:

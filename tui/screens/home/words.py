@@ -65,6 +65,8 @@ def short_why(run: Run, place: str = "") -> str:
         return f"★ {loss(gold.value)} at {whole(gold.step)}" if gold else "finished"
     if run.state is RunState.FAILED and history.nan_step is not None:
         return f"nan at {whole(history.nan_step)}"
+    if run.state is RunState.FAILED and history.ended is not None and history.ended.reason == "nan":
+        return f"nan after {whole(history.ended.step)}"
     if run.state is RunState.LAST_SEEN and run.age_s is not None:
         return f"last seen {duration(run.age_s).split()[0]} ago"
     if run.state is RunState.STOPPED and history.step:
