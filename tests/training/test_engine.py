@@ -87,6 +87,24 @@ def test_an_update_that_overflows_fp16_is_left_out() -> None:
     assert same(made, untouched) and all(int(s["step"]) == 0 for s in made.optimizer.state.values())
 
 
+def test_fp16_that_overflows_at_every_scale_stops_with_the_weights_as_they_were() -> None:
+    made, untouched = engine("fp16", scale=2.0**16), engine("fp16")
+    # A finite loss whose gradient overflows whatever it is scaled by.
+    weight = made.model.get_submodule("token_embedding_table").weight
+    weight.register_hook(lambda gradient: torch.full_like(gradient, math.inf))  # type: ignore[operator]
+    skipped = 0
+    with pytest.raises(NotFiniteError) as caught:
+        for number in range(1, 100):
+            done = made.update(number, batches(made, number), 1e-2)
+            assert done is not None and done.skipped
+            skipped += 1
+    # 65536 halved until it is below 1.
+    assert skipped == 16 and caught.value.step == 17
+    assert str(caught.value) == "the gradients overflow fp16 at every loss scale at step 17"
+    assert caught.value.remedy == "Set precision to bf16 or fp32, or lower learning_rate"
+    assert same(made, untouched) and all(int(s["step"]) == 0 for s in made.optimizer.state.values())
+
+
 def test_a_stop_between_two_micro_batches_undoes_the_update() -> None:
     made, other = engine(), engine()
     looks: list[int] = []

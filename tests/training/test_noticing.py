@@ -1,0 +1,36 @@
+"""What is told of while a run goes on, and that it is told once."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from mypt.training import noticing
+from mypt.training.progress import Progress
+
+
+def test_updates_that_overflow_fp16_are_told_of_when_they_are_many_in_a_row() -> None:
+    scaler = torch.amp.GradScaler("cpu", init_scale=256.0)
+    progress = Progress(train_loss=2.0)
+    found = []
+    for skipped in [True] * 7 + [False] + [True] * 20:
+        found += noticing.of_update(progress, skipped=skipped, scaler=scaler)
+    (told,) = found
+    assert progress.skipped == 20 and told.kind == "fp16_overflow"
+    assert told.message == (
+        "the gradients of 8 updates in a row overflowed fp16, and these were skipped; the loss scale is 256"
+    )
+
+
+def test_an_eval_set_is_told_of_when_it_begins_to_be_no_number() -> None:
+    progress = Progress()
+
+    def told(**sets: float | None) -> list[str]:
+        return [each.message.split(";")[0] for each in noticing.of_evaluation(progress, sets)]
+
+    assert told(a=2.0, b=None) == []
+    assert told(a=math.nan, b=3.0) == ["the loss on eval set a is nan"]
+    assert told(a=math.nan, b=math.inf) == ["the loss on eval set b is inf"]
+    assert told(a=2.0, b=math.inf) == []
+    assert told(a=math.inf, b=math.inf) == ["the loss on eval set a is inf"]
