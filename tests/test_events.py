@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from mypt import events
 from mypt.events import (
@@ -21,6 +22,7 @@ from mypt.events import (
     GoldCheckpoint,
     LineReader,
     LogWriter,
+    Notice,
     PhaseSwitch,
     Sample,
     Train,
@@ -87,6 +89,16 @@ known = st.one_of(
     st.builds(PhaseSwitch, timestamp=text, iter=whole, elapsed_s=tenths, new_phase=text),
     st.builds(GoldCheckpoint, timestamp=text, iter=whole, val_loss=number, prev_best=number),
     st.builds(GoldBlocked, timestamp=text, iter=whole, val_loss=number, best_val_loss=number, reason=text),
+    st.builds(
+        Notice,
+        timestamp=text,
+        iter=whole,
+        elapsed_s=tenths,
+        tokens_processed=st.one_of(st.none(), whole),
+        kind=text,
+        message=text,
+        train_loss=st.one_of(st.just(UNSET), number),
+    ),
     st.builds(Sample, timestamp=text, iter=whole, prompt=text, text=text),
     st.builds(TrainingStopped, timestamp=text, iter=whole, reason=text, message=text),
     st.builds(

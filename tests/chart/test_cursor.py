@@ -92,6 +92,10 @@ def test_the_mark_to_speak_of_is_the_nearest_and_trouble_first() -> None:
     assert mark_at(data, "step", 101.0, 10.0) is marks[1]
     assert mark_at(data, "step", 128.0, 10.0) is marks[2]
     assert mark_at(data, "step", 500.0, 10.0) is None
+    spike = mark(103, "notice")
+    marked = chart(EVALS, marks=(*marks, spike))
+    assert mark_at(marked, "step", 103.0, 10.0) is spike
+    assert snap(marked, "step", 103.4, 1.0) == Cursor(103.0, 103)
 
 
 def test_points_without_a_value_are_places_too() -> None:

@@ -104,6 +104,17 @@ def test_the_last_gold_is_bright_and_crowded_ones_are_left_out() -> None:
     assert 3 <= inks.count(ink.GOLD_PAST) <= picture.canvas.width // 6 + 1
 
 
+def test_a_notice_is_seen_wherever_its_loss_is() -> None:
+    def row_of(y: float | None) -> int:
+        picture = painted(ChartData((slope(),), (Mark(500, 5e4, 250, y, "notice", "up"),)))
+        (row,) = (number for number, text in enumerate(rows(picture)) if "▲" in text)
+        return row
+
+    below = len(rows(painted(ChartData((slope(),))))) - 1
+    assert row_of(99.0) == 0 and row_of(None) == row_of(-99.0) == below
+    assert 0 < row_of(3.0) < below
+
+
 def test_blocked_marks_phases_resumes_and_the_best_are_drawn() -> None:
     marks = (
         Mark(500, 5e4, 250, 3.0, "blocked", "blocked: trend"),
@@ -163,7 +174,7 @@ def test_a_spike_among_very_many_points_reaches_its_height() -> None:
 hostile = st.one_of(
     st.floats(), st.sampled_from([math.nan, math.inf, -math.inf, 1e308, -1e308, 0.0, -1.0, 5e-324, 2.0])
 )
-kinds: st.SearchStrategy[MarkKind] = st.sampled_from(["gold", "blocked", "phase", "resume", "best"])
+kinds: st.SearchStrategy[MarkKind] = st.sampled_from(["gold", "blocked", "notice", "phase", "resume", "best"])
 
 
 @settings(deadline=None)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from mypt.errors import UserError
+from mypt.events import Notice
 from mypt.plotting.choice import choose, named_curves, notes, summary
 from mypt.watch.history import RunHistory
 from tests.plotting.curves import history
@@ -91,3 +92,11 @@ def test_the_signs_are_explained() -> None:
         "↻ resumed at step 80",
     ]
     assert notes(choose({"dante": history(), "emma": history()})) == []
+    noticed = history()
+    noticed.feed([Notice(iter=step, message="up") for step in range(101, 110)])
+    assert notes(choose({"dante": noticed}))[2:6] == [
+        "▲ 3 notices before these",
+        "▲ step 104: up",
+        "▲ step 105: up",
+        "▲ step 106: up",
+    ]

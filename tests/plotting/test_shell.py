@@ -19,6 +19,8 @@ MARKS = [
     Sign("gold", 30, 3000, 60, 1.0, "gold 1.0000"),
     Sign("blocked", 20, 2000, 40, 2.0, "trend"),
     Sign("resume", 10, 1000, 20),
+    Sign("notice", 25, 2500, 50, 99.0, "train loss jumped"),
+    Sign("notice", 5, 500, 10, None, "an eval set"),
 ]
 
 
@@ -28,7 +30,12 @@ def test_it_fills_its_size_with_round_ticks_and_marks() -> None:
     assert lines[0].startswith("━━ val") and lines[0].endswith("steps")
     assert lines[-1].split() == ["0", "5", "10", "15", "20", "25", "30"]
     text = "\n".join(lines)
-    assert all(sign in text for sign in "★✕↻│") and "4.0┤" in text and "\x1b" not in text
+    assert (
+        all(sign in text for sign in "★✕↻│")
+        and text.count("▲") == 2
+        and "4.0┤" in text
+        and "\x1b" not in text
+    )
     # A size beyond that of the terminal is one too.
     assert max(map(len, chart([line(4, 1)], width=300, height=60))) >= 295
 

@@ -14,6 +14,7 @@ from mypt.events import (
     Eval,
     GoldBlocked,
     GoldCheckpoint,
+    Notice,
     PhaseSwitch,
     Sample,
     Train,
@@ -257,6 +258,27 @@ def test_nan_is_a_gap_and_an_event() -> None:
     assert history.sparkline(10) == [3.0]
     history.feed([start(5), train(10, 1.0), evaluation(20, 2.0)])
     assert history.summary().nan_step is None and history.nans == ()
+
+
+def test_a_notice_is_a_mark_at_its_loss_and_a_line_and_is_replayed_with_its_step() -> None:
+    def notice(step: int, **fields: Any) -> Notice:
+        return Notice(iter=step, elapsed_s=step * 0.5, tokens_processed=step * TOKENS, **fields)
+
+    spike = notice(13, kind="loss_spike", message="train loss jumped\x1b[0m", train_loss=9.0)
+    sets = [notice(20, kind="eval_set", message=f"the loss on eval set {name} is nan") for name in "ab"]
+    history = history_of(start(), train(10), spike, train(15), *sets)
+    first, *others = history.notices
+    assert (first.step, first.tokens, first.time, first.value) == (13, 13 * TOKENS, 6.5, 9.0)
+    assert "\x1b" not in first.text and first.text.startswith("train loss jumped")
+    assert [(mark.step, mark.value, mark.text[-8:]) for mark in others] == [
+        (20, None, "a is nan"),
+        (20, None, "b is nan"),
+    ]
+    assert [mark.kind for mark in history.lines] == ["start", "notice", "notice", "notice"]
+    history.feed([start(12, run_id="again")])
+    assert not history.notices
+    history.feed([train(12), spike])
+    assert [mark.step for mark in history.notices] == [13]
 
 
 def test_a_loss_that_recovers_is_not_nan_any_more() -> None:

@@ -43,6 +43,13 @@ def logs(draw: st.DrawFn) -> list[dict[str, Any]]:
                 st.sampled_from(
                     [
                         {"event": "gold_checkpoint", "iter": step, "val_loss": 1.0},
+                        {
+                            "event": "notice",
+                            "iter": step,
+                            "kind": "loss_spike",
+                            "message": "up",
+                            "train_loss": 9.0,
+                        },
                         {"event": "gold_blocked", "iter": step, "val_loss": 1.0, "best_gold_val_loss": 0.9},
                         {"event": "training_start", "config": {"start_step": step, "resumed": True}},
                         {"event": "training_start", "config": {"start_step": 0}},
@@ -65,7 +72,9 @@ def told(history: RunHistory) -> str:
     rows = {name: [(p.step, p.tokens, p.time, p.y) for p in points] for name, points in curves.items()}
     # The eval sets stand in the order in which the log first had them.
     lines = [mark._replace(text="  ".join(sorted(mark.text.split("  ")))) for mark in history.lines]
-    return repr((rows, lines, history.summary(), history.golds, history.phases, history.nans))
+    return repr(
+        (rows, lines, history.summary(), history.golds, history.phases, history.nans, history.notices)
+    )
 
 
 @given(logs(), st.lists(st.integers(1, 30), min_size=1, max_size=8))

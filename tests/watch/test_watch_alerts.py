@@ -12,7 +12,7 @@ import pytest
 from mypt import events
 from mypt.events import LogWriter
 from mypt.runs.state import RunState
-from mypt.watch.alerts import Alert, AlertKind, Alerts, Gold, Snapshot, merged, notices, snapshot
+from mypt.watch.alerts import Alert, AlertKind, Alerts, Gold, Said, Snapshot, merged, notices, snapshot
 from mypt.watch.inventory import Workspace
 
 OPENED = 1_000_000.0
@@ -55,6 +55,19 @@ def test_a_finished_run_tells_its_gold() -> None:
     alerts = watching(dataclasses.replace(OLD, golds=done.golds))
     (alert,) = alerts.look([done])
     assert alert.sentence == "trained to the end; gold 2.3770 at step 36\u202f000"
+
+
+def test_notices_that_come_together_are_one_and_none_is_told_twice() -> None:
+    alerts = watching(dataclasses.replace(OLD, notices=(Said(5, "old"),)))
+    spiked = dataclasses.replace(OLD, notices=(Said(5, "old"), Said(10, "up"), Said(20, "up again")))
+    (alert,) = alerts.look([spiked])
+    assert alert.kind is AlertKind.NOTICE and alert.sentence == "up again, at step 20 (and 1 more before)"
+    assert len(alert.ids) == 2 and alerts.look([spiked]) == []
+    # Trained again after a resume, it is the same.
+    assert alerts.look([dataclasses.replace(OLD, notices=spiked.notices[:2])]) == []
+    assert alerts.look([spiked]) == []
+    (said,) = notices([alert])
+    assert said.title == "a should be looked at"
 
 
 def test_a_run_that_is_still_being_read_waits() -> None:
