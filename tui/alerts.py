@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _TOGETHER_S = 0.4
 _GOLDS_EVERY_S = 20.0
 _TROUBLE_S = 12.0
+# Both are about losses.
+_PREFERENCES = {AlertKind.NOTICE: "alert_nan"}
 
 
 class Herald:
@@ -54,7 +56,11 @@ class Herald:
         self._sound([alert])
 
     def _take(self, alerts: Iterable[Alert]) -> None:
-        wanted = [alert for alert in alerts if self._app.prefs[f"alert_{alert.kind.value}"]]
+        wanted = [
+            alert
+            for alert in alerts
+            if self._app.prefs[_PREFERENCES.get(alert.kind, f"alert_{alert.kind.value}")]
+        ]
         ended = {alert.run.key for alert in wanted if alert.kind is not AlertKind.GOLD}
         # The end of a run tells its gold, too.
         self._waiting = [

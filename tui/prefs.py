@@ -30,7 +30,6 @@ DEFAULTS: dict[str, Any] = {
     "alert_failed": True,
     "alert_stalled": True,
     "alert_nan": True,
-    "alert_notice": True,
     "alert_gold": True,
     "gold_aloud": False,
     "bell": False,

@@ -49,12 +49,11 @@ OPTIONS = (
     Option("alert_finished", "Alerts", "Finished", "Say when a run has reached its last step."),
     Option("alert_failed", "Alerts", "Failed", "Say when a run failed or was killed, and why."),
     Option("alert_stalled", "Alerts", "Stalled", "Say when a run has been silent for ten minutes."),
-    Option("alert_nan", "Alerts", "Not a number", "Say when a loss stops being a finite number."),
     Option(
-        "alert_notice",
+        "alert_nan",
         "Alerts",
-        "Notices",
-        "Say when the training loss jumps, an eval set has no number any more, or fp16 overflows again and again.",
+        "Loss trouble",
+        "Say when a loss stops being a finite number or jumps, and when fp16 overflows again and again.",
     ),
     Option(
         "alert_gold",
