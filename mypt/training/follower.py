@@ -32,6 +32,9 @@ class _Silent:
     def phase(self, event: events.PhaseSwitch) -> None:
         pass
 
+    def notice(self, event: events.Notice) -> None:
+        pass
+
     def sample(self, step: int) -> bool:
         return True
 
