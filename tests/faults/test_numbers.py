@@ -51,7 +51,7 @@ def assert_valid(workspace: Path, model: str) -> None:
             assert event[name] is None
 
 
-@pytest.mark.parametrize("number", range(times(3, 60)))
+@pytest.mark.parametrize("number", range(times(2, 60)))
 def test_a_rate_that_ruins_the_weights_saves_nothing_of_them(
     number: int, ground: Path, capsys: pytest.CaptureFixture[str], report: Report
 ) -> None:
@@ -71,13 +71,13 @@ def test_a_rate_that_ruins_the_weights_saves_nothing_of_them(
         "--grad_clip",
         clip,
     ]
-    often = ["--save_every", f"{save}", "--eval_interval", f"{every}", "--max_iters", "60"]
+    often = ["--save_every", f"{save}", "--eval_interval", f"{every}", "--max_iters", "30"]
     code = train(ground, "--model_name", "m", *flags, *often)
     said = capsys.readouterr().err
     saved = state_of(ground, "m")["step"]
     if code == 0:
         # Some rates only spoil what is learned.
-        assert saved == 60
+        assert saved == 30
     else:
         assert code == 1 and re.fullmatch(
             r"mypt: step \d+: .+ is (nan|inf); stopped before .+, and the last good checkpoint is checkpoints/m of "

@@ -15,7 +15,7 @@ import torch
 from mypt.data.source import PhaseData, RunData
 from mypt.data.split import Split
 from mypt.estimate import flops_per_token
-from mypt.events import Eval, PhaseSwitch, Train, encode
+from mypt.events import Eval, Notice, PhaseSwitch, Train, encode
 from mypt.model import GPT
 from mypt.settings.fields import Settings
 from mypt.settings.model_config import GPTConfig
@@ -53,6 +53,9 @@ class Quiet:
 
     def phase(self, event: PhaseSwitch) -> None:
         self.switches.append((event.iter, event.new_phase))
+
+    def notice(self, event: Notice) -> None:
+        pass
 
     def gold(self, *nothing: Any) -> None: ...
     def sample(self, step: int) -> bool:
