@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from io import BufferedReader, FileIO
+from io import FileIO
 from pathlib import Path
 
 _KINDS = (
@@ -54,11 +54,12 @@ def read_file(path: Path, most: int = 64 << 20) -> bytes:
 
     Raises OSError for what is no such file, and for one of more than `most` bytes; ValueError for a path that cannot be.
     """
-    with open_regular(path) as opened, BufferedReader(opened) as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise OSError(errno.EFBIG, "is far too large for what it should hold", os.fspath(path))
-    return content
+    with open_regular(path) as file:
+        # Only as much is asked for as there is: the memory for it is taken before it is read.
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise OSError(errno.EFBIG, "is far too large for what it should hold", os.fspath(path))
+        return file.read(size) or b""
 
 
 def _open_at_once(path: str, flags: int) -> int:

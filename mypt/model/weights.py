@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,7 +58,9 @@ def check_size(config: GPTConfig, state: Mapping[str, Any], *, where: str = "mod
         message = f"has {len(state)} weights, the config asks for {config.n_layer} layers"
         raise UserError(Problem(message, where=where))
     if parameters(config) > sum(value.numel() for value in state.values() if isinstance(value, Tensor)):
-        with torch.device("meta"):
+        with torch.device("meta"), warnings.catch_warnings():
+            # That nothing is copied is the point.
+            warnings.simplefilter("ignore", UserWarning)
             load_weights(build_model(config, seed=None), state, where=where)
 
 

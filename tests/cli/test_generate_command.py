@@ -212,14 +212,9 @@ sys.exit(main({arguments!r}))
 @pytest.mark.skipif(
     not Path("/proc/self/statm").is_file(), reason="needs Linux's account of a process's memory"
 )
-@pytest.mark.parametrize(
-    ("room", "said"),
-    [
-        (20_000_000, "out of memory on cpu: "),
-        (280_000_000, "m/model.pt: out of memory while reading it (it holds "),
-    ],
-)
-def test_memory_that_ends_is_said_and_no_file_is_blamed(tmp_path: Path, room: int, said: str) -> None:
+# Enough for neither, and enough for the weights once but not for the network beside them.
+@pytest.mark.parametrize("room", [20_000_000, 280_000_000])
+def test_memory_that_ends_is_said_and_no_file_is_blamed(tmp_path: Path, room: int) -> None:
     config = GPTConfig(block_size=16, vocab_size=50304, n_embd=384, n_head=1, n_layer=1)
     model = mypt.GPT(config, seed=None)
     with torch.no_grad():
@@ -237,5 +232,5 @@ def test_memory_that_ends_is_said_and_no_file_is_blamed(tmp_path: Path, room: in
         check=False,
     )
     assert done.returncode == 1, done.stderr
-    assert said in done.stderr and "Close other programs" in done.stderr
+    assert "out of memory" in done.stderr and "Close other programs" in done.stderr
     assert "Traceback" not in done.stderr and "damaged" not in done.stderr

@@ -20,6 +20,7 @@ from mypt.errors import MyptError, UserError
 from mypt.launch.queue import waiting
 from mypt.launch.stop import How, stop
 from mypt.runs.directory import read_exit, stop_requested
+from mypt.runs.filelock import is_locked
 from mypt.runs.identity import Alive, ProcessIdentity
 from mypt.runs.lock import ModelLock
 from mypt.runs.record import RunRecord, list_records, update
@@ -214,6 +215,11 @@ def test_a_run_in_another_container_is_asked_and_never_signalled(tmp_path: Path,
     watcher.ahead += STALLED_AFTER_S
     run = watcher.until(lambda run: run.state is not RunState.RUNNING)
     assert run.state is RunState.LAST_SEEN and "last seen on" in run.sentence
+    deadline = time.monotonic() + 30
+    while is_locked(ModelLock(tmp_path, "dante").path):
+        # Whoever started it is gone at once, the process itself a moment later.
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     ModelLock(tmp_path, "dante").check_free()
 
 

@@ -76,9 +76,13 @@ def test_a_signal_saves_and_a_dead_rank_is_named(workspace: Path) -> None:
 def test_ranks_are_started_again_where_that_is_asked_for(workspace: Path) -> None:
     flags = [*FLAGS, "--max_iters", "400", "--nproc", "2", "--max_restarts", "1"]
     process = start(workspace, "train", *flags)
-    assert wait_for(lambda: last_iter(workspace, "m") > 45, process)
-    rank_of(process.pid, 1).kill()
-    said = process.communicate(timeout=120)[0]
+    try:
+        assert wait_for(lambda: last_iter(workspace, "m") > 45, process)
+        rank_of(process.pid, 1).kill()
+        said = process.communicate(timeout=120)[0]
+    finally:
+        if process.poll() is None:
+            process.terminate()
     assert process.returncode == 0, said
     begun = events(workspace, "m", "training_start")
     assert len(begun) == 2 and begun[1]["config"]["start_step"] >= 40

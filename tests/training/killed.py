@@ -8,6 +8,7 @@ it, and what was done.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -38,16 +39,16 @@ def operation(event: str, arguments: tuple[Any, ...]) -> str | None:
 def child(arguments: list[str], kill_at: int, answer: int) -> int:
     """What happens in the child: the command, watched, and killed right before its operation `kill_at`."""
     workspace = arguments[arguments.index("--workspace") + 1]
-    done = 0
+    numbers = itertools.count(1)
 
     def watch(event: str, values: tuple[Any, ...]) -> None:
-        nonlocal done
         path = operation(event, values)
         if path is None or not path.startswith(workspace):
             return
-        done += 1
+        # Two threads write at once now and then: each operation has a number that no other has.
+        number = next(numbers)
         os.write(answer, f"{event} {Path(path).relative_to(workspace)}\n".encode())
-        if done == kill_at:
+        if number == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(watch)

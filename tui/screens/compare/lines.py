@@ -60,7 +60,11 @@ def table_lines(rows: Sequence[Row], *, only_differences: bool, details: bool = 
         lines += [
             Line(row=row, texts=row.texts, notes=row.notes, differs=row.unlike_first) for row in members
         ]
-    if only_differences and all(line.folds or (line.row and line.row.group == DETAILS) for line in lines):
+    if (
+        lines
+        and only_differences
+        and all(line.folds or (line.row and line.row.group == DETAILS) for line in lines)
+    ):
         lines.insert(0, Line(heading="No setting differs: d shows them all"))
     return lines
 
