@@ -79,7 +79,8 @@ def follow(recent: RecentLoss, loss: float | None) -> tuple[RecentLoss, Spike | 
 
 
 def _spread(losses: tuple[float, ...], mean: float) -> float:
-    return math.sqrt(sum((loss - mean) ** 2 for loss in losses) / len(losses))
+    # Not by squares, which overflow long before the losses do.
+    return math.dist(losses, (mean,) * len(losses)) / math.sqrt(len(losses))
 
 
 def _is_loss(value: object) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mypt.training.progress import Progress
@@ -66,6 +66,8 @@ def test_data_whose_losses_jump_all_the_time_is_told_of_ever_more_seldom() -> No
 
 
 @given(st.lists(st.none() | st.floats(), max_size=200))
+@example([0.0] * 10 + [-1.5e154, 0.0])
+@example([1e308] * 20 + [-1e308] * 20)
 @settings(deadline=None)
 def test_no_loss_is_an_error(losses: list[float | None]) -> None:
     told(losses)
