@@ -54,7 +54,7 @@ def often(test: Callable[..., None]) -> Callable[..., None]:
     return how(seed(SEED)(test))
 
 
-EVENTS = sorted(events._NAMES | {"gold_checkpoint_final_eval", "theirs"})
+EVENTS = sorted(events.NAMES | {"gold_checkpoint_final_eval", "theirs"})
 FIELDS = sorted(
     {name for kind in events.Event.__subclasses__() for name in kind.__struct_fields__}
     | {"nonfinite", "eval_x"}
