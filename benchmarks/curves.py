@@ -26,7 +26,7 @@ Settings = dict[str, Any]
 def make(folder: Path, seeds: range, kinds: tuple[str, ...] = ()) -> list[Path]:
     """Train what these seeds draw and keep the logs in `folder`, as KIND_SEED.jsonl; those that are there stay.
 
-    In a process of its own with one thread: models so small gain nothing by more.
+    In a process of its own with one thread: models so small gain nothing by more. A run that failed has no log.
     """
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [f"{kind}_{seed}" for seed in seeds for kind in kinds or KINDS]
@@ -37,7 +37,7 @@ def make(folder: Path, seeds: range, kinds: tuple[str, ...] = ()) -> list[Path]:
             check=True,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
-    return [folder / f"{name}.jsonl" for name in wanted]
+    return [log for name in wanted if (log := folder / f"{name}.jsonl").exists()]
 
 
 # ── what is drawn ───────────────────────────────────────────────────────────────────────────────────────────────

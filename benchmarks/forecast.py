@@ -156,11 +156,10 @@ def _row(name: str, asked: list[Moment]) -> str:
     below = sum(m.end < span.low for m, span in told) / len(told)
     above = sum(m.end > span.high for m, span in told) / len(told)
     wide = median((span.high - span.low) / m.now for m, span in told)
-    scored = [(m, span, m.naive, m.line) for m, span in told]
     scores = [
-        [span.score(m.end) / m.now for span in (ours, naive, line)]
-        for m, ours, naive, line in scored
-        if naive and line
+        [span.score(m.end) / m.now for span in (ours, m.naive, m.line)]
+        for m, ours in told
+        if m.naive and m.line
     ]
     means = [fmean(column) for column in zip(*scores, strict=True)]
     shares = f"{100 * (1 - below - above):4.0f}% {100 * below:4.0f}% {100 * above:4.0f}% {100 * wide:5.1f}%"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import errno
 import json
 import os
 import re
@@ -217,7 +218,8 @@ def read_json_object(path: Path) -> dict[str, Any]:
         text = read_file(path, _LARGEST_JSON).decode("utf-8-sig")
         value = json.loads(text)
     except OSError as error:
-        raise UserError(Problem(f"cannot be read: {error.strerror}", where=where)) from None
+        reason = "" if error.errno == errno.EFBIG else "cannot be read: "
+        raise UserError(Problem(f"{reason}{error.strerror}", where=where)) from None
     except UnicodeDecodeError as error:
         raise UserError(Problem(f"is not text: byte {error.start} is not UTF-8", where=where)) from None
     except json.JSONDecodeError as error:

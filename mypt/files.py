@@ -29,7 +29,7 @@ def why_no_file(path: Path) -> str:
         reason = getattr(error, "strerror", None) or str(error)
         return f"cannot be read: {reason}"
     if not stat.S_ISREG(mode):
-        return next((words for test, words in _KINDS if test(mode)), "is no regular file")
+        return _kind(mode)
     return "" if os.access(path, os.R_OK) else "cannot be read: Permission denied"
 
 
@@ -68,5 +68,8 @@ def _open_at_once(path: str, flags: int) -> int:
 
 def _refuse_irregular(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
-        words = next((words for test, words in _KINDS if test(mode)), "is no regular file")
-        raise OSError(errno.EINVAL, words, str(path))
+        raise OSError(errno.EINVAL, _kind(mode), str(path))
+
+
+def _kind(mode: int) -> str:
+    return next((words for test, words in _KINDS if test(mode)), "is no regular file")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -475,6 +476,33 @@ def test_a_log_that_is_moved_away_is_begun_anew_where_everybody_looks(tmp_path: 
     # Deleted, it is only ours any longer, and comes back with all that it held.
     assert [event.iter for event in new if isinstance(event, Eval)] == [2, 3]
     assert bad == 0
+
+
+def test_a_deleted_log_that_finds_no_room_when_it_comes_back_is_not_torn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, room = tmp_path / "a_eval.jsonl", 500
+    real = os.write
+
+    def narrow(fd: int, data: bytes) -> int:
+        nonlocal room
+        if not room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = real(fd, data[:room])
+        room -= written
+        return written
+
+    with LogWriter(path) as log:
+        for step in range(40):
+            log.write(Eval(iter=step, val_loss=1.0))
+        path.unlink()
+        with monkeypatch.context() as full:
+            full.setattr(os, "write", narrow)
+            with pytest.raises(OSError, match="No space left"):
+                log.write(Eval(iter=40, val_loss=1.0))
+        log.write(TrainingStopped(iter=40, reason="error"))
+    found, bad = read_log(path)
+    assert bad == 0 and isinstance(found[-1], TrainingStopped)
 
 
 @pytest.mark.parametrize(

@@ -139,9 +139,10 @@ def _main(arguments: list[str]) -> int:
 
 def _remedy(arguments: list[str]) -> str:
     """What to do where memory ran out in a place that knows no better."""
-    if "prepare" in arguments:
+    command = next(iter(arguments[_command_at(arguments) :]), "")
+    if command == "prepare":
         return "Lower --num_proc, or close other programs"
-    if "train" in arguments or "finetune-classifier" in arguments:
+    if command in ("train", "finetune-classifier"):
         text = "make a dataset of a long text with mypt prepare, which is not read whole"
         return f"Lower batch_size or block_size, choose a smaller model, or {text}"
     return "Close other programs, or take a smaller model or file"

@@ -90,11 +90,11 @@ def decode(line: bytes) -> AnyEvent | None:
                 event.eval_sets = _eval_sets(_untyped.decode(line))
             if not (isinstance(event, GoldBlocked) and event.best_val_loss is None):
                 return event
-        except (msgspec.DecodeError, RecursionError, ValueError):
+        except (RecursionError, ValueError):
             pass
     try:
         fields = _untyped.decode(line)
-    except (msgspec.DecodeError, RecursionError, ValueError):
+    except (RecursionError, ValueError):
         try:
             fields = json.loads(line)  # accepts the bare NaN and Infinity of other loggers
         except (ValueError, RecursionError) as error:
@@ -122,7 +122,7 @@ def from_fields(fields: dict[str, Any]) -> AnyEvent:
         return Unknown(timestamp=stamp if isinstance(stamp, str) else "", name=name, fields=rest)
     try:
         event: AnyEvent = msgspec.convert(_whole_steps(fields), KnownEvent, strict=False)
-    except (msgspec.ValidationError, OverflowError, ValueError) as error:
+    except (OverflowError, ValueError) as error:
         # A name with half a surrogate pair is one that the library cannot spell (UnicodeEncodeError).
         raise BadLineError(str(error)) from None
     if isinstance(event, Eval):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mypt.events.line import BadLineError, decode
 from mypt.events.records import AnyEvent
+from mypt.files import open_regular
 
 
 @dataclass(slots=True)
@@ -68,7 +69,7 @@ def read_log(path: Path) -> tuple[list[AnyEvent], int]:
     """All events of a log and the number of lines that could not be read. Raises `OSError` for the file itself."""
     reader = LineReader()
     events: list[AnyEvent] = []
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while chunk := file.read(1 << 20):
             events.extend(reader.feed(chunk))
     events.extend(reader.finish())

@@ -12,7 +12,7 @@ from mypt.events.line import encode, now
 from mypt.events.records import Event
 from mypt.fsio import append_line, end_torn_line, fsync_file
 
-# Of a log that is copied.
+# About as much of a log is copied at a time.
 _CHUNK = 1 << 20
 
 
@@ -58,12 +58,10 @@ class LogWriter:
         self._fd = fd
         try:
             if before >= 0 and os.fstat(before).st_nlink == 0 and os.fstat(fd).st_size == 0:
-                os.lseek(before, 0, os.SEEK_SET)
-                while chunk := os.read(before, _CHUNK):
-                    with memoryview(chunk) as rest:
-                        written = 0
-                        while written < len(chunk):
-                            written += os.write(fd, rest[written:])
+                with os.fdopen(before, "rb", closefd=False) as file:
+                    file.seek(0)
+                    while lines := file.readlines(_CHUNK):
+                        append_line(fd, b"".join(lines))
         finally:
             if before >= 0:
                 os.close(before)

@@ -19,13 +19,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from mypt import signals
 from mypt.errors import RunError
 from mypt.launch.place import RANKS_VARIABLE
 from mypt.launch.supervisor import last_lines
 from mypt.runs.identity import ProcessIdentity
 from mypt.text import printable
 
-_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
 _LAST_LINES = 5
 # An agent that is signalled while it starts its ranks is given this long to say who they are.
 _LOOK_S = 0.1
@@ -88,9 +88,8 @@ class _Launch:
 
     def _listen(self) -> dict[int, Any]:
         before: dict[int, Any] = {}
-        for name in _SIGNALS:
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+        for number in signals.NUMBERS.values():
+            if signal.getsignal(number) is not signal.SIG_IGN:
                 before[number] = signal.signal(number, self._caught)
         return before
 

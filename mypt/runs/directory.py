@@ -122,16 +122,12 @@ def keep_room(run: RunDirectory) -> None:
 
 def leave_word(run: RunDirectory, record: ExitRecord) -> None:
     """Leave in the kept room how the trainer says that it ends, for a supervisor whose console file is on a full disk."""
-    with contextlib.suppress(OSError):
-        _into_reserve(run, record)
+    _into_reserve(run, record)
 
 
 def word_of(run: RunDirectory) -> ExitRecord | None:
-    """What `leave_word` left, or None."""
-    try:
-        return None if not run.reserve.read_bytes().strip() else _exit_in(run.reserve)
-    except OSError:
-        return None
+    """What `leave_word` left; None, or a record without a code, where it left nothing."""
+    return _exit_in(run.reserve)
 
 
 def _into_reserve(run: RunDirectory, record: ExitRecord) -> bool:

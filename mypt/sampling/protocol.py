@@ -163,6 +163,8 @@ def read_report(line: bytes) -> Told:
 def _read(decoder: msgspec.json.Decoder[Any], line: bytes) -> Any:
     try:
         return decoder.decode(line)
+    except msgspec.DecodeError:
+        raise
     except (RecursionError, ValueError) as error:
         # Brackets in thousands of brackets, or a name with half a surrogate pair, which has no UTF-8.
         raise msgspec.DecodeError(str(error)) from None

@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from operator import attrgetter
-from typing import Any, ClassVar
+from functools import reduce
+from operator import attrgetter, or_
+from typing import Any, ClassVar, get_args
 
 import msgspec
 
@@ -20,15 +21,9 @@ from mypt.events import (
     BadLineError,
     Eval,
     GoldBlocked,
-    GoldCheckpoint,
-    Notice,
+    KnownEvent,
     Number,
-    PhaseSwitch,
-    Sample,
     Train,
-    TrainingComplete,
-    TrainingStart,
-    TrainingStopped,
     decode,
 )
 
@@ -189,16 +184,5 @@ def _decoder_for(keys: Sequence[str], example: dict[str, Any]) -> msgspec.json.D
         kw_only=True,
         gc=False,
     )
-    kinds = (
-        row
-        | Train
-        | TrainingStart
-        | PhaseSwitch
-        | GoldCheckpoint
-        | GoldBlocked
-        | Notice
-        | Sample
-        | TrainingStopped
-        | TrainingComplete
-    )
+    kinds: Any = reduce(or_, (kind for kind in get_args(KnownEvent) if kind is not Eval), row)
     return msgspec.json.Decoder(kinds)

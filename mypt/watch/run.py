@@ -147,12 +147,11 @@ class Run:
         if poll.reset:
             # A copy put there by others may be old.
             self._silence.forget()
-        if self.follower.modified:
-            self._grew_at = self._clock() - self._silence.of(self.follower.modified)
-        if poll.reset:
             self._history.reset()
             self._preview = None
             self._over.clear()
+        if self.follower.modified:
+            self._grew_at = self._clock() - self._silence.of(self.follower.modified)
         if poll.events:
             self._history.feed(poll.events)
         self._history.bad_lines = self.follower.bad
