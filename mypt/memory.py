@@ -23,7 +23,7 @@ _WORDS = (
 _OTHER_WORDS = ("could not create a primitive descriptor",)
 _THREADS = ("can't start new thread", "resource temporarily unavailable")
 #: Warnings of torch that are errors to who trains: it goes on another way, with other last bits.
-WARNED = "mkldnn_[a-z]+ failed"
+WARNED = "mkldnn_[a-z]+ failed(?!(?s:.*)could not create a primitive descriptor)"
 
 # So much is mapped at once when a training begins, or a program goes a step further and crashes within a library that
 # does not look whether it was given what it asked for (oneDNN does not).

@@ -11,6 +11,7 @@ from typing import Any
 from mypt.check import check
 from mypt.cli.dry_run import show
 from mypt.errors import Problem, UserError
+from mypt.housekeeping import recover
 from mypt.launch.place import here
 from mypt.settings import fields
 from mypt.settings.checks import DATA_FIELDS
@@ -137,6 +138,8 @@ def _launch(request: Request, workspace: Path, nproc: int, restarts: int) -> int
     """Train in several processes, after what is wrong was found."""
     from mypt.launch import torchrun
 
+    for sentence in recover(workspace):
+        print(printable(f"Note: {sentence}"))
     check_shares(check(request, workspace)[0].settings, nproc)
     return torchrun.run(sys.argv[1:], nproc=nproc, restarts=restarts)
 

@@ -230,7 +230,7 @@ def _held(planned: Plan, workspace: Path) -> Iterator[None]:
 def _disk_errors(planned: Plan) -> Iterator[None]:
     from safetensors import SafetensorError
 
-    from mypt.training import disk
+    from mypt import disk
 
     try:
         yield

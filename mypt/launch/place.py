@@ -23,21 +23,21 @@ _FIRST_PORT, _PORTS = 20_000, 20_000
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One of `world` processes: `rank` among all, `local_rank` among the `local_world` on this machine.
+    """One of `world` processes: `rank` among all, `local_rank` among those on this machine.
 
-    `address` and `port` are where rank 0 is heard of; `job` is SLURM's number of it where srun started this.
+    `address` and `port` are where rank 0 is heard of.
     """
 
     rank: int = 0
     world: int = 1
     local_rank: int = 0
-    local_world: int = 1
     address: str = "127.0.0.1"
     port: int = 0
-    job: str = ""
 
     def say_started(self) -> None:
         """Tell whoever launched the ranks which process this one is; nobody is told where nobody asked."""
+        # How an attempt before this one ended tells nothing of it.
+        self._say("exit", "")
         self._say("pid", json.dumps(ProcessIdentity.of_self().to_json()))
 
     def say_ended(self, code: int) -> None:
@@ -64,21 +64,18 @@ def here(environment: Mapping[str, str] | None = None) -> Place:
             _whole(known, "RANK"),
             _whole(known, "WORLD_SIZE"),
             _whole(known, "LOCAL_RANK", 0),
-            _whole(known, "LOCAL_WORLD_SIZE", 1),
             known.get("MASTER_ADDR", "127.0.0.1"),
             _whole(known, "MASTER_PORT", 0),
         )
     elif known.get("SLURM_STEP_ID", "").isdigit() and "SLURM_PROCID" in known:
         # The batch script itself has a SLURM_PROCID too, but is no step with a number.
-        job = known.get("SLURM_JOB_ID", "")
+        job = _whole(known, "SLURM_JOB_ID", 0)
         place = Place(
             _whole(known, "SLURM_PROCID"),
             _whole(known, "SLURM_STEP_NUM_TASKS", 1),
             _whole(known, "SLURM_LOCALID", 0),
-            _tasks_here(known),
             known.get("MASTER_ADDR") or _first_host(known.get("SLURM_STEP_NODELIST", "")),
-            _whole(known, "MASTER_PORT", _FIRST_PORT + int(job or 0) % _PORTS),
-            job,
+            _whole(known, "MASTER_PORT", _FIRST_PORT + job % _PORTS),
         )
     else:
         return Place()
@@ -94,15 +91,6 @@ def _whole(known: Mapping[str, str], name: str, default: int | None = None) -> i
     if not text.isdecimal():
         raise UserError(f"{name}={text}: must be a whole number, as torchrun and srun set it")
     return int(text)
-
-
-def _tasks_here(known: Mapping[str, str]) -> int:
-    """How many ranks this machine has, of "2(x3),1": on three machines two, on the fourth one."""
-    counts: list[int] = []
-    for number, times in re.findall(r"(\d+)(?:\(x(\d+)\))?", known.get("SLURM_STEP_TASKS_PER_NODE", "1")):
-        counts += [int(number)] * int(times or 1)
-    node = _whole(known, "SLURM_NODEID", 0)
-    return counts[node] if node < len(counts) else 1
 
 
 def _first_host(nodes: str) -> str:

@@ -48,7 +48,9 @@ class _Launch:
     def __init__(self, folder: Path, nproc: int) -> None:
         self._folder, self._nproc = folder, nproc
         self._agent: subprocess.Popen[bytes] | None = None
+        # The first of these is what the rank 0 that was `told` has heard, or what the first one is to hear.
         self._asked: list[signal.Signals] = []
+        self._told: ProcessIdentity | None = None
 
     def run(self, arguments: Sequence[str], restarts: int) -> int:
         before = self._listen()
@@ -60,9 +62,7 @@ class _Launch:
                 start_new_session=sys.platform != "win32",
             )
             while self._agent.poll() is None:
-                # A signal that came before there was anybody to take it.
-                if self._asked and self._pass_on(self._asked[0]):
-                    self._asked.pop(0)
+                self._pass_on()
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._agent.wait(_LOOK_S)
         finally:
@@ -96,16 +96,22 @@ class _Launch:
     def _caught(self, number: int, frame: FrameType | None) -> None:
         self._asked.append(signal.Signals(number))
 
-    def _pass_on(self, asked: signal.Signals) -> bool:
-        """Hand a signal to rank 0; False while there is none."""
+    def _pass_on(self) -> None:
+        """Hand on what was asked for to rank 0, once there is one; what it was asked for last, to each that follows it."""
+        if not self._asked:
+            return
         try:
             known = json.loads((self._folder / "pid-0").read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            return False
+            return
         leader = ProcessIdentity.from_json(known)
+        if leader is None or (leader == self._told and len(self._asked) == 1):
+            return
+        if leader == self._told:
+            self._asked.pop(0)
         with contextlib.suppress(OSError):
-            return leader is not None and leader.signal_if_same(asked)
-        return False
+            if leader.signal_if_same(self._asked[0]):
+                self._told = leader
 
     # ── how it ended ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -120,6 +126,9 @@ class _Launch:
                     self._tell(failed)
                 return code
         if failed is not None:
+            # By a signal before it trained, or by a second one: it said so itself.
+            if failed[0] == 0 and signals.name_of_status(failed[1]):
+                return failed[1]
             raise RunError("\n".join(self._words(failed)))
         if self._agent.returncode == 0:
             return 0

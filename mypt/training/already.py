@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 from mypt import bundle
+from mypt.disk import remedy
 from mypt.errors import RunError
 from mypt.events import (
     AnyEvent,
@@ -18,7 +19,7 @@ from mypt.events import (
     decode,
 )
 from mypt.settings.fields import Settings
-from mypt.training import disk, lines
+from mypt.training import lines
 from mypt.training.build import Built
 from mypt.training.console import Console
 from mypt.training.keeper import BundleKeeper
@@ -77,7 +78,7 @@ def make_up(built: Built, console: Console) -> None:
                 log.write(lines.complete_event(built))
                 log.sync()
         except OSError as error:
-            what = f"{error.strerror or error}; {disk.remedy(error)}"
+            what = f"{error.strerror or error}; {remedy(error)}"
             raise RunError(f"{built.run.settings.log_file}: {what}") from error
         console.line(f"  {built.run.settings.log_file} lacked the line of its end, and has it now")
 

@@ -19,6 +19,7 @@ import torch
 
 from mypt import bundle
 from mypt.bundle import BundleInfo
+from mypt.disk import remedy
 from mypt.errors import Problem, RunError, UserError
 from mypt.fsio import finite, fsync_file, write_json_atomic
 from mypt.memory import ran_out
@@ -105,7 +106,7 @@ def write(
     except OSError as error:
         reason = error.strerror or type(error).__name__
         before = "the previous one is intact" if target.is_dir() else "nothing was written"
-        what = disk.remedy(error, needed)
+        what = remedy(error, needed)
         raise RunError(
             f"{target.name}: the checkpoint could not be saved ({reason}); {before}; {what}"
         ) from error

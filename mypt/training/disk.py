@@ -5,11 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from mypt.disk import remedy
 from mypt.model import LanguageModel
 from mypt.text import size
-
-__all__ = ["check_space", "needed_space", "remedy"]
 
 
 def needed_space(model: LanguageModel) -> int:

@@ -83,8 +83,8 @@ class Progress:
             last_sample=saved.get("last_sample", step),
             untimed=saved.get("untimed") or 0 if "elapsed_s" in saved else step,
             recent_loss=RecentLoss.from_json(state.get("recent_loss")),
-            skipped=saved.get("skipped") or 0,
-            broken_sets=tuple(saved.get("broken_sets") or ()),
+            skipped=skipped if isinstance(skipped := saved.get("skipped"), int) else 0,
+            broken_sets=tuple(map(str, sets)) if isinstance(sets := saved.get("broken_sets"), list) else (),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from mypt.check import check
 from mypt.data.source import RunData, describe
 from mypt.errors import MyptError, Problem, RunError, UserError
 from mypt.housekeeping import recover
-from mypt.launch.place import Place, here
+from mypt.launch.place import RANKS_VARIABLE, Place, here
 from mypt.runs.attach import attach, finish
 from mypt.runs.directory import runs_folder, stop_requested
 from mypt.runs.lock import ModelLock
@@ -126,6 +127,7 @@ def _together(
     try:
         if place.rank == 0:
             # What is wrong is told once, and before anything slow.
+            _recover(workspace, Console())
             if not job.shares:
                 raise UserError(
                     f"this trains in one process, and here are {place.world}; start it without torchrun"
@@ -137,7 +139,8 @@ def _together(
                 code = _lead(job, workspace, command, stop, own_process, ranks)
             else:
                 code = _torch("follower").follow(job, ranks, stop)
-        return code
+        # torchrun starts again what did not end with 0; who launched the ranks knows the status by `say_ended`.
+        return 0 if RANKS_VARIABLE in os.environ and signals.name_of_status(code) else code
     except MyptError as error:
         code = error.exit_status
         raise
@@ -170,8 +173,7 @@ def _lead(
 ) -> int:
     """Train as the process that holds the locks, writes the log and saves."""
     console = Console()
-    for sentence in recover(workspace):
-        console.line(f"Note: {sentence}", "strong")
+    _recover(workspace, console)
     run, data = job.check()
     model_lock = ModelLock(workspace, run.model_name)
     # A second model built on the device beside the one that trains could take the memory that this one needs.
@@ -226,10 +228,13 @@ def _lead(
                 return recorded(directory, console, body)
     finally:
         stop.unlisten()
-        if own_process:
-            # All is saved and said: whoever insists need not wait for the interpreter's end.
-            signals.leave_to_system()
         console.close()
+
+
+def _recover(workspace: Path, console: Console) -> None:
+    """End what a kill cut off in the workspace, and say so."""
+    for sentence in recover(workspace):
+        console.line(f"Note: {sentence}", "strong")
 
 
 def _torch(name: str) -> Any:

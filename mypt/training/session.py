@@ -9,10 +9,11 @@ import threading
 from collections.abc import Callable
 
 from mypt import bundle, events, signals
+from mypt.disk import remedy
 from mypt.errors import MyptError, RunError
 from mypt.events import LogWriter
 from mypt.memory import check_room
-from mypt.training import disk, lines
+from mypt.training import lines
 from mypt.training import numerics as machine
 from mypt.training.build import Built, memory_needed
 from mypt.training.console import Console
@@ -70,7 +71,7 @@ class Session:
                 # Checkpoints say their own errors: here a disk would not take a line of the log.
                 self.console.end_progress()
                 file = error.filename or self.run.settings.log_file
-                what = f"{error.strerror or error}; {self.keeper.kept()}; {disk.remedy(error)}"
+                what = f"{error.strerror or error}; {self.keeper.kept()}; {remedy(error)}"
                 self._tell_why(log, "error", f"{file}: {what}")
                 raise RunError(f"{file}: {what}") from error
             except Exception as error:
@@ -87,7 +88,7 @@ class Session:
         try:
             return LogWriter(self.run.log_path, self.run.workspace)
         except OSError as error:
-            what = f"the log cannot be written: {error.strerror}; {disk.remedy(error)}"
+            what = f"the log cannot be written: {error.strerror}; {remedy(error)}"
             raise RunError(f"{self.run.settings.log_file}: {what}") from error
 
     def _train(self, log: LogWriter) -> End:

@@ -89,6 +89,40 @@ def test_ranks_are_started_again_where_that_is_asked_for(workspace: Path) -> Non
     assert events(workspace, "m")[-1]["event"] == "training_complete"
 
 
+@linux
+@pytest.mark.slow
+def test_a_stop_is_no_failure_to_start_again_after(workspace: Path) -> None:
+    flags = [*FLAGS, "--max_iters", "1000000", "--nproc", "2", "--max_restarts", "1"]
+    process = start(workspace, "train", *flags)
+    try:
+        assert wait_for(lambda: last_iter(workspace, "m") > 5, process)
+        process.send_signal(signal.SIGUSR2)
+        said = process.communicate(timeout=120)[0]
+    finally:
+        if process.poll() is None:
+            process.kill()
+    assert process.returncode == 128 + signal.SIGUSR2, said
+    assert len(events(workspace, "m", "training_start")) == 1
+    assert "SIGUSR2" in events(workspace, "m")[-1]["message"]
+
+
+@linux
+@pytest.mark.slow
+def test_a_signal_before_they_train_is_one_line(workspace: Path) -> None:
+    process = start(workspace, "train", *FLAGS, "--nproc", "2", "--max_restarts", "1")
+    try:
+        # From here on the launcher listens, and no rank has come to anything yet.
+        assert wait_for(lambda: bool(psutil.Process(process.pid).children()), process)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=120)[0]
+    finally:
+        if process.poll() is None:
+            process.kill()
+    assert process.returncode == 130, said
+    assert "Traceback" not in said and "rank 0" not in said
+    assert not events(workspace, "m", "train")
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
@@ -110,9 +144,9 @@ def test_what_cannot_be_is_told_before_anything_starts(
 
 def test_places() -> None:
     assert here({}) == Place() and here({}).alone
-    torchrun = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
+    torchrun = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}
     torchrun |= {"MASTER_ADDR": "gpu1", "MASTER_PORT": "29500"}
-    assert here(torchrun) == Place(3, 4, 1, 2, "gpu1", 29500)
+    assert here(torchrun) == Place(3, 4, 1, "gpu1", 29500)
     # The batch script of a job has a rank too, and trains alone.
     assert here({"SLURM_PROCID": "0", "SLURM_NTASKS": "4", "SLURM_JOB_ID": "7"}).alone
     step = {
@@ -120,12 +154,10 @@ def test_places() -> None:
         "SLURM_PROCID": "5",
         "SLURM_STEP_NUM_TASKS": "7",
         "SLURM_LOCALID": "1",
-        "SLURM_NODEID": "2",
-        "SLURM_STEP_TASKS_PER_NODE": "2(x3),1",
         "SLURM_STEP_NODELIST": "gpu[03-05,9],login",
         "SLURM_JOB_ID": "40007",
     }
-    assert here(step) == Place(5, 7, 1, 2, "gpu03", 20007, "40007")
+    assert here(step) == Place(5, 7, 1, "gpu03", 20007)
     assert here({**step, "SLURM_STEP_NODELIST": "node1"}).address == "node1"
     assert here({**step, "SLURM_STEP_NODELIST": "a[1,7]-ib,b2"}).address == "a1-ib"
 
