@@ -73,7 +73,7 @@ class Dashboard(App[None]):
         self.left = threading.Event()
         """Set when the screen has gone and nothing but threads that wait for a disk may be left."""
         self.disk_answers = True
-        """Once it was left: whether the thread that looks at the workspace could end."""
+        """Once it was left: whether the threads that look at the workspace could end."""
 
     class Settled(Message):
         """The first look at the workspace is complete and on the screen."""
@@ -109,9 +109,10 @@ class Dashboard(App[None]):
 
     def on_live_changed(self, message: Live.Changed) -> None:
         """Tell the screens, and a person where something happened."""
+        # First what follows the run in view to its new key, then what looks whether that is listed.
+        self.changed.publish(message)
         if message.changes.added or message.changes.removed or message.bundles:
             self.runview.follow(self.live.present_key)
-        self.changed.publish(message)
         changes = message.changes
         ended = (change.key for change in changes.states)
         changed = (*changes.added, *changes.updated, *ended)

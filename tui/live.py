@@ -29,7 +29,6 @@ from mypt.watch.system import SystemProbe
 _HEARTBEAT_S = 0.4
 # Reading shares one interpreter with the screen: short slices, and none for a moment after each key.
 _SLICE_S = 0.006
-_PAUSE_S = 0.0
 _WAY_S = 0.03
 _PICTURE_S = 0.5
 # A round takes milliseconds, the first one in a large workspace on a slow disk a second or two.
@@ -110,9 +109,7 @@ class Live:
 
     def present_key(self, key: str) -> str:
         """The key of the run that was known by `key`, before its model was renamed."""
-        return (
-            present_log(key, self.renames, {run.key for run in self.workspace.runs}) if self.renames else key
-        )
+        return present_log(key, self.renames, self.workspace)
 
     def give_way(self) -> None:
         """Somebody touched a key or the mouse: reading waits until the answer is on the screen."""
@@ -160,7 +157,7 @@ class Live:
                 self._post(pending.message(first=first))
                 pending, first, posted_at = _Pending(more=pending.more), False, moment
             if pending.more:
-                time.sleep(max(_PAUSE_S, min(_WAY_S, self._way_until - time.monotonic())))
+                time.sleep(max(0.0, min(_WAY_S, self._way_until - time.monotonic())))
             else:
                 self._wake.wait(_HEARTBEAT_S)
             self._wake.clear()

@@ -52,7 +52,7 @@ DEFAULTS: dict[str, Any] = {
     "runs": {},
 }
 
-# A person waits for this in front of the screen; who holds the lock for longer is stuck.
+# Who holds the lock for longer is stuck.
 _PATIENCE_S = 0.5
 
 

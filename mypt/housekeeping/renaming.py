@@ -203,11 +203,12 @@ def finish(workspace: Path, plan: Renaming) -> None:
     for source, target in plan.moves:
         if os.path.lexists(workspace / source) and not os.path.lexists(workspace / target):
             _move(workspace / source, workspace / target)
+    # At once: who watches sees the log under its new name, and wants to know which run that is.
+    remember(workspace, Renamed(plan.old, plan.new, plan.at))
     for run_id in plan.runs:
         # A record that is broken or was removed leads to nothing anyway.
         with contextlib.suppress(RunError):
             modify(RunDirectory(runs_folder(workspace) / run_id), lambda record: _follow(record, plan))
-    remember(workspace, Renamed(plan.old, plan.new, plan.at))
     journal(workspace).unlink(missing_ok=True)
 
 

@@ -23,6 +23,9 @@ STALLED_AFTER_S = 600.0
 """A run silent for this long is stalled until new bytes come: long enough for an evaluation or a compilation."""
 _STARTING_GRACE_S = 30.0
 """Between the record and the first word of its supervisor: a Python start on a busy machine."""
+_GROWS, _TRAINS = "its log is growing", "is training"
+USUAL = (_GROWS, _TRAINS)
+"""The sentences about a run of which nothing is to be told."""
 STOPPED_BY_KILL = "kill"
 """The reason in a stop request that a kill on request leaves behind, so that its state can tell."""
 # Debuggers and profilers stop a process for a moment; one that a person suspended stays so.
@@ -145,7 +148,7 @@ def _foreign(evidence: Evidence) -> tuple[RunState, str]:
         # An empty file, or one of another kind: that it is young does not make it a run.
         return RunState.STOPPED, "its log holds no event, and no run is recorded that would write it"
     if evidence.silent_s is not None and evidence.silent_s < STALLED_AFTER_S:
-        return RunState.RUNNING, "its log is growing"
+        return RunState.RUNNING, _GROWS
     return RunState.STOPPED, "its log ends without a closing line"
 
 
@@ -237,7 +240,7 @@ def _alive(evidence: Evidence, record: RunRecord) -> tuple[RunState, str]:
         return RunState.RUNNING, "is saving and stopping, as requested"
     if not evidence.wrote_event:
         return RunState.STARTING, "is loading its data and building its model"
-    return RunState.RUNNING, "is training"
+    return RunState.RUNNING, _TRAINS
 
 
 def _elsewhere(evidence: Evidence, record: RunRecord) -> tuple[RunState, str]:

@@ -135,6 +135,10 @@ class Workspace:
         """These runs are looked at by a person: every poll reads them first."""
         self._focus = keys
 
+    def __contains__(self, key: object) -> bool:
+        """Whether there is a run of that key."""
+        return key in self._runs
+
     def poll(self, budget_s: float = 0.05) -> Changes:
         """Bring the picture up to date for about `budget_s` seconds; what is left over waits for the next call.
 

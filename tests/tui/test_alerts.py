@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.notifications import Notification
 from textual.pilot import Pilot
 
 from mypt import events
 from mypt.events import LogWriter
 from mypt.runs.record import list_records
 from tests.tui.logs import log_path, write_run
+from tests.tui.toasts import toasts
+from tests.tui.waiting import until
 from tui import alerts
 from tui.app import MyptApp
 from tui.prefs import Preferences
-
-
-async def until(pilot: Pilot[Any], holds: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not become true"
-        await pilot.pause()
-        await asyncio.sleep(0.02)
 
 
 def opened(workspace: Path, *, readonly: bool = False, **prefs: Any) -> MyptApp:
     path = workspace / "prefs.json"
     path.write_text(json.dumps(prefs))
     return MyptApp(workspace, readonly=readonly, prefs=Preferences(path))
-
-
-def toasts(app: MyptApp) -> list[Notification]:
-    return list(app._notifications)
 
 
 def titles(app: MyptApp) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from mypt.bundle import Kind
 from mypt.runs import record
 from mypt.runs.lock import ModelLock
 from tests.housekeeping.models import in_checkpoints, model, names, save
+from tests.tui.toasts import said
+from tests.tui.waiting import until
 from tui.app import MyptApp
-from tui.dashboard import Dashboard
 from tui.screens.checkpoints import CheckpointsScreen
 from tui.screens.checkpoints.deleting import DeleteScreen, wishes_for
 from tui.screens.checkpoints.renaming import RenameScreen
@@ -42,11 +43,6 @@ def place(tmp_path: Path) -> Path:
     return tmp_path / "place"
 
 
-async def until(pilot: Pilot[None], holds: Callable[[], object]) -> None:
-    while not holds():
-        await pilot.pause(0.02)
-
-
 @asynccontextmanager
 async def shown(
     place: Path, *, size: tuple[int, int] = (120, 36), readonly: bool = False
@@ -63,10 +59,6 @@ async def shown(
 
 def rows(screen: CheckpointsScreen) -> list[str]:
     return [row.key for row in screen.query_one(BundleTree).rows]
-
-
-def said(app: Dashboard) -> list[str]:
-    return [notification.message for notification in app._notifications]
 
 
 def text(screen: Screen[Any], where: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from textual.pilot import Pilot
 from mypt import bundle
 from mypt.events import Eval, GoldCheckpoint, LogWriter
 from mypt.text import printable
+from tests.tui.toasts import said
+from tests.tui.waiting import until
 from tui.app import MyptApp
 from tui.chart.widget import Chart
-from tui.dashboard import Dashboard
 from tui.screens.checkpoints import CheckpointsScreen
 from tui.screens.checkpoints.tabs import TabLine
 from tui.screens.checkpoints.tree import BundleTree
@@ -68,12 +69,6 @@ def log(place: Path, name: str) -> None:
         writer.write(GoldCheckpoint(iter=5, val_loss=2.5))
 
 
-async def until(pilot: Pilot[None], holds: Callable[[], object]) -> None:
-    """Wait for a condition; the test's own time limit ends what never comes."""
-    while not holds():
-        await pilot.pause(0.02)
-
-
 @asynccontextmanager
 async def shown(
     place: Path, *, size: tuple[int, int] = (120, 36), readonly: bool = False
@@ -109,10 +104,6 @@ def text_of(screen: CheckpointsScreen) -> str:
 def head_of(screen: CheckpointsScreen) -> str:
     content = screen.query_one("#head").render()
     return content.plain if isinstance(content, Text) else str(content)
-
-
-def said(app: Dashboard) -> list[str]:
-    return [notification.message for notification in app._notifications]
 
 
 async def settle(pilot: Pilot[None], screen: CheckpointsScreen, names: list[str]) -> None:
@@ -363,6 +354,26 @@ async def test_a_bundle_that_vanishes_moves_the_choice_to_its_neighbour(place: P
         assert chosen(screen) == "c"
         assert screen.marked == []
         assert "c" in head_of(screen)
+
+
+@pytest.mark.parametrize("alone", [False, True])
+async def test_a_bundle_that_is_away_for_a_moment_stays_the_chosen_one(place: Path, alone: bool) -> None:
+    """As it is where a system cannot exchange folders: the old one is put aside before the new one comes."""
+    others = [] if alone else ["a", "c"]
+    for name in (*others, "b"):
+        save(place, name)
+    async with shown(place) as (pilot, screen):
+        await settle(pilot, screen, sorted([*others, "b"]))
+        tree(screen).choose("b")
+        for moved in (False, True):
+            (place / "checkpoints" / "b").rename(place / "aside")
+            await settle(pilot, screen, others)
+            assert chosen(screen) == (None if alone else "c")
+            if moved:
+                await pilot.press("up")
+            (place / "aside").rename(place / "checkpoints" / "b")
+            await settle(pilot, screen, sorted([*others, "b"]))
+            assert chosen(screen) == ("a" if moved and not alone else "b")
 
 
 async def test_the_scroll_stays_when_the_chosen_bundle_is_saved_again(place: Path) -> None:

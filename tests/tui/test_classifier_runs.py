@@ -7,7 +7,9 @@ from mypt.bundle import read_info
 from mypt.runs.state import RunState
 from tests.classify import entailment
 from tests.tui.painted import painted
-from tests.tui.test_checkpoints_screen import said, settle, shown, until
+from tests.tui.test_checkpoints_screen import chosen, settle, shown
+from tests.tui.toasts import said
+from tests.tui.waiting import until
 from tests.workbench import mypt
 from tui.screens.home import HomeScreen
 from tui.starting import is_done, last_bundle
@@ -43,8 +45,8 @@ async def test_a_stopped_classifier_goes_on_as_a_classifier(trained: Path) -> No
         await settle(
             pilot, screen, [*names, *(n for n in ("nli_gold", "nli_fp16") if (folder.with_name(n)).is_dir())]
         )
-        screen.select(folder) if hasattr(screen, "select") else None
         await pilot.press("down", "down", "down")
+        assert chosen(screen) == "nli"
         await pilot.press("r")
         await until(pilot, lambda: any("nli goes on" in message for message in said(screen.app)))
         await until(pilot, lambda: read_info(folder).step == 6)

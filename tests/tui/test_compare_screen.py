@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from textual.screen import Screen
 
 from mypt import bundle
 from mypt.events import Eval, GoldCheckpoint, LogWriter, TrainingStart
+from tests.tui.toasts import said, toasts
+from tests.tui.waiting import until
 from tui.app import MyptApp
 from tui.chart.curves import FEWEST_SMOOTHED
 from tui.chart.widget import Chart
-from tui.dashboard import Dashboard
 from tui.prefs import Preferences
 from tui.screens.compare import CompareScreen, Item, RunKey
 from tui.screens.compare.readout import Readout
@@ -66,12 +67,6 @@ def log(place: Path, name: str) -> None:
         writer.write(GoldCheckpoint(iter=5, val_loss=2.5))
 
 
-async def until(pilot: Pilot[None], holds: Callable[[], object]) -> None:
-    """Wait for a condition; the test's own time limit ends what never comes."""
-    while not holds():
-        await pilot.pause(0.02)
-
-
 @asynccontextmanager
 async def shown(
     place: Path, *items: Item, size: tuple[int, int] = (120, 36)
@@ -97,10 +92,6 @@ def settings(screen: CompareScreen) -> dict[str, tuple[str, ...]]:
 
 def drawn(screen: CompareScreen) -> list[str]:
     return [table(screen).render_line(y).text for y in range(table(screen).size.height)]
-
-
-def said(app: Dashboard) -> list[str]:
-    return [notification.message for notification in app._notifications]
 
 
 async def test_differences_are_shown_and_marked(place: Path) -> None:
@@ -198,7 +189,7 @@ async def test_copying_takes_what_is_shown_as_markdown(place: Path) -> None:
         assert copied.startswith("### Model\n\n|  | setting | a | b\\_c |\n")
         assert "| ≠ | n\\_layer | 1 | 3 |" in copied
         assert "dropout" not in copied
-        (told,) = list(screen.app._notifications)[-1:]
+        (told,) = toasts(screen.app)[-1:]
         assert told.title == f"Copied: {len(settings(screen))} settings that differ as Markdown"
         await pilot.press("d", "ctrl+y")
         assert "dropout" in pilot.app.clipboard

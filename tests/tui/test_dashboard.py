@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import stat
@@ -13,6 +12,8 @@ import pytest
 
 from mypt.watch.inventory import Workspace
 from tests.tui.logs import write_run
+from tests.tui.toasts import toasts
+from tests.tui.waiting import until
 from tui import clipboard
 from tui.app import MyptApp
 from tui.prefs import Preferences
@@ -28,7 +29,7 @@ async def test_what_is_copied_is_kept_in_a_file_for_its_owner_and_said(tmp_path:
         assert path.read_text(encoding="utf-8") == "another é"
         if os.name != "nt":
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        (*_, toast) = app._notifications
+        (*_, toast) = toasts(app)
         assert toast.title == "Copied: the command"
         assert "OSC 52" in toast.message and str(path) in toast.message.replace("~", str(Path.home()))
 
@@ -37,8 +38,7 @@ async def test_a_picture_of_any_screen_lands_in_the_workspace(tmp_path: Path) ->
     write_run(tmp_path, "[red]\x1b[2J <svg> & ]]>")
     app = MyptApp(tmp_path, prefs=Preferences(tmp_path / "prefs.json"))
     async with app.run_test(size=(120, 36)) as pilot:
-        while not app.live.workspace.runs or not app.live.workspace.runs[0].known:
-            await pilot.pause(0.02)
+        await until(pilot, lambda: app.live.workspace.runs and app.live.workspace.runs[0].known)
         await pilot.press("f12")
         await pilot.pause()
         await pilot.press("question_mark", "f12")
@@ -49,7 +49,7 @@ async def test_a_picture_of_any_screen_lands_in_the_workspace(tmp_path: Path) ->
         for name in pictures:
             text = (tmp_path / "pictures" / name).read_text(encoding="utf-8")
             assert ElementTree.fromstring(text).tag.endswith("svg") and "\x1b" not in text
-        assert [toast.title for toast in app._notifications] == ["Picture saved"] * 2
+        assert [toast.title for toast in toasts(app)] == ["Picture saved"] * 2
 
 
 async def test_a_name_that_is_not_utf_8_can_be_copied(tmp_path: Path) -> None:
@@ -66,12 +66,8 @@ async def test_a_picture_that_stands_still_says_so(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(Workspace, "poll", broken)
     app = MyptApp(tmp_path, prefs=Preferences(tmp_path / "prefs.json"))
     async with app.run_test() as pilot:
-        for _ in range(500):
-            if app._notifications:
-                break
-            await pilot.pause()
-            await asyncio.sleep(0.01)
-        (toast,) = app._notifications
+        await until(pilot, lambda: toasts(app))
+        (toast,) = toasts(app)
         assert toast.title == "This picture stands still" and toast.severity == "error"
         assert "RuntimeError: nobody thought of\\x1b this" in toast.message
 

@@ -10,6 +10,7 @@ from textual.screen import Screen
 
 from tests.tui.logs import write_run
 from tests.tui.painted import painted
+from tests.tui.waiting import until
 from tui.app import MyptApp
 from tui.chart.widget import Chart
 from tui.screens.checkpoints import CheckpointsScreen
@@ -141,8 +142,7 @@ async def test_the_palette_has_what_the_parts_of_the_screen_can_do(tmp_path: Pat
     app = MyptApp(tmp_path)
     async with app.run_test(size=(120, 50)) as pilot:
         chart = app.screen.query_one(Chart)
-        while not chart.data.curves:
-            await pilot.pause(0.02)
+        await until(pilot, lambda: chart.data.curves)
         for typed, found in (
             ("The chart: Pan left", "The chart: Pan left"),
             ("General: Picture", "Save a picture of this screen"),

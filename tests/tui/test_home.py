@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from textual.pilot import Pilot
 
 from mypt import events
 from mypt.events import LogWriter
@@ -19,6 +14,8 @@ from mypt.housekeeping import rename
 from mypt.runs.state import RunState
 from tests.tui.logs import log_path, write_run
 from tests.tui.test_checkpoints_screen import save
+from tests.tui.toasts import toasts
+from tests.tui.waiting import until
 from tui.app import MyptApp
 from tui.chart.widget import Chart
 from tui.screens.home import HomeScreen
@@ -30,15 +27,6 @@ from tui.widgets.states import PIN
 @pytest.fixture(autouse=True)
 def preferences(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYPT_CONFIG_DIR", str(tmp_path_factory.mktemp("prefs")))
-
-
-async def until(pilot: Pilot[Any], holds: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Let the app work until something is true."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not become true"
-        await pilot.pause()
-        await asyncio.sleep(0.02)
 
 
 def home(app: MyptApp) -> HomeScreen:
@@ -191,7 +179,7 @@ async def test_readonly_starts_and_stops_nothing(tmp_path: Path) -> None:
             await pilot.pause()
         assert app.screen is home(app)
         assert not (tmp_path / ".mypt").exists()
-        assert any("readonly" in toast.message for toast in app._notifications)
+        assert any("readonly" in toast.message for toast in toasts(app))
 
 
 async def test_hostile_names_and_texts_are_shown_and_not_obeyed(tmp_path: Path) -> None:
@@ -289,12 +277,12 @@ async def test_pinned_and_hidden_runs_say_so(tmp_path: Path) -> None:
 
 
 async def test_a_renamed_run_keeps_its_colour_its_pin_and_the_eye(tmp_path: Path) -> None:
-    for name in ("dante", "virgil"):
+    for name in ("dante", "virgil", "beatrice"):
         write_run(tmp_path, name)
         save(tmp_path, name)
     app = MyptApp(tmp_path)
     async with app.run_test(size=(120, 36)) as pilot:
-        await until(pilot, lambda: home(app)._settled and len(app.live.bundles) == 2)
+        await until(pilot, lambda: home(app)._settled and len(app.live.bundles) == 3)
         old, virgil = (app.live.workspace.find(name)[0].key for name in ("dante", "virgil"))
         home(app).select(old)
         await pilot.press("space", "p")
@@ -306,6 +294,8 @@ async def test_a_renamed_run_keeps_its_colour_its_pin_and_the_eye(tmp_path: Path
         new, maro = (log_path(Path(), name).as_posix() for name in ("alighieri", "maro"))
         await until(pilot, lambda: home(app).selected == new)
         await until(pilot, lambda: app.runview.pinned == (new,) and app.runview.hidden == {maro})
+        await pilot.pause()
+        assert home(app).selected == new
         assert colour and home(app).monitor.overlay.colour(new) == colour
         kept = json.loads(app.prefs.path.read_text())
         assert kept["runs"][str(tmp_path)]["pinned"] == [new]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,8 @@ from mypt.runs.state import RunState
 from tests.tui.logs import log_path, write_run
 from tests.tui.painted import painted, painted_lines
 from tests.tui.test_checkpoints_screen import save
+from tests.tui.toasts import toasts
+from tests.tui.waiting import until
 from tui.app import MyptApp
 from tui.widgets.lines import KeyLine
 
@@ -56,14 +56,6 @@ def place(tmp_path: Path) -> Path:
             log.write(events.PhaseSwitch(iter=31, new_phase="[/] \x9b31m" + "p" * 300))
         save(tmp_path, name[:200], base="no such base \x1b[5m", chars="\x00\x1b\u202e ab")
     return tmp_path
-
-
-async def until(pilot: Pilot[Any], holds: Callable[[], object], seconds: float = 40.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not become true"
-        await pilot.pause()
-        await asyncio.sleep(0.02)
 
 
 async def read(pilot: Pilot[Any], app: MyptApp, runs: int) -> None:
@@ -179,7 +171,7 @@ async def test_a_folder_that_vanishes_while_it_is_shown(place: Path) -> None:
         check(app, (120, 36))
         place.rename(place.with_name("moved"))
         await pilot.press("f12")
-        await until(pilot, lambda: any(toast.title == "No picture" for toast in app._notifications))
+        await until(pilot, lambda: any(toast.title == "No picture" for toast in toasts(app)))
         await pilot.press("n")
         await pilot.pause(0.5)
         check(app, (120, 36))
@@ -208,7 +200,7 @@ async def test_a_clock_that_jumps(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
                 await pilot.pause()
             check(app, (120, 36))
         # A jump is no event: nothing is told twice, and nothing that did not happen.
-        titles = [toast.title for toast in app._notifications]
+        titles = [toast.title for toast in toasts(app)]
         assert len(titles) == len(set(titles)) and not any("finished" in title for title in titles)
 
 

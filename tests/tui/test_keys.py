@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.binding import Binding
-from textual.pilot import Pilot
 
 from tests.tui.logs import write_run
 from tests.tui.painted import painted
+from tests.tui.toasts import toasts
+from tests.tui.waiting import until
 from tui.app import MyptApp
 from tui.keys import Bound, canonical, catalogue, judge
 from tui.prefs import Preferences
@@ -38,14 +36,6 @@ CHART = bound("chart.log", "y", owner="chart", kind="widget", room="tui.chart")
 MODAL = bound("confirm.yes", "y", owner="confirm", kind="modal", room="tui.widgets")
 OTHER = bound("other.open", "o", owner="two", room="tui.screens.two")
 ALL = [STOP, RESUME, QUIT, LIST, CHART, MODAL, OTHER]
-
-
-async def until(pilot: Pilot[Any], holds: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not become true"
-        await pilot.pause()
-        await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(
@@ -190,8 +180,8 @@ async def test_what_is_not_taken_is_said_at_the_start(tmp_path: Path) -> None:
     prefs.write_text(json.dumps({"keys": {"runs.stop": "n", "runs.rseume": "R"}}))
     app = MyptApp(tmp_path, prefs=Preferences(prefs))
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: bool(app._notifications))
-        (toast,) = app._notifications
+        await until(pilot, lambda: bool(toasts(app)))
+        (toast,) = toasts(app)
         assert "prefs.json: keys: runs.stop: n is the key of runs.new (New run)" in toast.message
         assert "prefs.json: keys: runs.rseume is no action; runs.resume?" in toast.message
         assert str(prefs) in toast.title

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import asyncio
 import io
 import json
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +17,8 @@ from textual.widgets._toast import Toast, ToastRack
 import tui.app
 from mypt.runs.directory import read_exit
 from mypt.runs.record import RunRecord, list_records
+from tests.tui.toasts import toasts
+from tests.tui.waiting import until
 from tui.app import MyptApp
 from tui.screens.launch import LaunchScreen
 from tui.screens.launch.form import SettingsForm
@@ -41,7 +41,6 @@ TINY = {
     "eval_interval": 2,
     "eval_iters": 1,
 }
-DEADLINE_S = 90.0
 
 
 @pytest.fixture
@@ -83,11 +82,7 @@ class Bench:
         self.settled: list[Review] = []
 
     async def until(self, condition: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + DEADLINE_S
-        while not condition():
-            assert time.monotonic() < deadline, f"waited in vain for {what}"
-            await self.pilot.pause()
-            await asyncio.sleep(0.01)
+        await until(self.pilot, condition, what=what)
 
     async def review(self) -> Review:
         """The review of all that is chosen and typed now."""
@@ -407,11 +402,11 @@ async def test_no_toast_lies_over_what_starts(workspace: Path, size: tuple[int, 
         await b.review()
         await b.pilot.press("4")
         await b.pilot.press("ctrl+y")
-        await b.until(lambda: bool(b.app._notifications), "the toast")
+        await b.until(lambda: bool(toasts(b.app)), "the toast")
         await b.pilot.pause()
         start = b.screen.query_one("#start", Button).region
-        toasts = [toast.region for toast in b.screen.get_child_by_type(ToastRack).walk_children(Toast)]
-        assert toasts and start.area and not any(toast.overlaps(start) for toast in toasts)
+        regions = [toast.region for toast in b.screen.get_child_by_type(ToastRack).walk_children(Toast)]
+        assert regions and start.area and not any(region.overlaps(start) for region in regions)
 
 
 async def test_arrows_go_from_field_to_field_where_the_form_scrolls(workspace: Path) -> None:

@@ -18,7 +18,9 @@ from mypt import events
 from mypt.events import LogWriter
 from mypt.runs.record import create
 from tests.tui.logs import log_path, write_run
-from tests.tui.test_home import event_lines, facts, home, until
+from tests.tui.test_home import event_lines, facts, home
+from tests.tui.toasts import toasts
+from tests.tui.waiting import until
 from tui.app import MyptApp
 from tui.chart.curves import FEWEST_SMOOTHED
 from tui.chart.look import DARK
@@ -308,7 +310,7 @@ async def test_the_interval_of_a_forecast_says_how_often_it_holds(tmp_path: Path
         await pilot.press("f")
         (mark,) = (mark for mark in monitor.chart.data.marks if mark.kind == "forecast")
         assert mark.step == 160 and "4 in 5" in mark.text and monitor.chart.data.note == ""
-        assert any("4 in 5 ended within" in toast.message for toast in app._notifications)
+        assert any("4 in 5 ended within" in toast.message for toast in toasts(app))
 
 
 async def test_the_chart_is_written_as_a_picture_or_as_numbers(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from textual.pilot import Pilot
 
 from tests.tui.logs import write_run
 from tests.tui.painted import painted
+from tests.tui.toasts import toasts
+from tests.tui.waiting import until
 from tui import themes
 from tui.app import MyptApp
 from tui.chart.widget import Chart
@@ -92,15 +94,14 @@ async def test_a_theme_that_is_not_there_is_said(tmp_path: Path) -> None:
     async with app.run_test() as pilot:
         await pilot.pause()
         assert app.theme == "mypt-dark"
-        assert any("theme: there is none called nordd\\x1b[2J" in t.message for t in app._notifications)
+        assert any("theme: there is none called nordd\\x1b[2J" in t.message for t in toasts(app))
 
 
 async def test_plain_signs_hold_on_every_screen_at_once(tmp_path: Path) -> None:
     write_run(tmp_path, "a")
     app = opened(tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
-        while not app.live.workspace.runs or not app.screen.query_one(Chart).data.curves:
-            await pilot.pause(0.02)
+        await until(pilot, lambda: app.live.workspace.runs and app.screen.query_one(Chart).data.curves)
         await pilot.pause(0.5)
         assert not painted(app).isascii()
         screen = await preferences(pilot)
@@ -146,7 +147,7 @@ async def test_a_command_is_typed_checked_tried_and_kept(tmp_path: Path) -> None
         await pilot.pause()
         await app.workers.wait_for_complete([w for w in app.workers if w.group == "alerts"])
         assert out.read_text() == "finished | a run | this is how an alert arrives"
-        assert any(toast.title == "A run finished" for toast in app._notifications)
+        assert any(toast.title == "A run finished" for toast in toasts(app))
         await pilot.press("escape")
     assert Preferences(tmp_path / "prefs.json")["alert_command"] == shlex.split(line)
 

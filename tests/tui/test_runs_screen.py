@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +20,7 @@ from mypt.runs.state import RunState
 from tests.launch.launch_bench import Bench
 from tests.launch.test_supervisor import UNTIL_GO
 from tests.tui.logs import log_path, write_run
+from tests.tui.waiting import until
 from tui.app import MyptApp
 from tui.screens.home import HomeScreen
 from tui.screens.home.widgets import RunList
@@ -36,15 +35,6 @@ from tui.widgets.lines import KeyLine
 @pytest.fixture(autouse=True)
 def preferences(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYPT_CONFIG_DIR", str(tmp_path_factory.mktemp("prefs")))
-
-
-async def until(pilot: Pilot[Any], holds: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Let the app work until something is true."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not become true"
-        await pilot.pause()
-        await asyncio.sleep(0.02)
 
 
 class Desk:

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -23,11 +23,12 @@ from mypt.text import printable
 from mypt.tokenizers import CHAT_TOKENS, CharTokenizer
 from tests.sampling.models import reciting
 from tests.tui.logs import write_run
+from tests.tui.toasts import said
+from tests.tui.waiting import until
 from tests.workbench import CHARS
 from tests.workbench import mypt as mypt_command
 from tui.actions import GLOBAL
 from tui.app import MyptApp
-from tui.dashboard import Dashboard
 from tui.screens.checkpoints import CheckpointsScreen
 from tui.screens.checkpoints.tree import BundleTree
 from tui.screens.help import HelpScreen
@@ -46,12 +47,6 @@ from tui.widgets.lines import KeyLine, TopLine
 @pytest.fixture(autouse=True)
 def preferences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYPT_CONFIG_DIR", str(tmp_path / "preferences"))
-
-
-async def until(pilot: Pilot[None], holds: Callable[[], object]) -> None:
-    """Wait for a condition; the test's own time limit ends what never comes."""
-    while not holds():
-        await pilot.pause(0.02)
 
 
 @asynccontextmanager
@@ -85,10 +80,6 @@ def border(title: object) -> str:
 
 def answers(screen: SampleScreen, number: int = 0) -> list[Answer]:
     return screen.desk.talk.sides[number].answers
-
-
-def said(app: Dashboard) -> list[str]:
-    return [notification.message for notification in app._notifications]
 
 
 def keys(screen: SampleScreen) -> str:
@@ -163,7 +154,7 @@ async def test_again_writes_another_text_and_with_a_seed_the_same(trained: Path)
     async with shown(trained, "dante") as (pilot, screen):
         await pilot.press("ctrl+r")
         await pilot.pause()
-        assert "Nothing was asked yet" in said(pilot.app)[-1]  # type: ignore[arg-type]
+        assert "Nothing was asked yet" in said(pilot.app)[-1]
         set_field(screen, max_new_tokens="40")
         await ask(pilot, screen, "ab")
         for seed in ("", "5", "5"):

@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import difflib
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from textual.pilot import Pilot
 
 from tests.tui.painted import painted
 from tests.tui.still import still
+from tests.tui.waiting import until
 from tui.app import MyptApp
 
 _FOLDER = Path(__file__).parent / "snapshots"
@@ -38,14 +37,6 @@ def zone() -> Any:
     yield
     os.environ.pop("TZ", None)
     time.tzset()
-
-
-async def until(pilot: Pilot[Any], holds: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not become true"
-        await pilot.pause()
-        await asyncio.sleep(0.01)
 
 
 async def at_rest(pilot: Pilot[Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 from textual.widgets import Button
 
 from mypt.cli import COMMANDS
+from tests.tui.waiting import until
 from tui.app import MyptApp
 from tui.screens.home import HomeScreen
 from tui.screens.transfer import ExportScreen, ImportScreen
@@ -31,11 +32,6 @@ needs_export = pytest.mark.skipif("export" not in COMMANDS, reason="this mypt ha
 @pytest.fixture(autouse=True)
 def preferences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYPT_CONFIG_DIR", str(tmp_path / "preferences"))
-
-
-async def until(pilot: Pilot[None], holds: Callable[[], object]) -> None:
-    while not holds():
-        await pilot.pause(0.02)
 
 
 @asynccontextmanager

@@ -63,6 +63,8 @@ class BundleTree(ScrollView, can_focus=True):
         self._numbers: Mapping[str, Numbers] = {}
         self._marked: Collection[str] = ()
         self._at = 0
+        self._missed: str | None = None
+        self._instead: str | None = None
 
     @property
     def rows(self) -> Sequence[TreeRow]:
@@ -77,16 +79,29 @@ class BundleTree(ScrollView, can_focus=True):
     def show(
         self, rows: Sequence[TreeRow], numbers: Mapping[str, Numbers], marked: Collection[str] = ()
     ) -> None:
-        """Show these lines. The chosen one stays chosen and stays where it is on the screen."""
+        """Show these lines. The chosen one stays chosen and stays where it is on the screen.
+
+        One that is gone leaves the choice to the line in its place, until somebody chooses or it is back: where
+        folders cannot be exchanged, each save takes the old bundle away for an instant.
+        """
         before, place = self.row, self._at
         if (rows, numbers, marked) == (self._rows, self._numbers, self._marked):
             return
         self._rows, self._numbers, self._marked = rows, dict(numbers), frozenset(marked)
         self.virtual_size = Size(0, len(rows) + _HEADER)
+        places = {row.key: i for i, row in enumerate(rows)}
         key = before.key if before else None
-        self._at = next(
-            (i for i, row in enumerate(rows) if row.key == key), min(place, max(len(rows) - 1, 0))
-        )
+        if self._missed in places and key == self._instead:
+            key = self._missed
+        if key in places:
+            self._at = places[key]
+            if key != self._instead:
+                self._missed = self._instead = None
+        else:
+            self._at = min(place, max(len(rows) - 1, 0))
+            if key != self._instead:
+                self._missed = key
+            self._instead = rows[self._at].key if rows else None
         if self._at != place:
             self.scroll_to(y=self.scroll_offset.y + self._at - place, animate=False, immediate=True)
         self._keep_in_view()
@@ -130,7 +145,7 @@ class BundleTree(ScrollView, can_focus=True):
     def _go(self, place: int) -> None:
         place = min(max(place, 0), max(len(self._rows) - 1, 0))
         if place != self._at and self._rows:
-            self._at = place
+            self._at, self._missed, self._instead = place, None, None
             self._keep_in_view()
             self.refresh()
             self.post_message(self.Chosen(self.row))

@@ -25,7 +25,7 @@ from tui.screens.compare.lines import Head, table_lines
 from tui.screens.compare.readout import Readout, meaning
 from tui.screens.compare.table import CompareTable
 from tui.screens.compare.value import ValueScreen
-from tui.screens.home.monitor import SMOOTHING
+from tui.screens.home.curves import SMOOTHING
 from tui.widgets.lines import KeyLine, TopLine
 from tui.widgets.saving import SaveScreen, suggested
 

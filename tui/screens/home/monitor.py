@@ -13,20 +13,17 @@ from textual.containers import Vertical
 from textual.content import Content
 
 from mypt.runs.state import RunState
-from mypt.text import whole
-from mypt.watch.column import Column
-from mypt.watch.forecast import PROMISE, Forecast, NoForecast, forecast
+from mypt.watch.forecast import PROMISE, Forecast, NoForecast
 from mypt.watch.run import Run
-from mypt.watch.smooth import HEAVIEST, Smoothing
-from tui.chart.curves import FEWEST_SMOOTHED, Metric, Shown, chart_data, metric_data, metrics_of, with_others
-from tui.chart.model import AXES, ChartData, Mark
-from tui.chart.picture import clipped, full_window
-from tui.chart.view import Window
+from tui.chart.curves import FEWEST_SMOOTHED, Metric, metric_data, metrics_of
+from tui.chart.model import AXES
+from tui.chart.picture import full_window
 from tui.chart.widget import Chart
 from tui.dashboard import Dashboard, shown_path
 from tui.overlay import Overlay
 from tui.screens.home import words
 from tui.screens.home.below import Below
+from tui.screens.home.curves import SMOOTHING, Curves
 from tui.screens.home.panels.events import EventList
 from tui.screens.home.widgets import Facts
 from tui.widgets.states import SIGNS, state_style, state_word
@@ -36,15 +33,9 @@ _REDRAW_S = 1.5
 # A picture that is nearly due comes together with the numbers that change now, in one frame instead of two.
 _NEARLY_S = 0.1
 _GRACE_S = 0.35
-#: Weights of the exponential average, in the order of the key that goes through them.
-SMOOTHING = (0.0, 0.6, 0.9, 0.97)
-# Points that are averaged within one frame.
-_SMOOTHED_AT_ONCE = 100_000
 _ROOM_FOR_TWO = 30
 # Room for "3e-04" and "1.2 GB" alike, so that the two plots stand exactly below each other.
 _GUTTER = 7
-# Of the legend's line so much is for the names of curves.
-_NAMES = 24
 
 
 class Monitor(Vertical):
@@ -61,9 +52,7 @@ class Monitor(Vertical):
         self._drawn_at = 0.0
         self._redraw_pending = False
         self._title: tuple[str, ...] = ()
-        self._smoothing = Smoothing(0.0)
-        self._behind = False
-        self._expected: tuple[object, Forecast | NoForecast | None] = ((), None)
+        self._curves = Curves(overlay)
 
     def compose(self) -> ComposeResult:
         """Numbers and charts in a pane, the panels below."""
@@ -123,14 +112,14 @@ class Monitor(Vertical):
             self.query_one(Facts).show(None)
             return
         self._show_title(run)
-        self.query_one(Facts).show(run, self._expectation(run))
+        self.query_one(Facts).show(run, self._curves.expectation(run))
         self.below.show(run)
         self._show_charts()
 
     def tick(self) -> None:
         """Times left count down between events too."""
         if self._run is not None and self._run.state is RunState.RUNNING:
-            self.query_one(Facts).show(self._run, self._expected[1])
+            self.query_one(Facts).show(self._run, self._curves.expected)
 
     def _show_title(self, run: Run) -> None:
         colours = self.app.theme_variables
@@ -183,7 +172,16 @@ class Monitor(Vertical):
         # A low terminal has room for one of the two.
         alone = metric is not None and self.app.size.height < _ROOM_FOR_TWO
         chart.least_gutter = second.least_gutter = _GUTTER if metric and not alone else 4
-        chart.show(self._losses(run))
+        prefs = self.app.prefs
+        losses = self._curves.losses(
+            run,
+            self._others,
+            weight=prefs["smoothing"],
+            foresee=prefs["forecast"],
+            axis=chart.axis,
+            width=chart.size.width,
+        )
+        chart.show(losses)
         second.set_class(metric is None, "gone")
         chart.set_class(alone, "gone")
         second.compact = not alone
@@ -195,79 +193,29 @@ class Monitor(Vertical):
                 (second if alone else chart).focus()
         if metric is not None:
             stretch = full_window(chart.data, chart.axis)
-            second.show(replace(metric_data(metric, self._shown(run)), stretch=stretch))
+            second.show(replace(metric_data(metric, self._curves.shown(run, self._others)), stretch=stretch))
             second.follow(chart)
-        if self._behind:
+        if self._curves.behind:
             self._drawn, self._drawn_at = (), 0.0
             self.set_timer(_NEARLY_S, self._redraw)
-
-    @property
-    def _weight(self) -> float:
-        weight = self.app.prefs["smoothing"]
-        return float(weight) if 0 < weight <= HEAVIEST else 0.0
-
-    def _shown(self, run: Run) -> list[Shown]:
-        own = self.overlay.colour(run.key)
-        if self._others and own is None:
-            own = "series-1"
-        shown = [Shown(run.key, run.label, run.history, own)]
-        for other in self._others:
-            shown.append(Shown(other.key, other.label, other.history, self.overlay.colour(other.key)))
-        return shown
-
-    def _losses(self, run: Run) -> ChartData:
-        weight = self._weight
-        first, *others = self._shown(run)
-        if weight != self._smoothing.weight:
-            self._smoothing = Smoothing(weight)
-        smooth = self._smooth if weight else None
-        self._behind = False
-        # Runs are told apart by colour; a run alone tells its curves apart by it, in its own for validation.
-        own = first.color if others else None
-        data = chart_data(run.history, color=own, val_color=first.color, smooth=smooth)
-        if others:
-            data = with_others(data, others, smooth)
-        if any(curve.raw is not None for curve in data.curves):
-            data = replace(data, note=f"smoothed {weight:g}")
-        expected = self._expectation(run)
-        if self.app.prefs["forecast"] and isinstance(expected, Forecast):
-            data = _with_forecast(data, run, expected, self.chart)
-        elif self.app.prefs["forecast"] and isinstance(expected, NoForecast):
-            why = clipped(f"no forecast: {expected.why}", max(self.chart.size.width - _NAMES, _NAMES))
-            data = replace(data, note=" · ".join(filter(None, (data.note, why))))
-        return data
-
-    def _smooth(self, column: Column) -> Column:
-        """The smoothed column; of a long one a part, the rest with the next pictures."""
-        smoothed = self._smoothing.of(column, _SMOOTHED_AT_ONCE)
-        self._behind |= len(smoothed) < len(column)
-        return smoothed
-
-    def _expectation(self, run: Run) -> Forecast | NoForecast | None:
-        """What the end is expected to be; found once for each evaluation. None for a run that is over."""
-        if run.state.is_over:
-            return None
-        val = run.history.curves.get("val")
-        wanted = (run.key, val.revision if val else 0, run.history.max_iters)
-        if wanted != self._expected[0]:
-            self._expected = (wanted, forecast(run.history))
-        return self._expected[1]
 
     # ── the reader's choices ────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def metric(self) -> Metric | None:
         """What the second chart shows; None where it is away or nothing has been measured."""
-        if self._run is None:
-            return None
-        there = metrics_of([self._run.history, *(other.history for other in self._others)])
-        return next((metric for metric in there if metric.key == self.app.prefs["metric"]), None)
+        return next((metric for metric in self._metrics if metric.key == self.app.prefs["metric"]), None)
+
+    @property
+    def _metrics(self) -> list[Metric]:
+        runs = [self._run, *self._others] if self._run is not None else []
+        return metrics_of(run.history for run in runs)
 
     def next_metric(self) -> None:
         """Through the metrics that there are, then no second chart."""
         if self._run is None:
             return
-        there = [m.key for m in metrics_of([self._run.history, *(o.history for o in self._others)])]
+        there = [metric.key for metric in self._metrics]
         if not there:
             self.notify("this log has no learning rate, speed or memory to show", severity="warning")
             return
@@ -298,7 +246,7 @@ class Monitor(Vertical):
     def toggle_forecast(self) -> None:
         """Show where the run is expected to end on the chart, or do not."""
         on = self.app.prefs["forecast"] = not self.app.prefs["forecast"]
-        expected = self._expectation(self._run) if self._run else None
+        expected = self._curves.expectation(self._run) if self._run else None
         if on and isinstance(expected, NoForecast):
             self.notify(f"no forecast: {expected.why}")
         elif on and isinstance(expected, Forecast):
@@ -387,23 +335,3 @@ class Monitor(Vertical):
     def on_event_list_chosen(self, message: EventList.Chosen) -> None:
         """The cursor goes where the event happened."""
         self.chart.place_at_step(message.step)
-
-
-def _with_forecast(data: ChartData, run: Run, expected: Forecast, chart: Chart) -> ChartData:
-    """`data` with the expected end marked, and the axis reaching so far."""
-    history = run.history
-    left = max(expected.at_step - history.step, 0)
-    tokens = history.tokens + left * (history.tokens_per_step or 0)
-    elapsed = history.elapsed_s + left * (history.seconds_per_step or 0.0)
-    text = f"expected at {whole(expected.at_step)}: {words.expected_loss(expected)}"
-    mark = Mark(
-        expected.at_step,
-        tokens,
-        elapsed,
-        expected.value,
-        "forecast",
-        text,
-        low=expected.low,
-        high=expected.high,
-    )
-    return replace(data, marks=(*data.marks, mark), stretch=Window(0.0, mark.x(chart.axis)))

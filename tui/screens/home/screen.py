@@ -11,6 +11,7 @@ from textual.content import Content
 
 from mypt.runs.record import RunRecord
 from mypt.runs.state import RunState
+from mypt.watch.inventory import in_line
 from mypt.watch.run import Run
 from tui.actions import Action, bindings
 from tui.dashboard import shown_path
@@ -39,6 +40,7 @@ class HomeScreen(Listing[None]):
         self._awaited: str | None = None
         self._settled = False
         self._taken_first: str | None = None
+        self._missed: str | None = None
         self._gpus = ""
         self._titles = ("Runs", "")
         self._before: list[str] = []
@@ -110,8 +112,13 @@ class HomeScreen(Listing[None]):
         runs = self.app.live.workspace.runs
         if message.changes.added or message.changes.removed or message.bundles:
             self.monitor.overlay.follow(self.app.live.present_key)
-            if self.selected is not None:
-                self.select(self.app.live.present_key(self.selected))
+            # A run that is being renamed is nowhere for a moment: whoever chose no other meanwhile gets it back.
+            missed = self._missed if self.selected == self._taken_first else None
+            wanted = missed or self.selected
+            present = self.app.live.present_key(wanted) if wanted is not None else None
+            if present in self.app.live.workspace:
+                self._missed = None
+                self.select(present)
         if self._awaited:
             there = self.app.live.workspace.find(self._awaited)
             if there:
@@ -119,7 +126,9 @@ class HomeScreen(Listing[None]):
                 self.select(there[0].key)
         # Which run is the youngest is known when all logs are read; until then nobody's choice is the first one's.
         known = not message.changes.more and not self._settled
-        if self.selected not in {run.key for run in runs} or (known and self.selected == self._taken_first):
+        gone = self.selected not in self.app.live.workspace
+        if gone or (known and self.selected == self._taken_first):
+            self._missed = self.selected if gone else None
             first = self.app.runview.first(runs)
             self._taken_first = first.key if first else None
             self.select(self._taken_first)
@@ -158,7 +167,12 @@ class HomeScreen(Listing[None]):
     def _show_list(self, listed: list[Run]) -> None:
         view = self.app.runview
         self.query_one(RunList).show(
-            listed, self.selected, self.monitor.overlay, pinned=view.pinned, hidden=view.hidden
+            listed,
+            self.selected,
+            self.monitor.overlay,
+            line=in_line(self.app.live.workspace.runs),
+            pinned=view.pinned,
+            hidden=view.hidden,
         )
 
     def _show_runs(self, runs: list[Run]) -> None:

@@ -20,7 +20,6 @@ from textual.widget import Widget
 
 from mypt.runs.state import RunState
 from mypt.watch.forecast import Forecast, NoForecast
-from mypt.watch.inventory import in_line
 from mypt.watch.run import Run
 from tui.chart.look import palette_style
 from tui.doing import ordinal
@@ -71,12 +70,16 @@ class RunList(ScrollView, can_focus=True):
         selected: str | None,
         overlay: Overlay,
         *,
+        line: Sequence[Run] = (),
         pinned: Collection[str] = (),
         hidden: Collection[str] = (),
     ) -> None:
-        """Show these runs; the selection stays in view when it moves. Those on the chart wear its colour."""
+        """Show these runs; the selection stays in view when it moves. Those on the chart wear its colour.
+
+        `line` is the whole queue, whose turn is next first: places are counted in it, also where not all are listed.
+        """
         self._colours = {key: overlay.colour(key) for key in overlay.keys}
-        self._places = {run.key: ordinal(at + 1) for at, run in enumerate(in_line(runs))}
+        self._places = {run.key: ordinal(at + 1) for at, run in enumerate(line)}
         self._pinned, self._hidden = pinned, hidden
         keys = [run.key for run in runs]
         looks = [self._look(run) for run in runs]

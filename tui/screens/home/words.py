@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
-from mypt.runs.state import RunState
+from mypt.runs.state import USUAL, RunState
 from mypt.text import count, duration, loss, rate, whole
 from mypt.watch.forecast import Forecast, NoForecast
 from mypt.watch.marks import Mark
@@ -18,8 +18,6 @@ from tui.widgets.lines import fit
 from tui.widgets.states import PIN, SIGNS, Colours, state_style, state_word
 
 _BARS = "▁▂▃▄▅▆▇█"
-# What `mypt.runs.state` says of a run of which nothing is to be told.
-_USUAL = ("is training", "its log is growing")
 _LEAST_BARS, _MOST_BARS = 6, 14
 _MARK_SIGNS = {
     "gold": "★",
@@ -71,7 +69,7 @@ def short_why(run: Run, place: str = "") -> str:
         return f"last seen {duration(run.age_s).split()[0]} ago"
     if run.state is RunState.STOPPED and history.step:
         return f"stopped at {whole(history.step)}"
-    return run.sentence or run.state.value
+    return run.sentence or state_word(run.state)
 
 
 def run_row(
@@ -232,7 +230,7 @@ def event_line(mark: Mark, colours: Colours, step_width: int = 7) -> Text:
 
 def speaks_for_itself(run: Run) -> bool:
     """Whether a run simply trains, so that its numbers say all there is to say."""
-    return run.state is RunState.RUNNING and run.sentence in _USUAL
+    return run.state is RunState.RUNNING and run.sentence in USUAL
 
 
 def next_step(run: Run, colours: Colours) -> Text:

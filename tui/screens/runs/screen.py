@@ -134,6 +134,7 @@ class RunsScreen(Listing[str | None]):
             self.selected = nearest(table.keys, self.selected, keys)
         table.empty = view.why_empty(runs) if runs else _NO_RUNS
         self.query_one(KeyLine).show(self.ACTIONS if runs else self.empty_actions)
+        line = in_line(runs)
         table.show(
             listed,
             self.selected,
@@ -141,8 +142,8 @@ class RunsScreen(Listing[str | None]):
             pinned=set(view.pinned),
             hidden=view.hidden,
             sorted_by=(view.sort, view.descending),
+            line=line,
         )
-        line = in_line(runs)
         self.query_one(Detail).show(self.run_in_view, line)
         self._titles(len(listed), len(runs))
         counts = [

@@ -17,7 +17,6 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from mypt.runs.state import RunState
-from mypt.watch.inventory import in_line
 from mypt.watch.run import Run
 from tui.doing import ordinal
 from tui.screens.runs import columns
@@ -101,15 +100,17 @@ class RunsTable(ScrollView, can_focus=True):
         pinned: Collection[str],
         hidden: Collection[str],
         sorted_by: tuple[str, bool],
+        line: Sequence[Run],
     ) -> None:
         """Show these runs in this order. `changed` are the keys of those that may look different, None for all.
 
+        `line` is the whole queue, whose turn is next first: places are counted in it, also where not all are listed.
         `sorted_by` is the name of the order and whether its largest value comes first, for the mark in the head.
         """
         # What changes while it is not listed must not be there as it was.
         for key in [key for key in changed or () if key in self._cells]:
             del self._cells[key]
-        places = {run.key: ordinal(at + 1) for at, run in enumerate(in_line(runs))}
+        places = {run.key: ordinal(at + 1) for at, run in enumerate(line)}
         rows: dict[str, Row] = {}
         for run in runs:
             cells = self._cells.get(run.key)

@@ -87,11 +87,14 @@ class History:
         self._keep = keep
         self._aside = Aside()
         self.texts: list[Kept] = []
+        self._forgotten = False
         self._aside.do(self._load, None)
 
     def _load(self) -> None:
         # Where the disk took its time, something may have been written meanwhile.
-        self.texts = [*_read(self.path), *self.texts][-MOST:]
+        kept = _read(self.path)
+        if not self._forgotten:
+            self.texts = [*kept, *self.texts][-MOST:]
 
     def add(self, text: Kept) -> None:
         """Remember this text."""
@@ -113,6 +116,7 @@ class History:
 
     def forget(self) -> None:
         """Remember nothing."""
+        self._forgotten = True
         self.texts = []
         self._aside.do(self._remove, None)
 
