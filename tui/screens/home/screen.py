@@ -102,10 +102,10 @@ class HomeScreen(Listing[None]):
         self.set_focus(self.query_one(RunList) if self.size.width >= 100 else self.monitor.chart)
 
     def _on_view_changed(self, view: RunView) -> None:
-        # A run that is not listed any more makes room for one that is.
+        # A run that is not listed any more makes room for one that is; of one that is gone a change will tell.
         keys = [run.key for run in self.listed]
-        if keys and self.selected not in keys:
-            self.select(nearest(self._before, self.selected, keys))
+        if keys and self.selected in self.app.live.workspace and self.selected not in keys:
+            self._look_at(nearest(self._before, self.selected, keys))
         self._refresh_all()
 
     def _on_changed(self, message: Live.Changed) -> None:
@@ -113,12 +113,11 @@ class HomeScreen(Listing[None]):
         if message.changes.added or message.changes.removed or message.bundles:
             self.monitor.overlay.follow(self.app.live.present_key)
             # A run that is being renamed is nowhere for a moment: whoever chose no other meanwhile gets it back.
-            missed = self._missed if self.selected == self._taken_first else None
-            wanted = missed or self.selected
+            wanted = self._missed or self.selected
             present = self.app.live.present_key(wanted) if wanted is not None else None
             if present in self.app.live.workspace:
                 self._missed = None
-                self.select(present)
+                self._look_at(present)
         if self._awaited:
             there = self.app.live.workspace.find(self._awaited)
             if there:
@@ -128,10 +127,10 @@ class HomeScreen(Listing[None]):
         known = not message.changes.more and not self._settled
         gone = self.selected not in self.app.live.workspace
         if gone or (known and self.selected == self._taken_first):
-            self._missed = self.selected if gone else None
+            self._missed = (self._missed or self.selected) if gone else None
             first = self.app.runview.first(runs)
             self._taken_first = first.key if first else None
-            self.select(self._taken_first)
+            self._look_at(self._taken_first)
         self._show_runs(runs)
         if message.first and not runs:
             self._set_empty(True)
@@ -145,7 +144,11 @@ class HomeScreen(Listing[None]):
             self.app.call_after_refresh(self.app.post_message, self.app.Settled())
 
     def select(self, key: str | None) -> None:
-        """Look at this run."""
+        """Look at this run, which somebody chose."""
+        self._missed = None
+        self._look_at(key)
+
+    def _look_at(self, key: str | None) -> None:
         if key == self.selected:
             return
         self.selected = key
