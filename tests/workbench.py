@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import socket
 import subprocess
 import sys
 import time
@@ -100,6 +101,14 @@ def wait_for(condition: Callable[[], bool], process: Running | None = None) -> b
         assert time.monotonic() < until, "waited for two minutes in vain"
         time.sleep(0.002)
     return True
+
+
+def free_port() -> int:
+    """A port of this machine at which nobody listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def log_of(workspace: Path, model: str) -> Path:

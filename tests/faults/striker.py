@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -15,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.workbench import environment
+from tests.asking import Asking
 
 FILLER = "filler"
 """The file that takes the room of a disk that is filled."""
@@ -43,22 +41,14 @@ class Struck:
     """From the first signal to the end."""
 
 
-class Striker:
+class Striker(Asking):
     """Runs `mypt` in forked children of one process, which has torch loaded already."""
 
     def __init__(self) -> None:
         self.output = tempfile.NamedTemporaryFile(prefix="mypt-struck-")  # noqa: SIM115 - it lives as long as we do
         library = self._library()
         self.can_fail_writes = library is not None
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.struck"],
-            cwd=Path(__file__).parents[2],
-            env=environment(**({"LD_PRELOAD": str(library)} if library else {})),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        super().__init__("-m", "tests.faults.struck", **({"LD_PRELOAD": str(library)} if library else {}))
 
     def _library(self) -> Path | None:
         """`failing.c` as a library; None where it cannot be made or loaded."""
@@ -93,29 +83,25 @@ class Striker:
         `spare` bytes; before `do_at` the Python `do` is run, which knows `workspace`; the operations `fail_at`, and the
         writes and syncs from the first to the last of `writes`, fail with `errno`. No file may become larger than `limit`; with `humble` root has no more rights than others.
         """
-        asked = {
-            "workspace": str(workspace),
-            "arguments": arguments,
-            "record": record,
-            "signals": [*signals],
-            "fill_at": fill_at,
-            "spare": spare,
-            "do_at": do_at,
-            "do": do,
-            "fail_at": [*fail_at],
-            "writes": writes,
-            "errno": errno,
-            "limit": limit,
-            "humble": humble,
-            "output": self.output.name,
-        }
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(json.dumps(asked) + "\n")
-        self.process.stdin.flush()
-        return Struck(**json.loads(self.process.stdout.readline()))
+        answer = self.ask(
+            workspace=str(workspace),
+            arguments=arguments,
+            record=record,
+            signals=[*signals],
+            fill_at=fill_at,
+            spare=spare,
+            do_at=do_at,
+            do=do,
+            fail_at=[*fail_at],
+            writes=writes,
+            errno=errno,
+            limit=limit,
+            humble=humble,
+            output=self.output.name,
+        )
+        return Struck(**answer)
 
     def close(self) -> None:
         """End it, and its children with it, whatever they are at."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.communicate()
+        super().close()
         self.output.close()

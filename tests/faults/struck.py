@@ -8,7 +8,6 @@ Answers with a line {"status": …, "output": …, "steps": […], "operations":
 from __future__ import annotations
 
 import ctypes
-import importlib
 import json
 import os
 import resource
@@ -16,6 +15,7 @@ import signal
 import sys
 import time
 import traceback
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -24,11 +24,9 @@ import mypt.cli
 import mypt.training.already
 import mypt.training.run
 import mypt.training.session
+from tests.asking import fork
 from tests.faults.striker import FILLER, fill
 from tests.training.killed import operation
-
-# What takes seconds to import, once for all children; optimizers ask for this one when they are built.
-importlib.import_module("torch._dynamo")
 
 OURS = str(Path(mypt.__file__).parent) + os.sep
 # `failing.c` is in it where the asker could compile that.
@@ -112,6 +110,15 @@ class Child:
             raise OSError(self.asked["errno"], os.strerror(self.asked["errno"]), path)
 
 
+def child(asked: dict[str, Any], asker: int, answer: int) -> int:
+    """What happens in a child, from its first line."""
+    os.close(asker)
+    output = os.open(asked["output"], os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    return Child(asked, answer).run()
+
+
 def give_up_rights() -> None:
     """Let root be a user like others, to whom permissions apply (Linux; see capset(2))."""
     version, none = 0x20080522, (ctypes.c_uint32 * 6)()
@@ -128,19 +135,7 @@ def main() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         read, write = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            code = 70
-            try:
-                os.close(read)
-                output = os.open(asked["output"], os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-                os.dup2(output, 1)
-                os.dup2(output, 2)
-                code = Child(asked, write).run()
-                sys.stdout.flush()
-                sys.stderr.flush()
-            finally:
-                os._exit(code)
+        pid = fork(partial(child, asked, read, write))
         os.close(write)
         steps, operations, struck, writes = [], [], [], 0
         with os.fdopen(read) as heard:

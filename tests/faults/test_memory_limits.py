@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mypt.events import read_log
+from tests.asking import Asking
 from tests.faults.ground import assert_whole
 from tests.faults.rounds import Report, draw, times
 from tests.training.runs import state_of
@@ -29,33 +27,18 @@ KINDS = ("RLIMIT_AS", "RLIMIT_DATA")
 LARGE = [*TINY, "--n_embd", "192", "--n_head", "4", "--batch_size", "32", "--eval_interval", "2"]
 
 
-class Limited:
+class Limited(Asking):
     """Runs `mypt` in forked children whose memory is limited (see `limited`, which does it)."""
 
     def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("limited.py"))],
-            env=environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        super().__init__("-m", "tests.faults.limited")
 
     def run(
         self, workspace: Path, *arguments: str, kind: str | None = None, room: int = 0
     ) -> tuple[int, str]:
         """The exit status and what was said on standard error; `room` are the bytes that it may have beyond what it has."""
-        assert self.process.stdin is not None and self.process.stdout is not None
-        words = ["--workspace", str(workspace), *arguments]
-        self.process.stdin.write(json.dumps({"arguments": words, "kind": kind, "room": room}) + "\n")
-        self.process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+        answer = self.ask(arguments=["--workspace", str(workspace), *arguments], kind=kind, room=room)
         return answer["status"], answer["err"]
-
-    def close(self) -> None:
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.communicate()
 
 
 @pytest.fixture(scope="module")

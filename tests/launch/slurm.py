@@ -11,6 +11,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests.workbench import free_port
+
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "squeue", "scontrol", "sinfo")
 _PATIENCE_S = 60.0
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
@@ -33,7 +35,7 @@ class Slurm:
         host = socket.gethostname().partition(".")[0]
         self.configuration = folder / "slurm.conf"
         self._start_munge()
-        ports = [_free_port(), _free_port()]
+        ports = [free_port(), free_port()]
         for name in ("state", "spool"):
             (folder / name).mkdir()
         lines = {
@@ -143,10 +145,3 @@ class Slurm:
                     return
             assert time.monotonic() < deadline, "no node became idle"
             time.sleep(0.2)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import mypt.interop.importing
 import mypt.training.already
 import mypt.training.run
 import mypt.training.session
+from tests.asking import fork
 
 _CHANGES = {"os.mkdir": 0, "os.rename": 0, "os.remove": 0, "os.rmdir": 0, "shutil.rmtree": 0}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND
@@ -36,8 +38,9 @@ def operation(event: str, arguments: tuple[Any, ...]) -> str | None:
     return os.fsdecode(arguments[0]) if event in _CHANGES else None
 
 
-def child(arguments: list[str], kill_at: int, answer: int) -> int:
+def child(arguments: list[str], kill_at: int, asker: int, answer: int) -> int:
     """What happens in the child: the command, watched, and killed right before its operation `kill_at`."""
+    os.close(asker)
     workspace = arguments[arguments.index("--workspace") + 1]
     numbers = itertools.count(1)
 
@@ -62,14 +65,7 @@ def main() -> None:
         asked = json.loads(line)
         later = asked["later_s"]
         read, write = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            code = 70
-            try:
-                os.close(read)
-                code = child(asked["arguments"], 0 if later else asked["kill_at"], write)
-            finally:
-                os._exit(code)
+        pid = fork(partial(child, asked["arguments"], 0 if later else asked["kill_at"], read, write))
         os.close(write)
         with os.fdopen(read) as heard:
             operations = []

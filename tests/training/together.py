@@ -12,15 +12,15 @@ import importlib
 import json
 import os
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.workbench import environment, last_iter
+from tests.asking import Asking, fork
+from tests.workbench import free_port, last_iter
 
 _PATIENCE_S = 60.0
 
@@ -32,18 +32,11 @@ class Ended(NamedTuple):
     said: list[str]
 
 
-class Together:
+class Together(Asking):
     """Runs `mypt train` in several ranks."""
 
     def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.training.together"],
-            env=environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        super().__init__("-m", "tests.training.together")
 
     def train(
         self,
@@ -54,29 +47,13 @@ class Together:
         model: str = "m",
     ) -> Ended:
         """Train `model` in `world` ranks; `send` is which rank gets which signal at which step."""
-        asked = {
-            "arguments": ["--workspace", str(workspace), "train", "--model_name", model, *arguments],
-            "world": world,
-            "kill": send and [send[0], int(send[1]), send[2]],
-            "model": model,
-        }
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(json.dumps(asked) + "\n")
-        self.process.stdin.flush()
-        answer = json.loads(self.process.stdout.readline())
-        return Ended(answer["statuses"], answer["said"])
-
-    def close(self) -> None:
-        """End it, and its children with it, whatever they are at."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.communicate()
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+        answer = self.ask(
+            arguments=["--workspace", str(workspace), "train", "--model_name", model, *arguments],
+            world=world,
+            kill=send and [send[0], int(send[1]), send[2]],
+            model=model,
+        )
+        return Ended(**answer)
 
 
 def _rank(asked: dict[str, Any], rank: int, port: int, output: int) -> int:
@@ -92,23 +69,13 @@ def _rank(asked: dict[str, Any], rank: int, port: int, output: int) -> int:
             MASTER_PORT=str(port),
         )
     code: int = importlib.import_module("mypt.cli").main(asked["arguments"])
-    sys.stdout.flush()
     return code
 
 
 def _answer(asked: dict[str, Any], folder: Path) -> Ended:
-    port, world = _free_port(), asked["world"]
+    port, world = free_port(), asked["world"]
     files = [(folder / f"{rank}.txt").open("w+") for rank in range(world)]
-    pids: list[int] = []
-    for rank, file in enumerate(files):
-        pid = os.fork()
-        if pid == 0:
-            code = 70
-            try:
-                code = _rank(asked, rank, port, file.fileno())
-            finally:
-                os._exit(code)
-        pids.append(pid)
+    pids = [fork(partial(_rank, asked, rank, port, file.fileno())) for rank, file in enumerate(files)]
     if asked["kill"]:
         rank, number, step = asked["kill"]
         workspace = Path(asked["arguments"][1])
@@ -138,7 +105,7 @@ def _answer(asked: dict[str, Any], folder: Path) -> Ended:
 def main() -> None:
     """Answer each line of standard input."""
     # What takes seconds to import, once for all children.
-    for name in ("mypt.training.session", "mypt.training.already", "mypt.training.follower", "torch._dynamo"):
+    for name in ("mypt.training.session", "mypt.training.already", "mypt.training.follower"):
         importlib.import_module(name)
     for line in sys.stdin:
         with tempfile.TemporaryDirectory() as folder:

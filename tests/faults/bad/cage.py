@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.workbench import environment
+from tests.asking import Asking
 
 
 @dataclass
@@ -37,39 +32,20 @@ class Outcome:
         )
 
 
-class Cage:
+class Cage(Asking):
     """The process, its working folder, and the folder in which inputs that broke a reader are kept."""
 
     def __init__(self, folder: Path, kept: Path) -> None:
         self.folder, self.kept = folder, kept
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.bad.caged"],
-            env=environment(MYPT_CONFIG_DIR=str(folder / "preferences")),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        super().__init__("-m", "tests.faults.bad.caged", MYPT_CONFIG_DIR=str(folder / "preferences"))
 
     def read(self, reader: str, first: int, count: int) -> Outcome:
         """Let `reader` read the spoiled files `first` to `first + count`."""
-        return self._ask(reader=reader, first=first, count=count)
+        return self._read(reader=reader, first=first, count=count)
 
     def read_odd(self, reader: str, stride: int = 1, offset: int = 0) -> Outcome:
         """Let `reader` find something that is no file in place of each file; every `stride`th of all cases."""
-        return self._ask(reader=reader, first=offset, count=stride, odd=True)
+        return self._read(reader=reader, first=offset, count=stride, odd=True)
 
-    def _ask(self, **asked: Any) -> Outcome:
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(
-            json.dumps({**asked, "folder": str(self.folder), "kept": str(self.kept)}) + "\n"
-        )
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        assert answer, "the cage broke; what it said stands above"
-        return Outcome(**json.loads(answer))
-
-    def close(self) -> None:
-        """End it, and its children with it."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.communicate()
+    def _read(self, **asked: Any) -> Outcome:
+        return Outcome(**self.ask(**asked, folder=str(self.folder), kept=str(self.kept)))

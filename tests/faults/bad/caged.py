@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.asking import fork
 from tests.faults.bad.cage import Outcome
 from tests.faults.bad.judge import Reader, judged
 from tests.faults.bad.odd import put, remove, restless
@@ -118,18 +119,15 @@ def keep(inputs: Inputs, number: int, where: Path) -> None:
 
 
 def _in_child(do: Callable[[], None]) -> int:
-    sys.stdout.flush()
-    pid = os.fork()
-    if pid == 0:
-        code = 70
+    def done() -> int:
         try:
             do()
-            code = 0
         except BaseException:
             traceback.print_exc()
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            raise
+        return 0
+
+    return os.waitstatus_to_exitcode(os.waitpid(fork(done), 0)[1])
 
 
 def make_corpus(reader: str, corpus: Path) -> None:
@@ -168,15 +166,13 @@ def _reading(
                 os.pwrite(tell, f"{done:<12}".encode(), 0)
                 signal.setitimer(signal.ITIMER_PROF, CPU_S)
                 signal.setitimer(signal.ITIMER_REAL, WALL_S)
-                names, verdict = inputs.read(number, place, held)
+                _, verdict = inputs.read(number, place, held)
                 signal.setitimer(signal.ITIMER_PROF, 0)
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 if verdict is None:
                     told.write('{"refused": 1}\n')
                 elif verdict:
-                    told.write(
-                        json.dumps({"number": number, "what": f"{[*map(str, names)]} {verdict}"}) + "\n"
-                    )
+                    told.write(json.dumps({"number": number, "what": verdict}) + "\n")
                     faults += 1
                     if faults >= _MOST_FAULTS:
                         break

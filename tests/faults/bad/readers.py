@@ -21,7 +21,6 @@ _SLOW_TO_IMPORT = (
         "mypt.interop.importing",
         "mypt.cli.plot",
         "mypt.cli.compare",
-        "torch._dynamo",
         "safetensors.torch",
     ),
     *("tokenizers", "mypt.cli.export", "mypt.sampling.server", "mypt.cli.status", "mypt.cli.dry_run"),
