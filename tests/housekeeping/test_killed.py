@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,13 +16,6 @@ from tests.training.killer import KILLED, Killer
 
 OLD = ["dante", "dante_fp16", "dante_gold"]
 NEW = ["virgil", "virgil_fp16", "virgil_gold"]
-
-
-@pytest.fixture(scope="module")
-def killer() -> Iterator[Killer]:
-    made = Killer()
-    yield made
-    made.close()
 
 
 @pytest.fixture

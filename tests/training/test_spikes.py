@@ -68,13 +68,12 @@ def test_data_whose_losses_jump_all_the_time_is_told_of_ever_more_seldom() -> No
 @given(st.lists(st.none() | st.floats(), max_size=200))
 @example([0.0] * 10 + [-1.5e154, 0.0])
 @example([1e308] * 20 + [-1e308] * 20)
-@settings(deadline=None)
 def test_no_loss_is_an_error(losses: list[float | None]) -> None:
     told(losses)
 
 
 @given(st.integers(0, 10**6), st.integers(0, 300))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_a_resume_decides_as_if_it_had_not_been(seed: int, cut: int) -> None:
     chance = random.Random(seed)
     losses = [chance.expovariate(1.0) ** 3 for _ in range(300)]
