@@ -78,5 +78,5 @@ def _lines() -> list[str]:
     ]
     for name, outcome in sorted(_OUTCOMES.items()):
         figures = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in _FIGURES[name])
-        lines.append(f"| {name.removeprefix('tests/faults/')} | {outcome} | {figures} |".replace("||", "| |"))
+        lines.append(f"| {name.removeprefix('tests/faults/')} | {outcome} | {figures} |")
     return lines

@@ -13,6 +13,7 @@ import torch
 from mypt.bundle import list_bundles, read_json_object
 from mypt.events import read_log
 from mypt.watch.inventory import Workspace
+from tests.faults.striker import Striker
 from tests.workbench import ids_of, log_of, story, write_dataset
 
 STEPS = 8
@@ -46,6 +47,18 @@ PRESET: dict[str, Any] = {
     },
 }
 
+PLAIN = {
+    name: value for name, value in PRESET.items() if name not in ("curriculum", "eval_sets", "use_loss_mask")
+}
+"""`PRESET` for any data."""
+TRAIN = ("train", "--config_file", "p", "--model_name", "m")
+"""The training of what `make` makes."""
+PREPARE = (
+    *("prepare", "text0.txt", "text1.txt", "--output_dir", "data/s"),
+    *("--tokenization", "char", "--num_proc", "1"),
+)
+"""The preparation of what `texts` makes."""
+
 
 def make(root: Path, **changes: Any) -> Path:
     """A workspace with two phases of masked shards, an eval set and the preset `p`, with `changes` made to it."""
@@ -55,6 +68,18 @@ def make(root: Path, **changes: Any) -> Path:
     (root / "configs").mkdir()
     (root / "configs" / "p.json").write_text(json.dumps({**PRESET, **changes}))
     return root
+
+
+def texts(root: Path, striker: Striker) -> None:
+    """Two texts."""
+    for number in range(2):
+        (root / f"text{number}.txt").write_text(story(3000, number))
+
+
+def trained(root: Path, striker: Striker) -> None:
+    """What `make` makes, and the model `m` of one update."""
+    make(root)
+    assert striker.run(root, *TRAIN, "--max_iters", "1").status == 0
 
 
 def assert_whole(workspace: Path) -> int:

@@ -16,16 +16,37 @@ from mypt.events import LogWriter
 from mypt.runs.attach import attach, finish
 from mypt.runs.directory import stop_requested
 from mypt.runs.lock import ModelLock
+from mypt.runs.record import RunRecord
 
 COMMAND = ("-P", str(Path(__file__)))
 """What python runs."""
+
+
+def launched(workspace: Path, model: str, *, queue: bool = False) -> RunRecord:
+    """The record of such a run, started as the dashboard starts a training, or put into the queue."""
+    # What runs logs alone, and need not load this.
+    from mypt.launch.start import launch
+
+    return launch(
+        workspace,
+        [str(workspace), model],
+        model_name=model,
+        log_file=_log(workspace, model),
+        settings={},
+        queue=queue,
+        program=COMMAND,
+    )
+
+
+def _log(workspace: Path, model: str) -> Path:
+    return workspace / "logs" / "train" / f"{model}_eval.jsonl"
 
 
 def main() -> None:
     """Log twenty times a second."""
     workspace, model = Path(sys.argv[1]), sys.argv[2]
     skew = float(sys.argv[3]) if len(sys.argv) > 3 else 0.0
-    path = workspace / "logs" / "train" / f"{model}_eval.jsonl"
+    path = _log(workspace, model)
     with ModelLock(workspace, model).acquire(command=sys.argv) as lock, LogWriter(path) as log:
         run = attach(workspace, model, path, sys.argv, {})
         lock.name_run(run.run_id)

@@ -19,14 +19,13 @@ from pathlib import Path
 from mypt import housekeeping
 from mypt.errors import MyptError
 from mypt.launch import queue
-from mypt.launch.start import launch
 from mypt.launch.stop import How, stop
 from mypt.runs.directory import read_exit
 from mypt.runs.lock import ModelLock
 from mypt.runs.record import RunRecord, list_records, load
 from mypt.watch.inventory import Workspace
 from tests.faults.busy import write_bundle
-from tests.faults.logging_run import COMMAND
+from tests.faults.logging_run import launched
 from tests.tui.logs import log_path
 
 ALL: tuple[How, ...] = ("request", "terminate", "kill")
@@ -55,9 +54,9 @@ class Lap:
     def run(self) -> int:
         """How many strangers lived through it."""
         write_bundle(self.workspace / "checkpoints", "dante", 8)
-        record = self.launch("dante")
+        record = launched(self.workspace, "dante")
         wait(lambda: log_path(self.workspace, "dante").exists() and self.now(record).trainer is not None)
-        waiting = self.launch("virgil", queue_it=True) if self.chance.random() < 0.5 else None
+        waiting = launched(self.workspace, "virgil", queue=True) if self.chance.random() < 0.5 else None
         record = self.now(record)
         assert record.trainer is not None and record.supervisor is not None
         pids = [record.supervisor.pid, record.trainer.pid]
@@ -99,7 +98,7 @@ class Lap:
         assert lock.holder() is None
         with lock.acquire(command=["test"], patience_s=0):
             pass
-        again = self.launch("dante")
+        again = launched(self.workspace, "dante")
         wait(lambda: self.now(again).trainer is not None)
         stop(self.workspace, again, how=self.chance.choice(ALL[:2]))
         wait(lambda: read_exit(again.directory(self.workspace)) is not None)
@@ -112,17 +111,6 @@ class Lap:
             if old.model_name != "virgil":
                 for how in ALL:
                     assert not stop(self.workspace, old, how=how).done
-
-    def launch(self, model: str, *, queue_it: bool = False) -> RunRecord:
-        return launch(
-            self.workspace,
-            [str(self.workspace), model],
-            model_name=model,
-            log_file=log_path(self.workspace, model),
-            settings={},
-            queue=queue_it,
-            program=COMMAND,
-        )
 
     def now(self, record: RunRecord) -> RunRecord:
         found = load(record.directory(self.workspace))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 SEED_VARIABLE, ROUNDS_VARIABLE = "MYPT_FAULTS_SEED", "MYPT_FAULTS_ROUNDS"
 REPORT_VARIABLE = "MYPT_FAULTS_REPORT"
@@ -29,3 +29,11 @@ def times(short: int, most: int | None = None) -> int:
 def draw(*what: object) -> random.Random:
     """Chance for the purpose that `what` names: its own for each, the same for the same seed."""
     return random.Random(" ".join(map(str, (SEED, *what))))
+
+
+def pick(chance: random.Random, kinds: Iterable[str]) -> int:
+    """A place (from 1): each kind as often as another, though some come far more often."""
+    places: dict[str, list[int]] = {}
+    for place, kind in enumerate(kinds, start=1):
+        places.setdefault(kind, []).append(place)
+    return chance.choice(places[chance.choice(sorted(places))])

@@ -27,6 +27,14 @@ def fill(filler: Path, spare: int) -> None:
     os.truncate(filler, max(0, filler.stat().st_size - spare))
 
 
+def kind(operation: str) -> str:
+    """What is done to which kind of file, out of `Struck.operations`."""
+    event, _, path = operation.partition(" ")
+    # In a bundle each file of its own; of runs and locks the kind is enough.
+    name = Path(path).name if path.startswith("checkpoints") else Path(path).suffix
+    return f"{event} {path.split('/')[0]} {name.partition('.tmp-')[0]}"
+
+
 @dataclass(frozen=True)
 class Struck:
     """How a command ended: its exit status as `Popen.returncode` has it, what it said, and what it did."""

@@ -16,7 +16,7 @@ import pytest
 
 from tests.faults import mischief
 from tests.faults.busy import write_bundle
-from tests.faults.ground import make
+from tests.faults.ground import PLAIN, TRAIN, make
 from tests.faults.rounds import ROUNDS, Report, draw, times
 from tests.training.alike import assert_same_file
 from tests.training.killer import Killer
@@ -164,19 +164,13 @@ def test_a_disk_that_does_not_answer_keeps_no_key_waiting(tmp_path: Path) -> Non
 
 def test_training_never_notices(tmp_path: Path, killer: Killer) -> None:
     """Its dashboards die, its log and its records are spoilt, and it makes the very same weights."""
-    ground = make(
-        tmp_path / "ground", max_iters=200, curriculum=None, input_file="input.txt", log_interval=20
-    )
+    ground = make(tmp_path / "ground")
     (ground / "input.txt").write_text(story())
-    changes = json.loads((ground / "configs" / "p.json").read_text())
-    left_out = ("curriculum", "use_loss_mask", "eval_sets", "save_every")
-    changes = {name: value for name, value in changes.items() if name not in left_out} | {
-        "eval_interval": 100
-    }
-    (ground / "configs" / "p.json").write_text(json.dumps(changes))
-    train = ("train", "--config_file", "p", "--model_name", "m")
+    changes = {"max_iters": 200, "eval_interval": 100, "save_every": None, "log_interval": 20}
+    preset = {**PLAIN, **changes, "input_file": "input.txt"}
+    (ground / "configs" / "p.json").write_text(json.dumps(preset))
     whole, beset = (Path(shutil.copytree(ground, tmp_path / name)) for name in ("whole", "beset"))
-    assert killer.run(whole, *train)[0] == 0
+    assert killer.run(whole, *TRAIN)[0] == 0
     log = log_of(beset, "m")
     spoil: list[Callable[[], object]] = [
         lambda: log.open("ab").write(b"\xff\x00garbage" * 100_000),
@@ -188,7 +182,7 @@ def test_training_never_notices(tmp_path: Path, killer: Killer) -> None:
     ]
     with terminal(beset) as dashboard:
         dashboard.wait_for("MyPT")
-        process = start(beset, *train)
+        process = start(beset, *TRAIN)
         try:
             wait_for(lambda: log.exists() and log.stat().st_size > 0, process)
             for spoilt in spoil:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
 import subprocess
 import sys
@@ -16,25 +15,28 @@ from mypt.errors import MyptError
 from mypt.runs.record import list_records
 from mypt.settings.presets import save_preset
 from tests.faults.ground import (
+    PREPARE,
     PRESET,
+    TRAIN,
     assert_one_clean_history,
     assert_readable,
     assert_whole,
     leftovers,
     make,
+    texts,
+    trained,
 )
-from tests.faults.rounds import ROUNDS, Report, draw, times
-from tests.faults.striker import FILLER, Striker, Struck, fill
+from tests.faults.rounds import ROUNDS, Report, draw, pick, times
+from tests.faults.striker import FILLER, Striker, Struck, fill, kind
 from tests.training.alike import assert_same_run
 from tests.training.runs import row
-from tests.workbench import listing, story
+from tests.workbench import listing
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="disks of a size, and limits, are POSIX"),
 ]
 PARTS = 4 if ROUNDS > 1 else 1
-TRAIN = ("train", "--config_file", "p", "--model_name", "m")
 SPARES = (0, 4096, 20_000, 60_000)
 
 
@@ -48,17 +50,6 @@ def small(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("no file system may be mounted here")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-def pick(chance: random.Random, operations: list[str]) -> int:
-    """A file operation (from 1): each kind of file as often as another."""
-    kinds: dict[str, list[int]] = {}
-    for place, operation in enumerate(operations, start=1):
-        event, _, path = operation.partition(" ")
-        # In a bundle each file of its own; of runs and locks the kind is enough.
-        name = Path(path).name if path.startswith("checkpoints") else Path(path).suffix
-        kinds.setdefault(f"{event} {path.split('/')[0]} {name.partition('.tmp-')[0]}", []).append(place)
-    return chance.choice(kinds[chance.choice(sorted(kinds))])
 
 
 def empty(disk: Path) -> None:
@@ -93,7 +84,7 @@ def test_a_disk_that_fills_while_it_trains(
         empty(small)
         broken = Path(shutil.copytree(ground, small / "broken"))
         for _ in range(chance.randint(1, 2)):
-            place, spare = pick(chance, undisturbed.operations), chance.choice(SPARES)
+            place, spare = pick(chance, map(kind, undisturbed.operations)), chance.choice(SPARES)
             before = bundles(broken)
             ended = striker.run(broken, *TRAIN, fill_at=place, spare=spare)
             where = f"round {number}, full but for {spare} at {place} {undisturbed.operations[place - 1]}"
@@ -169,31 +160,8 @@ def test_a_limit_on_the_size_of_files_is_a_full_disk(
 # ── what else is written ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def texts(root: Path, striker: Striker) -> None:
-    for number in range(2):
-        (root / f"text{number}.txt").write_text(story(3000, number))
-
-
-def trained(root: Path, striker: Striker) -> None:
-    make(root)
-    assert striker.run(root, *TRAIN, "--max_iters", "1").status == 0
-
-
 COMMANDS: dict[str, tuple[Callable[[Path, Striker], None], tuple[str, ...]]] = {
-    "prepare": (
-        texts,
-        (
-            "prepare",
-            "text0.txt",
-            "text1.txt",
-            "--output_dir",
-            "data/s",
-            "--tokenization",
-            "char",
-            "--num_proc",
-            "1",
-        ),
-    ),
+    "prepare": (texts, PREPARE),
     "tokenizer": (texts, ("tokenizer", "train", "text0.txt", "--output", "t.json", "--vocab_size", "300")),
     "import": (trained, ("import", "SOURCE/checkpoints/m", "--model_name", "n")),
     "export": (trained, ("export", "m", "--format", "bf16")),
@@ -220,7 +188,7 @@ def test_other_commands_make_it_whole_or_not_at_all(
         chance = draw("full", name, number)
         empty(small)
         broken = Path(shutil.copytree(ground, small / "broken"))
-        place, spare = pick(chance, undisturbed.operations), chance.choice((0, 0, 4096))
+        place, spare = pick(chance, map(kind, undisturbed.operations)), chance.choice((0, 0, 4096))
         ended = striker.run(broken, *placed(words, broken), fill_at=place, spare=spare)
         where = f"round {number}, full but for {spare} at {place} {undisturbed.operations[place - 1]}"
         (broken / FILLER).unlink(missing_ok=True)

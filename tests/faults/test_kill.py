@@ -9,8 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.ground import age, assert_one_clean_history, assert_readable, assert_whole, leftovers, make
-from tests.faults.rounds import ROUNDS, Report, draw, times
+from tests.faults.ground import (
+    TRAIN,
+    age,
+    assert_one_clean_history,
+    assert_readable,
+    assert_whole,
+    leftovers,
+    make,
+)
+from tests.faults.rounds import ROUNDS, Report, draw, pick, times
 from tests.training.alike import assert_same_run
 from tests.training.killer import KILLED, Killer
 from tests.workbench import listing, story
@@ -21,7 +29,6 @@ pytestmark = [
 ]
 PARTS = 4 if ROUNDS > 1 else 1
 MOST_KILLS = 3
-TRAIN = ("train", "--config_file", "p", "--model_name", "m")
 
 
 def moment(chance: random.Random) -> float:
@@ -29,15 +36,10 @@ def moment(chance: random.Random) -> float:
     return 0.0 if chance.random() < 0.2 else 10 ** chance.uniform(-5, -1.3)
 
 
-def pick(chance: random.Random, operations: list[str]) -> int:
-    """Which operation (from 1): each kind of file as often as another, though some are written far more often."""
-    kinds: dict[str, list[int]] = {}
-    for place, operation in enumerate(operations, start=1):
-        event, _, path = operation.partition(" ")
-        kinds.setdefault(f"{event} {Path(path).name.rpartition('.')[2]} {path.split('/')[0]}", []).append(
-            place
-        )
-    return chance.choice(kinds[chance.choice(sorted(kinds))])
+def kind(operation: str) -> str:
+    """What is done to which kind of file."""
+    event, _, path = operation.partition(" ")
+    return f"{event} {Path(path).name.rpartition('.')[2]} {path.split('/')[0]}"
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -53,7 +55,7 @@ def test_killed_while_it_trains(tmp_path: Path, killer: Killer, report: Report, 
         broken = Path(shutil.copytree(ground, tmp_path / f"broken{number}"))
         killed: list[tuple[str, float]] = []
         for _ in range(chance.randint(1, MOST_KILLS)):
-            place, later = pick(chance, operations), moment(chance)
+            place, later = pick(chance, map(kind, operations)), moment(chance)
             status, begun = killer.run(broken, *TRAIN, kill_at=place, later_s=later)
             # One that is resumed may have little left to do, and reach its end before.
             assert status in (KILLED, 0), (number, killed, status)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from mypt.text import whole
 from tests.faults.busy import Trainings, write_bundle
 from tests.faults.rounds import ROUNDS, Report
 from tests.tui.terminal import Terminal, terminal
@@ -111,7 +112,7 @@ def test_many_runs_at_once_for_an_hour(tmp_path: Path, core: Core, report: Repor
                 trainings.second()
             found = core.look()
             assert (found["runs"], found["steps"], found["bad"]) == (RUNS, RUNS * trainings.step, 0)
-            drain(dashboard, lambda text: f"step {_whole(trainings.step)} of" in text)
+            drain(dashboard, lambda text: f"step {whole(trainings.step)} of" in text)
             dashboard.press("]")
             if part != 2:
                 of_core.append(core.need)
@@ -175,9 +176,3 @@ def test_a_thousand_checkpoints_that_come_change_and_go(tmp_path: Path, core: Co
     report(checkpoints=number, core=told(needs), dashboard=told(screen))
     assert_flat(needs, 0)
     assert_flat(screen, 0)
-
-
-def _whole(number: int) -> str:
-    from mypt.text import whole
-
-    return whole(number)

@@ -19,14 +19,12 @@ import pytest
 from mypt import housekeeping
 from mypt.errors import MyptError
 from mypt.launch import queue
-from mypt.launch.start import launch
 from mypt.launch.stop import stop
 from mypt.runs.record import RunRecord, list_records
 from mypt.watch.inventory import Workspace
 from tests.faults.busy import write_bundle
-from tests.faults.logging_run import COMMAND
+from tests.faults.logging_run import launched
 from tests.faults.rounds import ROUNDS, Report, draw, times
-from tests.tui.logs import log_path
 from tests.tui.terminal import Terminal
 
 pytestmark = [
@@ -74,11 +72,11 @@ class Crowd:
     def start(self) -> None:
         """The same model three times at once."""
         model = self.chance.choice(MODELS)
-        list(self._pool.map(lambda _: self.launch(model), range(3)))
+        list(self._pool.map(lambda _: launched(self.workspace, model), range(3)))
 
     def enqueue(self) -> None:
         """A run that waits for those before it."""
-        self.launch(self.chance.choice(MODELS), queued=True)
+        launched(self.workspace, self.chance.choice(MODELS), queue=True)
 
     def stop(self) -> None:
         """Any run, by any way."""
@@ -115,18 +113,6 @@ class Crowd:
         self.open[place] = Terminal(self.workspace)
         self.open[place].wait_for("New run", 90)
 
-    def launch(self, model: str, *, queued: bool = False) -> RunRecord:
-        """As the dashboard does it; the run holds its model and logs."""
-        return launch(
-            self.workspace,
-            [str(self.workspace), model],
-            model_name=model,
-            log_file=log_path(self.workspace, model),
-            settings={},
-            queue=queued,
-            program=COMMAND,
-        )
-
     def any_record(self) -> RunRecord | None:
         records = list_records(self.workspace).records
         return self.chance.choice(records[-6:]) if records else None
@@ -158,7 +144,7 @@ class Crowd:
 
 
 def open_logs(pid: int) -> set[str]:
-    """The logs that a process has open to write."""
+    """The logs that a process has open."""
     found = set()
     with contextlib.suppress(OSError):
         for link in Path(f"/proc/{pid}/fd").iterdir():

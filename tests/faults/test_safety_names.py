@@ -18,7 +18,7 @@ from mypt.housekeeping.renaming import Renaming, journal, read_journal
 from mypt.names import why_no_name
 from mypt.runs import directory, record
 from mypt.watch.inventory import Workspace
-from tests.faults.bad.judge import Refused, command, hostile
+from tests.faults.bad.judge import command, hostile, refusal
 from tests.workbench import TINY, listing
 
 #: None of them may become a file or a folder.
@@ -91,12 +91,16 @@ def place(trained: Path, tmp_path: Path) -> Path:
 
 def run(workspace: Path, words: Sequence[str], name: str) -> str:
     """What a command said that refused; empty where it did not."""
-    try:
-        command("--workspace", str(workspace), *(word.replace("{}", name) for word in words))
-    except Refused as refused:
-        assert len(refused.said) < 5000
-        return refused.said
-    return ""
+    said = refusal("--workspace", str(workspace), *(word.replace("{}", name) for word in words))
+    assert len(said) < 5000
+    return said
+
+
+def assert_untouched(around: Path, before: dict[str, bytes | None], place: Path, name: str) -> None:
+    """Around the workspace and in it all is as before, but for the records of what was begun."""
+    now = listing(around)
+    made = {path for path in now if path not in before and not path.startswith(f"{place.name}/.mypt")}
+    assert not made and {path: now.get(path) for path in before} == before, (name, made)
 
 
 @pytest.mark.parametrize("words", MAKES, ids=[words[0] for words in MAKES])
@@ -109,10 +113,7 @@ def test_nothing_is_made_of_a_name_that_leads_elsewhere(
     for name in NAMES:
         assert why_no_name(name) or name.casefold().endswith(("_gold", "_fp16")), name
         assert run(place, words, name), f"{words[0]} took {name!r}"
-        now = listing(around)
-        ours = (".mypt/", f"{place.name}/.mypt")
-        made = {path for path in now if path not in before and not path.startswith(ours)}
-        assert not made and {path: now.get(path) for path in before} == before, (name, made)
+        assert_untouched(around, before, place, name)
 
 
 @pytest.mark.parametrize("words", TAKES, ids=[words[0] for words in TAKES])
@@ -124,9 +125,7 @@ def test_nothing_elsewhere_is_changed_by_a_name(
     before = listing(around)
     for name in NAMES:
         run(place, words, name)
-        now = listing(around)
-        made = {path for path in now if path not in before and not path.startswith(f"{place.name}/.mypt")}
-        assert not made and {path: now.get(path) for path in before} == before, (name, made)
+        assert_untouched(around, before, place, name)
 
 
 def test_a_linked_checkpoint_is_let_go_and_what_it_leads_to_stays(place: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from mypt.launch.start import launch
 from mypt.settings.presets import save_preset
 from tests.faults.bad.judge import command
-from tests.faults.test_safety_terminal import _preset
+from tests.faults.ground import PLAIN
 from tests.workbench import TINY, story, wait_for
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no umask")
@@ -54,7 +54,7 @@ def test_nothing_is_wider_than_the_umask(umask: int, tmp_path: Path, monkeypatch
     run("rename", "again", "other")
     run("plot", "m", "--svg", "m.svg")
     run("plot", "m", "--csv", "m.csv")
-    save_preset(workspace, "mine", _preset())
+    save_preset(workspace, "mine", PLAIN)
     _of_the_dashboard(workspace)
     assert too_wide(workspace, umask) == []
     if umask == 0o027:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.faults.bad.judge import Refused, command
+from tests.faults.bad.judge import refusal
 from tests.workbench import TINY, write_dataset
 
 
@@ -147,21 +147,12 @@ def test_code_in_a_pickle_never_runs(
         content = {"state_dict": attack, "model": attack, "state": attack, "itos": attack, "config": attack}
         FORMS[form](content, workspace / place)
         monkeypatch.chdir(workspace)
-        said = told("--workspace", str(workspace), *words)
+        said = refusal("--workspace", str(workspace), *words)
         assert not marker.exists(), (form, how, words)
         looks = "--dry_run" in words and words[0] == "train"
         if words[0] in ("train", "generate", "import", "classify") and not looks:
             assert said or place.endswith("optimizer.pt"), f"{words} took it"
         shutil.rmtree(workspace)
-
-
-def told(*words: str) -> str:
-    """What a command that refuses says; empty where it does not refuse."""
-    try:
-        command(*words)
-    except Refused as refused:
-        return refused.said
-    return ""
 
 
 def test_a_reader_without_care_would_run_it(tmp_path: Path) -> None:
@@ -191,6 +182,6 @@ def test_records_that_name_files_of_others_open_none_of_them(ground: Path, tmp_p
     (state.parent / "manifest.json").write_text(
         json.dumps({"files": {"../../../evil.pt": 3, "/etc/passwd": 1}})
     )
-    told("--workspace", str(workspace), "train", "--model_name", "dante", "--max_iters", "9")
-    told("--workspace", str(workspace), "inspect", "--model_name", "dante")
+    refusal("--workspace", str(workspace), "train", "--model_name", "dante", "--max_iters", "9")
+    refusal("--workspace", str(workspace), "inspect", "--model_name", "dante")
     assert not marker.exists() and (tmp_path / "evil.pt").exists()

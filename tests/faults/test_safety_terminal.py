@@ -16,6 +16,7 @@ from mypt import events
 from mypt.events import LogWriter
 from mypt.runs import directory, record
 from tests.faults.bad.judge import hostile
+from tests.faults.ground import PLAIN
 from tests.tui.logs import write_run
 from tests.workbench import environment, write_dataset
 
@@ -58,7 +59,7 @@ def ground(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     broken = record.create(root, model_name="b", log_file="x", command=[], origin="shell").directory(root)
     broken.record_file.write_text(json.dumps({"run_id": EVIL}))
     (root / "configs").mkdir()
-    preset = {**_preset(), "description": EVIL, "name": EVIL, "comment": EVIL, "save_dtype": EVIL}
+    preset = {**PLAIN, "description": EVIL, "name": EVIL, "comment": EVIL, "save_dtype": EVIL}
     (root / "configs" / "good.json").write_text(json.dumps(preset))
     (root / "configs" / f"{NAME}.json").write_text(json.dumps({**preset, EVIL: EVIL, "n_head": EVIL}))
     evil = root / "checkpoints" / NAME
@@ -93,16 +94,6 @@ def ground(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     )
     (root / "hf.json").write_text(json.dumps({"token_kind": EVIL}))
     return root
-
-
-def _preset() -> dict[str, object]:
-    from tests.faults.ground import PRESET
-
-    return {
-        name: value
-        for name, value in PRESET.items()
-        if name not in ("curriculum", "eval_sets", "use_loss_mask")
-    }
 
 
 COMMANDS: list[tuple[str, ...]] = [

@@ -22,8 +22,18 @@ from mypt.launch.start import launch
 from mypt.runs.directory import read_exit
 from mypt.runs.filelock import is_locked
 from mypt.runs.record import RunRecord, list_records, load
-from tests.faults.ground import assert_one_clean_history, assert_readable, assert_whole, leftovers, make
-from tests.faults.rounds import ROUNDS, Report, draw, times
+from tests.faults.ground import (
+    PREPARE,
+    TRAIN,
+    assert_one_clean_history,
+    assert_readable,
+    assert_whole,
+    leftovers,
+    make,
+    texts,
+    trained,
+)
+from tests.faults.rounds import ROUNDS, Report, draw, pick, times
 from tests.faults.striker import Striker, Struck
 from tests.training.alike import assert_same_run
 from tests.training.runs import row
@@ -34,17 +44,8 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX"),
 ]
 PARTS = 4 if ROUNDS > 1 else 1
-TRAIN = ("train", "--config_file", "p", "--model_name", "m")
 NAMES = [*signals.NUMBERS]
 UGLY = ("Traceback", "Exception ignored", "KeyboardInterrupt", "Stopped")
-
-
-def pick(chance: random.Random, steps: list[str]) -> int:
-    """A step (from 1): each function as often as another, though some are called far more often."""
-    places: dict[str, list[int]] = {}
-    for place, name in enumerate(steps, start=1):
-        places.setdefault(name, []).append(place)
-    return chance.choice(places[chance.choice(sorted(places))])
 
 
 def strikes(chance: random.Random, step: int) -> list[tuple[int, int, float]]:
@@ -228,38 +229,14 @@ def test_a_signal_to_who_started_it_reaches_the_training(tmp_path: Path, to: str
 # ── other commands ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def texts(root: Path, striker: Striker) -> None:
-    for number in range(2):
-        (root / f"text{number}.txt").write_text(story(3000, number))
-
-
 def labelled(root: Path, striker: Striker) -> None:
     trained(root, striker)
     lines = [{"text": story(60, n)[30:], "label": "ab"[n % 2]} for n in range(24)]
     (root / "texts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-def trained(root: Path, striker: Striker) -> None:
-    make(root)
-    assert striker.run(root, *TRAIN, "--max_iters", "1").status == 0
-
-
 COMMANDS: dict[str, tuple[Callable[[Path, Striker], None], tuple[str, ...], str]] = {
-    "prepare": (
-        texts,
-        (
-            "prepare",
-            "text0.txt",
-            "text1.txt",
-            "--output_dir",
-            "data/s",
-            "--tokenization",
-            "char",
-            "--num_proc",
-            "1",
-        ),
-        "data/s",
-    ),
+    "prepare": (texts, PREPARE, "data/s"),
     "tokenizer": (
         texts,
         ("tokenizer", "train", "text0.txt", "--output", "t.json", "--vocab_size", "300"),
@@ -322,17 +299,14 @@ def test_signals_at_any_step_of_other_commands(
         if made and name != "finetune-classifier" and ended.status > 0 and (root / made).exists():
             # The signal came when it was there.
             assert_alike(whole / made, root / made)
-        again = striker.run(root, *words, *(["--overwrite"] if "overwrite" in told(ended, made) else []))
+        over = ["--overwrite"] if ended.status and made in ("data/s", "t.json") else []
+        again = striker.run(root, *words, *over)
         assert again.status in (0, 2), again.output
         if made and name != "finetune-classifier":
             assert_alike(whole / made, root / made)
         assert not leftovers(root), said
         shutil.rmtree(root)
     report(signals=sent)
-
-
-def told(ended: Struck, made: str) -> str:
-    return "overwrite" if made in ("data/s", "t.json") and ended.status else ""
 
 
 def assert_alike(one: Path, two: Path) -> None:

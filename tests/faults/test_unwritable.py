@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from mypt.runs.filelock import is_locked
-from tests.faults.ground import age, assert_one_clean_history, assert_whole, leftovers, make
-from tests.faults.rounds import ROUNDS, Report, draw, times
-from tests.faults.striker import Striker, Struck
-from tests.faults.test_disk_full import pick
+from tests.faults.ground import TRAIN, age, assert_one_clean_history, assert_whole, leftovers, make
+from tests.faults.rounds import ROUNDS, Report, draw, pick, times
+from tests.faults.striker import Striker, Struck, kind
 from tests.training.alike import assert_same_run
 from tests.training.runs import row
 from tests.workbench import events, listing
@@ -25,7 +24,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="what befalls the disks here is POSIX"),
 ]
 PARTS = 4 if ROUNDS > 1 else 1
-TRAIN = ("train", "--config_file", "p", "--model_name", "m")
 ERRORS = (errno.EIO, errno.ESTALE, errno.EACCES, errno.EROFS, errno.EDQUOT)
 
 
@@ -89,7 +87,7 @@ def test_operations_that_fail(
             ended = striker.run(broken, *TRAIN, writes=(first, first + lasts - 1), errno=error)
             where = f"{what} {first} of {undisturbed.writes}"
         else:
-            first = pick(chance, undisturbed.operations)
+            first = pick(chance, map(kind, undisturbed.operations))
             last = min(first + lasts, len(undisturbed.operations) + 1)
             ended = striker.run(broken, *TRAIN, fail_at=range(first, last), errno=error)
             where = undisturbed.operations[first - 1]

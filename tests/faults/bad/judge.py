@@ -119,6 +119,15 @@ def command(*words: str, fine: tuple[int, ...] = (0, 1, 2)) -> str:
     return text
 
 
+def refusal(*words: str) -> str:
+    """What `mypt` says that refuses these words; empty where it does not refuse."""
+    try:
+        command(*words)
+    except Refused as refused:
+        return refused.said
+    return ""
+
+
 @contextlib.contextmanager
 def _caught() -> Iterator[tuple[io.StringIO, io.StringIO]]:
     before, out, err = (sys.stdout, sys.stderr), io.StringIO(), io.StringIO()

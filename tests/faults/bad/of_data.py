@@ -138,6 +138,11 @@ def _use(tokenizer: tokenizers.Tokenizer) -> None:
 # ── conversations, tables, texts ────────────────────────────────────────────────────────────────────────────────
 
 
+def _prepare(place: Path, name: str) -> None:
+    words = ("--output_dir", "out", "--tokenization", "char", "--num_proc", "1", "--overwrite")
+    command("--workspace", str(place), "prepare", name, *words)
+
+
 def _make_chat(folder: Path) -> None:
     lines = [
         {
@@ -171,17 +176,7 @@ def _read_chat(place: Path, chance: random.Random) -> None:
         found = parse(line, system_prompt=chance.choice((None, "", "x")))
         assert found.messages or found.faults
     if odd or chance.random() < 0.02:
-        words = (
-            "chat.jsonl",
-            "--output_dir",
-            "out",
-            "--tokenization",
-            "char",
-            "--num_proc",
-            "1",
-            "--overwrite",
-        )
-        command("--workspace", str(place), "prepare", *words)
+        _prepare(place, "chat.jsonl")
 
 
 def _make_table(folder: Path) -> None:
@@ -219,17 +214,7 @@ def _read_text(place: Path, chance: random.Random) -> None:
     tokenizer = tokenizers.create("char", text=text)
     split_text(text, tokenizer, "input.txt", 8)
     if chance.random() < 0.01:
-        words = (
-            "input.txt",
-            "--output_dir",
-            "out",
-            "--tokenization",
-            "char",
-            "--num_proc",
-            "1",
-            "--overwrite",
-        )
-        command("--workspace", str(place), "prepare", *words)
+        _prepare(place, "input.txt")
 
 
 def _dataset(make: Callable[[Path], None]) -> Reader:

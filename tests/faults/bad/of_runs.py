@@ -19,6 +19,7 @@ from mypt.housekeeping.renaming import Renaming, journal, read_journal
 from mypt.launch import queue
 from mypt.runs import directory, record
 from mypt.runs.directory import ExitRecord, RunDirectory, runs_folder
+from mypt.runs.identity import ProcessIdentity
 from mypt.runs.lock import ModelLock
 from mypt.sampling import protocol
 from mypt.sampling.settings import Settings
@@ -125,7 +126,9 @@ def _make_records(folder: Path) -> None:
     directory.request_stop(run)
     with ModelLock(folder, "q").acquire(command=["mypt", "train"], run_id=second.run_id):
         held = (folder / ".mypt" / "locks" / "q.lock").read_bytes()
-    record.update(second.directory(folder), supervisor=ModelLockIdentity.of(held))
+    record.update(
+        second.directory(folder), supervisor=ProcessIdentity.from_json(json.loads(held)["identity"])
+    )
     (folder / ".mypt" / "locks" / "q.lock").write_bytes(held)
     for at in (1.0, 2.0):
         remember(folder, Renamed(f"old{at}", "m", at))
@@ -133,17 +136,6 @@ def _make_records(folder: Path) -> None:
     plan = Renaming("m", "n", 3.0, (("logs/train/m_eval.jsonl", "logs/train/n_eval.jsonl"),), (first.run_id,))
     journal(folder).parent.mkdir(parents=True, exist_ok=True)
     write_json_atomic(journal(folder), asdict(plan))
-
-
-class ModelLockIdentity:
-    """Who holds a lock, out of its content."""
-
-    @staticmethod
-    def of(held: bytes) -> Any:
-        """The identity."""
-        from mypt.runs.identity import ProcessIdentity
-
-        return ProcessIdentity.from_json(json.loads(held)["identity"])
 
 
 def _read_records(place: Path, chance: random.Random) -> None:
