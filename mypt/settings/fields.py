@@ -251,6 +251,8 @@ class Settings(BaseModel):
     """torch.compile: auto uses it on CUDA."""
     use_checkpoint: bool = _set(False, _T, Group.MACHINE)
     """Activation checkpointing: less memory, about a third more time."""
+    parallel: Literal["ddp", "fsdp"] = _set("ddp", _T, Group.MACHINE)
+    """What several processes share: the batch (ddp), or weights and optimizer as well (fsdp, for large models)."""
 
     # ── fine-tuning ─────────────────────────────────────────────────────────────────────────────────────────────
     use_loss_mask: bool = _set(False, _L, Group.FINE_TUNING)

@@ -16,6 +16,7 @@ from mypt.data.source import RunData, vocabulary_rows
 from mypt.data.split import key_of
 from mypt.errors import MyptError, Problem, UserError
 from mypt.estimate import parameters
+from mypt.launch.place import here
 from mypt.model import LanguageModel, build_model
 from mypt.model.weights import check_size, load_weights, not_finite
 from mypt.settings.fields import Settings
@@ -31,6 +32,7 @@ from mypt.training.compiled import forward_of
 from mypt.training.console import Console
 from mypt.training.engine import Engine
 from mypt.training.gold import GoldState, carried, new_phase
+from mypt.training.layout import share_out
 from mypt.training.progress import Progress
 from mypt.training.spikes import RecentLoss
 
@@ -53,9 +55,17 @@ class Built:
         return self.engine.model
 
     def join(self, console: Console) -> None:
-        """Let the gradients be added up over the ranks of the engine, where there are several: all call this at once."""
+        """Let the ranks of the engine, where there are several, train one model: all call this at once.
+
+        Raises `UserError` where they cannot in the way that was chosen.
+        """
         engine = self.engine
-        if engine.ranks.world > 1:
+        if engine.ranks.world == 1:
+            return
+        if self.run.settings.parallel == "fsdp":
+            share_out(engine)
+            engine.forward = forward_of(engine.model, engine.numerics, console)
+        else:
             engine.forward = forward_of(engine.ranks.wrap(engine.model), engine.numerics, console)
 
     @property
@@ -90,7 +100,9 @@ def build(run: Resolved, data: RunData, console: Console, make_model: MakeModel 
     config.device = numerics.device
     with machine.telling_memory(numerics.device, memory_needed(parameters(config), run.settings)):
         model = (make_model or _model_of)(run, config, data, console, notices)
-        model.to(numerics.device)
+        if here().alone or run.settings.parallel != "fsdp":
+            # Where each of several gets but a part, nobody's device has to hold all of it.
+            model.to(numerics.device)
         model.set_kernel(numerics.attention)
         model.set_matmul(numerics.matmul)
         _freeze(model, run)

@@ -46,12 +46,14 @@ def save(
     optimizer: dict[str, Any] | None = None,
     dtype: torch.dtype = torch.float32,
     parents: bool = True,
+    weights: dict[str, torch.Tensor] | None = None,
 ) -> None:
     """Write the bundle `target`, whole or not at all. Raises `RunError` where the disk will not take it.
 
-    `state` is the content of `training_state.json`; weights are stored as `dtype`. Folders above that of bundles are made with `parents`.
+    `weights` are the model's where it has but a part of them. `state` is the content of `training_state.json`; weights are stored as `dtype`. Folders above that of bundles are made with `parents`.
     """
-    weights = {name: t.detach().to("cpu", dtype) for name, t in model.state_dict().items()}
+    held = model.state_dict() if weights is None else weights
+    weights = {name: t.detach().to("cpu", dtype) for name, t in held.items()}
     if model.config.tie_weights:
         # One storage for both names, so that the file holds the matrix once.
         weights["lm_head.weight"] = weights["token_embedding_table.weight"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from mypt.model import LanguageModel
 from mypt.settings.fields import Settings
 from mypt.training import optimizer as adamw
 from mypt.training.batches import DeviceBatch
+from mypt.training.layout import WHOLE, Layout
 from mypt.training.numerics import Numerics
 from mypt.training.ranks import ALONE, Ranks
 
@@ -69,11 +71,31 @@ class Engine:
     forward: Callable[..., Any] | None = None
     scaler: torch.amp.GradScaler | None = None
     ranks: Ranks = ALONE
+    layout: Layout = WHOLE
 
     @property
     def share(self) -> slice:
         """The sequences of an update that this process computes."""
         return self.ranks.share(self.settings.batch_size * self.settings.grad_accum_steps)
+
+    def collect(self, *, moments: bool) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
+        """State dicts of the model and, with `moments`, of its optimizer, on rank 0. All ranks call this at once."""
+        return self.layout.weights(self.model), self.layout.moments(self.optimizer) if moments else None
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Within the block this rank computes by itself, with all weights: for what needs no gradients.
+
+        All ranks enter it at once.
+        """
+        model, forward = self.model, self.forward
+        self.model = self.layout.alone(model)
+        if self.model is not model:
+            self.forward = None
+        try:
+            yield
+        finally:
+            self.model, self.forward = model, forward
 
     def loss(self, batch: DeviceBatch) -> Tensor:
         """Mean loss (0-d) over the valid tokens of `batch`, in the precision of the run."""

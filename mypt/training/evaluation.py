@@ -50,12 +50,13 @@ def evaluate(
     A `scorer` is made anew for the split "val".
     """
     losses: dict[str, Measured] = {}
-    for name, split in splits.items():
-        own = scorer() if scorer and name == "val" else None
-        loss = split_loss(engine, split, name=name, sequences=sequences, stop=stop, scorer=own)
-        if loss is None:
-            return None
-        losses[name] = loss
+    with engine.alone():
+        for name, split in splits.items():
+            own = scorer() if scorer and name == "val" else None
+            loss = split_loss(engine, split, name=name, sequences=sequences, stop=stop, scorer=own)
+            if loss is None:
+                return None
+            losses[name] = loss
     return losses
 
 

@@ -8,7 +8,7 @@ from mypt import events, signals
 from mypt.training import numerics as machine
 from mypt.training.build import memory_needed
 from mypt.training.console import Console
-from mypt.training.engine import NotFiniteError
+from mypt.training.engine import Engine, NotFiniteError
 from mypt.training.gold import Decision
 from mypt.training.loop import End, Trainer
 from mypt.training.progress import Progress
@@ -45,14 +45,20 @@ class _Silent:
         pass
 
 
-class _Saved:
-    """Saves nothing: rank 0 does."""
+class _Helped:
+    """Saves nothing: rank 0 does, and gets from here the part that it has not."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
     def last(self, progress: Progress) -> None:
-        pass
+        self._engine.collect(moments=True)
 
     def gold(self, progress: Progress) -> None:
-        pass
+        self._engine.collect(moments=True)
+
+    def fp16(self, progress: Progress) -> None:
+        self._engine.collect(moments=False)
 
 
 def follow(job: Job, ranks: Ranks, stop: StopFlag) -> int:
@@ -69,11 +75,13 @@ def follow(job: Job, ranks: Ranks, stop: StopFlag) -> int:
         run, data = job.check()
         made = job.build(run, data, console)
         made.engine.ranks = ranks
-        trainer = Trainer(made.engine, data, made.progress, _Silent(), _Saved(), stop)
+        keeper = _Helped(made.engine)
+        trainer = Trainer(made.engine, data, made.progress, _Silent(), keeper, stop)
         needed = memory_needed(made.model.num_parameters(), run.settings)
         with machine.telling_memory(made.engine.numerics.device, needed):
             made.join(console)
             end = trainer.run()
+            keeper.fp16(made.progress)
     except NotFiniteError:
         return 1
     finally:

@@ -74,6 +74,8 @@ class BundleKeeper:
 
     def _save(self, kind: bundle.Kind, progress: Progress) -> None:
         light, engine = kind is bundle.Kind.FP16, self.built.engine
+        # Before anything can fail here: where they lie in parts, the other ranks take part in it.
+        weights, moments = engine.collect(moments=not light)
         self._check_workspace(kind)
         try:
             checkpointing.save(
@@ -82,9 +84,10 @@ class BundleKeeper:
                 self.built.data.tokenizer.to_dict(),
                 self._state(progress),
                 device=engine.numerics.device,
-                optimizer=None if light else engine.optimizer.state_dict(),
+                optimizer=moments,
                 dtype=torch.float16 if light else torch.float32,
                 parents=self.anywhere,
+                weights=weights,
             )
         except RunError:
             self._check_workspace(kind)

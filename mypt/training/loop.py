@@ -224,7 +224,7 @@ class Trainer:
         if evaluated and not self._evaluate():
             return False
         sampled = self._sample_due()
-        if sampled and not self.ranks.told(self.reporter.sample(p.iter)):
+        if sampled and not self._sample():
             return False
         if sampled or s.sample_interval == 0:
             p.last_sample = p.iter
@@ -233,6 +233,10 @@ class Trainer:
             self._prove()
             self._save()
         return True
+
+    def _sample(self) -> bool:
+        with self.engine.alone():
+            return bool(self.ranks.told(self.reporter.sample(self.progress.iter)))
 
     def _evaluation_due(self) -> bool:
         p, s = self.progress, self.settings
@@ -322,7 +326,8 @@ class Trainer:
         # A few sequences will do. Not compiled: that may take longer than whoever asks for a stop will wait.
         plain = replace(self.engine, forward=None)
         try:
-            measured = split_loss(plain, train, name="train", sequences=s.batch_size, stop=lambda: False)
+            with plain.alone():
+                measured = split_loss(plain, train, name="train", sequences=s.batch_size, stop=lambda: False)
         except RunError:
             if self.ranks.world > 1:
                 raise  # the others wait for this one
