@@ -86,6 +86,7 @@ def add_setting(section: argparse._ArgumentGroup, name: str, default: Any = None
     # Values stay text here, so that flags and forms are checked by the same rules, all at once.
     section.add_argument(
         f"--{name}",
+        *fields.OTHER_FLAGS.get(name, ()),
         default=argparse.SUPPRESS,
         metavar="{" + ",".join(choices) + "}" if choices else "VALUE",
         nargs="?" if choices == ["true", "false"] else None,

@@ -281,6 +281,8 @@ class Settings(BaseModel):
     """Packed episodes: positions begin anew with each."""
 
 
+OTHER_FLAGS = {"use_checkpoint": ("--activation_checkpointing",)}
+"""Other names of a setting's flag: what the field calls it where the original calls it otherwise."""
 ACCEPTED_WITH_NOTE = {
     "save_dtype": "bundles are saved in fp32, so that resuming is exact",
     "terminal_log_file": "the console output is kept with the run",

@@ -8,6 +8,7 @@ saved and loaded is the same either way.
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -101,14 +102,18 @@ def share_out(engine: Engine) -> None:
     model, before = engine.model, engine.optimizer
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     moments = {names[id(parameter)]: state for parameter, state in before.state.items()}
+    # What a model gives is a view of something larger; nobody changes it in place, which is what torch warns of.
+    warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view")
     mesh = init_device_mesh(engine.numerics.kind, (engine.ranks.world,))
     for block in model.blocks:
         fully_shard(block, mesh=mesh)
     fully_shard(model, mesh=mesh)
     rate, decay = before.param_groups[0]["lr"], before.param_groups[0]["weight_decay"]
     after = adamw.build(model, learning_rate=rate, weight_decay=decay)
-    for name, parameter in model.named_parameters():
-        for key, value in moments.get(name, {}).items():
+    parts = dict(model.named_parameters())
+    for name, state in moments.items():
+        parameter = parts[name]
+        for key, value in state.items():
             is_moment = isinstance(value, Tensor) and value.dim() > 0
             after.state[parameter][key] = _slice_like(parameter, value) if is_moment else value
     engine.optimizer, engine.layout = after, Parts(engine.numerics, first=engine.ranks.rank == 0)

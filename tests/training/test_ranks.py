@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sys
 import threading
@@ -10,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from mypt.bundle import list_bundles
 from tests.faults.ground import assert_whole, leftovers
+from tests.training.alike import assert_same_run
 from tests.training.together import Together
 from tests.workbench import SHAPE, clean, events, ids_of, last_iter, story, wait_for, write_dataset
 
@@ -96,6 +99,61 @@ def test_others_many_go_on_with_a_bundle(together: Together, workspace: Path, fi
     assert ended.statuses == [0] * then, ended.said
     assert f"the checkpoint was trained by {first} processes, here are {then}" in ended.said[0]
     assert_same_curve(workspace, "whole", workspace, "m")
+
+
+def test_parts_on_all_ranks_train_the_same(together: Together, workspace: Path) -> None:
+    # Three blocks and odd sizes, so that nothing divides evenly; a frozen block; one matrix with two names.
+    flags = [*MASKED, "--n_layer", "3", "--tie_weights", "true", "--bias", "true", "--freeze_layers", "1"]
+    flags += ["--activation_checkpointing", "--parallel", "fsdp", "--max_iters", "20"]
+    for world in (1, 3):
+        ended = together.train(workspace, *flags, world=world, model=f"m{world}")
+        assert ended.statuses == [0] * world, ended.said
+        assert not any(ended.said[1:]), "rank 0 speaks for all"
+    assert_same_curve(workspace, "m1", workspace, "m3")
+    for kind in ("", "_gold", "_fp16"):
+        one, other = (read_bundle(workspace / "checkpoints" / f"m{world}{kind}") for world in (1, 3))
+        assert one.keys() == other.keys()
+        assert any("exp_avg" in name for name in one) == (kind != "_fp16")
+        for name, tensor in one.items():
+            assert tensor.dtype == other[name].dtype and tensor.shape == other[name].shape
+            torch.testing.assert_close(tensor, other[name], atol=1e-3, rtol=1e-3)
+
+
+def read_bundle(folder: Path) -> dict[str, torch.Tensor]:
+    """All tensors in the files of a bundle by their names."""
+    found: dict[str, torch.Tensor] = torch.load(folder / "model.pt", weights_only=True)["state_dict"]
+    if (folder / "optimizer.pt").exists():
+        for number, moments in torch.load(folder / "optimizer.pt", weights_only=True)["state"].items():
+            found |= {f"{number} {name}": tensor for name, tensor in moments.items()}
+    return found
+
+
+@pytest.mark.parametrize(("first", "then"), [(2, 2), (2, 1), (1, 2)])
+def test_parts_go_on_with_a_bundle_and_leave_one(
+    together: Together, workspace: Path, tmp_path_factory: pytest.TempPathFactory, first: int, then: int
+) -> None:
+    flags = [*MASKED, "--parallel", "fsdp", "--dropout", "0.1"]
+    broken = Path(shutil.copytree(workspace, tmp_path_factory.mktemp("broken") / "w"))
+    together.train(workspace, *flags, world=then)
+    stopped = together.train(broken, *flags, world=first, send=(first - 1, signal.SIGTERM, 15))
+    assert stopped.statuses == [143] * first, stopped.said
+    ended = together.train(broken, *flags, world=then)
+    assert ended.statuses == [0] * then, ended.said
+    if first == then:
+        # To the bit, as one process goes on.
+        assert_same_run(workspace, broken, "m")
+    else:
+        assert_same_curve(workspace, "m", broken, "m")
+
+
+def test_a_rank_with_a_part_that_dies_ends_the_run_with_a_sentence(
+    together: Together, workspace: Path
+) -> None:
+    flags = [*MASKED, "--parallel", "fsdp", "--max_iters", "5000"]
+    ended = together.train(workspace, *flags, send=(1, signal.SIGKILL, 12))
+    assert ended.statuses == [1, -9]
+    assert "another rank is gone without a word" in ended.said[0] and "Traceback" not in ended.said[0]
+    assert_whole(workspace)
 
 
 @pytest.mark.parametrize("rank", [0, 1])
