@@ -13,6 +13,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGEST_BLOCK, _NEVER = 1 << 26, (1 << 31) - 1
 # Older versions take no more than half of their largest heap.
 _LARGEST_BLOCK_ONCE = 1 << 25
+_SMALLEST_BLOCK = 128 << 10
 
 
 def keep_freed_memory() -> bool:
@@ -33,3 +34,16 @@ def keep_freed_memory() -> bool:
         mallopt(_M_MMAP_THRESHOLD, _LARGEST_BLOCK) or mallopt(_M_MMAP_THRESHOLD, _LARGEST_BLOCK_ONCE)
     )
     return kept and larger
+
+
+def give_back_freed_memory() -> bool:
+    """Let every large block that is freed go back to the system; returns whether that could be arranged.
+
+    Where weights come and go block by block, glibc would soon keep room for all of them. What a user has set holds.
+    """
+    if sys.platform != "linux" or {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"} & os.environ.keys():
+        return False
+    try:
+        return bool(ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _SMALLEST_BLOCK))
+    except (OSError, AttributeError):
+        return False

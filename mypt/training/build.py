@@ -27,7 +27,7 @@ from mypt.tokenizers import Tokenizer
 from mypt.training import checkpointing, disk
 from mypt.training import numerics as machine
 from mypt.training import optimizer as adamw
-from mypt.training.allocator import keep_freed_memory
+from mypt.training.allocator import give_back_freed_memory, keep_freed_memory
 from mypt.training.compiled import forward_of
 from mypt.training.console import Console
 from mypt.training.engine import Engine
@@ -93,14 +93,15 @@ def build(run: Resolved, data: RunData, console: Console, make_model: MakeModel 
     kept = run.checkpoint.training_state.get("numerics") if run.checkpoint else None
     before = run.checkpoint.training_config if run.checkpoint else {}
     numerics, notices = machine.choose(run.settings, kept if isinstance(kept, dict) else None, before)
+    in_parts = run.settings.parallel == "fsdp" and not here().alone
     if numerics.kind == "cpu":
-        keep_freed_memory()
+        give_back_freed_memory() if in_parts else keep_freed_memory()
     config = copy.deepcopy(run.config)
     config.vocab_size = vocabulary_rows(run, data.tokenizer)
     config.device = numerics.device
     with machine.telling_memory(numerics.device, memory_needed(parameters(config), run.settings)):
         model = (make_model or _model_of)(run, config, data, console, notices)
-        if here().alone or run.settings.parallel != "fsdp":
+        if not in_parts:
             # Where each of several gets but a part, nobody's device has to hold all of it.
             model.to(numerics.device)
         model.set_kernel(numerics.attention)
