@@ -96,10 +96,16 @@ class Doing(Screen[Result]):
         if last is not None and last.is_classifier:
             further.show_command(self.app, run.name, last)
         elif last is not None:
-            self.app.push_screen(LaunchScreen(model_name=run.name), self.launched)
+            processes = starting.processes_of(run.record) if run.record else 1
+            self.app.push_screen(LaunchScreen(model_name=run.name, processes=processes), self.launched)
         elif filled is not None:
             form = LaunchScreen(
-                filled.preset, filled.base, filled.model_name, filled.given, filled.resume_from
+                filled.preset,
+                filled.base,
+                filled.model_name,
+                filled.given,
+                filled.resume_from,
+                filled.processes,
             )
             self.app.push_screen(form, self.launched)
         else:

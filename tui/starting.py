@@ -82,7 +82,9 @@ def resume(
     said = f"{printable(name, newline=False)} goes on"
     last = last_bundle(app, name)
     program = CLASSIFY if last is not None and last.is_classifier else TRAIN
-    start(app, ["--model_name", name], name, said=said, log_file=log, done=done, program=program)
+    processes = processes_of(run.record) if run is not None and run.record is not None else 1
+    several = ["--nproc", str(processes)] if processes > 1 else []
+    start(app, ["--model_name", name, *several], name, said=said, log_file=log, done=done, program=program)
 
 
 def again(app: Dashboard, run: Run, *, done: Callable[[RunRecord], None] = lambda record: None) -> bool:
@@ -107,6 +109,14 @@ class FilledIn:
     model_name: str
     given: dict[str, str]
     resume_from: str
+    processes: int
+
+
+def processes_of(record: RunRecord) -> int:
+    """How many processes the command of a run asks for."""
+    words = record.command
+    given = words[words.index("--nproc") + 1 :] if "--nproc" in words else []
+    return int(given[0]) if given and given[0].isdecimal() and len(given[0]) < 5 else 1
 
 
 def filled_in(record: RunRecord) -> FilledIn | None:
@@ -124,12 +134,14 @@ def filled_in(record: RunRecord) -> FilledIn | None:
             name = "" if equals else name
         elif name:
             given[name], name = word, ""
-    given.pop("reset_optimizer", None)
+    for name in ("reset_optimizer", "nproc", "max_restarts"):
+        given.pop(name, None)
     return FilledIn(
         preset=given.pop("config_file", None),
         base=given.pop("init_from_model", None),
         model_name=given.pop("model_name", record.model_name),
         resume_from=given.pop("resume_from", "last"),
+        processes=processes_of(record),
         given=given,
     )
 

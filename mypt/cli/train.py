@@ -14,12 +14,12 @@ from mypt.errors import Problem, UserError
 from mypt.housekeeping import recover
 from mypt.launch.place import here
 from mypt.settings import fields
-from mypt.settings.checks import DATA_FIELDS
+from mypt.settings.checks import DATA_FIELDS, check_shares
 from mypt.settings.presets import save_preset
 from mypt.settings.request import Request, as_text
 from mypt.settings.resolve import preset_values
 from mypt.text import printable
-from mypt.training.run import check_shares, train
+from mypt.training.run import train
 
 FIRST_PRESET = "tiny_char"
 _MOST_PROCESSES = 1024

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mypt.errors import Problem
+from mypt.errors import Problem, UserError
+
+if TYPE_CHECKING:
+    from mypt.settings.fields import Settings
 
 #: The settings that say what is trained on; one of them at a time.
 DATA_FIELDS = ("input_file", "dataset_dir", "curriculum")
@@ -75,3 +78,18 @@ def _curriculum_problems(phases: list[Any], where: str) -> list[Problem]:
     for name in sorted({n for n in names if names.count(n) > 1}):
         found.append(Problem("two phases have one name", where=where, field="curriculum.phases", value=name))
     return found
+
+
+def check_shares(settings: Settings, processes: int) -> None:
+    """Raise `UserError` where an update has not a sequence for each of so many processes."""
+    sequences = settings.batch_size * settings.grad_accum_steps
+    if sequences < processes:
+        raise UserError(
+            Problem(
+                f"an update has {sequences} sequences (batch_size × grad_accum_steps), and {processes} processes "
+                "are to share them",
+                field="nproc",
+                value=processes,
+                remedy=f"use at most {sequences}, or raise grad_accum_steps",
+            )
+        )

@@ -50,6 +50,7 @@ def start_event(built: Built, run_id: str | None) -> TrainingStart:
         runtime={
             **engine.numerics.to_json(),
             "device_name": machine.device_name(engine.numerics.device),
+            **({"processes": engine.ranks.world} if engine.ranks.world > 1 else {}),
         },
         settings=s.model_dump(mode="json", exclude_none=True),
         sources=origins(run),

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mypt import bundle, signals
 from mypt.check import check
 from mypt.data.source import RunData, describe
-from mypt.errors import MyptError, Problem, RunError, UserError
+from mypt.errors import MyptError, RunError, UserError
 from mypt.housekeeping import recover
 from mypt.launch.place import RANKS_VARIABLE, Place, here
 from mypt.runs.attach import attach, finish
 from mypt.runs.directory import runs_folder, stop_requested
 from mypt.runs.lock import ModelLock
 from mypt.runs.sweep import sweep
-from mypt.settings.fields import Settings
+from mypt.settings.checks import check_shares
 from mypt.settings.resolve import Mode, Request, Resolved, warmup_steps
 from mypt.text import count, whole
 from mypt.training.console import Console
@@ -146,21 +146,6 @@ def _together(
         raise
     finally:
         place.say_ended(code)
-
-
-def check_shares(settings: Settings, processes: int) -> None:
-    """Raise `UserError` where an update has not a sequence for each of so many processes."""
-    sequences = settings.batch_size * settings.grad_accum_steps
-    if sequences < processes:
-        raise UserError(
-            Problem(
-                f"an update has {sequences} sequences (batch_size × grad_accum_steps), and {processes} processes "
-                "are to share them",
-                field="nproc",
-                value=processes,
-                remedy=f"use at most {sequences}, or raise grad_accum_steps",
-            )
-        )
 
 
 def _lead(

@@ -25,7 +25,9 @@ from tui.screens.launch.form import SettingsForm
 from tui.screens.launch.look import Review
 from tui.screens.launch.panes import DataPane, PresetPane
 from tui.screens.launch.preset_copy import SavePresetScreen
+from tui.starting import filled_in, processes_of
 from tui.widgets.confirm import Confirm
+from tui.widgets.editors import Choice
 
 TINY = {
     "batch_size": 2,
@@ -528,6 +530,37 @@ async def test_start_really_starts_a_run_that_leaves_a_checkpoint(workspace: Pat
         review = await resumed.review()
         assert review.ready and review.name_note == "exists: resumes it from step 2"
         assert review.command == "mypt train --model_name mini --max_iters 4"
+
+
+async def test_several_processes_train_what_the_form_asks_for(workspace: Path) -> None:
+    (workspace / "configs" / "mini.json").write_text(json.dumps(TINY | {"batch_size": 1}))
+    given = {"input_file": "abc.txt", "device": "cpu"}
+    async with bench(workspace, preset="mini", given=given, processes=2) as b:
+        where = b.screen.query_one("#where", Choice)
+        assert where.value == "2 processes here"
+        assert not (await b.review()).ready and b.screen.query_one("#start", Button).disabled
+        assert "an update has 1 sequences" in " ".join(shown(b.app).split())
+        where.focus()
+        await b.pilot.press("t")
+        assert (await b.review()).ready and where.value == "this machine, one process"
+        await b.type("grad_accum_steps", "2")
+        where.focus()
+        await b.pilot.press("2")
+        review = await b.review()
+        assert review.ready and review.command.endswith("--nproc 2") and "each process:" in shown(b.app)
+        assert review.memory is not None and review.needed == 2 * review.memory.total
+        await b.pilot.press("ctrl+s")
+        await b.until(lambda: bool(b.app.dismissed), "the start")
+        (record,) = b.app.dismissed
+        assert record is not None and processes_of(record) == 2
+        run = record.directory(workspace)
+        await b.until(lambda: read_exit(run) is not None, "the end of the run")
+        end = read_exit(run)
+        assert end is not None and end.code == 0, end
+    state = json.loads((workspace / "checkpoints" / "mini" / "training_state.json").read_text())
+    assert state["processes"] == 2
+    filled = filled_in(record)
+    assert filled is not None and filled.processes == 2 and "nproc" not in filled.given
 
 
 async def test_queue_waits_for_the_runs_before_it(workspace: Path) -> None:

@@ -91,6 +91,10 @@ class Choice(Widget, can_focus=True):
         self.set_reactive(Choice.value, value)
         self.set_class(not value, "-unset")
 
+    def offer(self, choices: Sequence[str], value: str) -> None:
+        """Let there be these words, and this one chosen, without telling anybody."""
+        self._choices, self.value = tuple(choices), value
+
     def watch_value(self, value: str) -> None:
         """What was not chosen looks like a field's placeholder."""
         self.set_class(not value, "-unset")

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mypt.settings.resolve import Request, Resolved
 
 GIVEN_BY = "form"
+MOST_PROCESSES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Draft:
     resume_from: str = "last"
     data: tuple[str, str] | None = None
     given: dict[str, str] = field(default_factory=dict)
+    processes: int = 1
 
     def request(self, without: frozenset[str] = frozenset()) -> Request:
         """What `resolve` is asked; settings named in `without` are left away."""
@@ -40,9 +42,14 @@ class Draft:
         )
 
 
-def command(resolved: Resolved) -> str:
+def arguments(resolved: Resolved, processes: int = 1) -> list[str]:
+    """What `mypt train` is given to train it in so many processes."""
+    return [*resolved.argv(), *(["--nproc", str(processes)] if processes > 1 else [])]
+
+
+def command(resolved: Resolved, processes: int = 1) -> str:
     """The line that does the same in a shell."""
-    return shlex.join(["mypt", "train", *resolved.argv()])
+    return shlex.join(["mypt", "train", *arguments(resolved, processes)])
 
 
 def data_of(path: str, workspace: Path) -> tuple[str, str]:

@@ -26,6 +26,7 @@ from tui.screens.launch.form import ELSEWHERE, FIRST_ASKED, SettingRow, Settings
 from tui.screens.launch.keep import Kept
 from tui.screens.launch.look import Review, is_of_form
 from tui.screens.launch.looking import Looking, Reviewed
+from tui.screens.launch.machine import most_processes
 from tui.screens.launch.panes import AUTOMATIC, NO_PRESET, DataPane, Edited, PresetPane
 from tui.screens.launch.review import ReviewPane
 from tui.screens.launch.steps import DATA, PRESET, REVIEW, SETTINGS, StepLine, SteppedScreen
@@ -60,8 +61,10 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
         model_name: str | None = None,
         given: Mapping[str, Any] | None = None,
         resume_from: str = "last",
+        processes: int = 1,
     ) -> None:
         super().__init__()
+        self._processes = processes
         self._wanted = (preset, base, model_name, dict(given or {}), resume_from)
         self._taken: frozenset[str] = frozenset()
         self._name_is_own = model_name is not None
@@ -136,6 +139,7 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
         left.set_name(name or typed or self._suggestion())
         data.fill(found.data, next(((n, found.given[n]) for n in ELSEWHERE if n in found.given), None))
         form.fill(found.given)
+        self.query_one(ReviewPane).offer(most_processes("auto"), kept.processes if kept else self._processes)
         self._prepared = True
         self._begun_with = None if kept is not None else self._to_keep()
         self.query_one(TopLine).right = (
@@ -182,6 +186,7 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
             resume_from=left.resume_from.value,
             data=named,
             given=self.query_one(SettingsForm).given(),
+            processes=self.query_one(ReviewPane).processes,
         )
 
     def _to_keep(self) -> Draft:
@@ -212,6 +217,8 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
         if problem in review.data_problems():
             return DATA
         named_here = ("model_name", "config_file", "init_from_model", "resume_from")
+        if name == "nproc":
+            return REVIEW
         if name in named_here or not is_of_form(problem):
             return PRESET
         return SETTINGS if name in (review.values or {}) else REVIEW

@@ -174,9 +174,9 @@ class SettingRow(Vertical):
             self.setting == "batch_size"
             and review.memory
             and review.room
-            and review.memory.total > review.room.free
+            and review.needed > review.room.free
         ):
-            needed, free = size(review.memory.total), size(review.room.free)
+            needed, free = size(review.needed), size(review.room.free)
             return f"needs {needed}, free are {free} ({review.room.name})"
         return ""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tui.prefs import Preferences
-from tui.screens.launch.draft import Draft
+from tui.screens.launch.draft import MOST_PROCESSES, Draft
 
 _PREFERENCE = "drafts"
 # Drafts of workspaces that are long gone need not be kept for ever.
@@ -52,6 +52,7 @@ def _read(value: Any) -> Draft | None:
     named = isinstance(data, list | tuple) and len(data) == 2 and all(isinstance(t, str) for t in data)
     if not texts or not (named or data is None):
         return None
+    processes = value.get("processes")
     resume_from = "gold" if value.get("resume_from") == "gold" else "last"
     return Draft(
         str(name),
@@ -60,4 +61,5 @@ def _read(value: Any) -> Draft | None:
         resume_from,
         (data[0], data[1]) if named and data else None,
         dict(given or {}),
+        processes if isinstance(processes, int) and 1 <= processes <= MOST_PROCESSES else 1,
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mypt import bundle
-from mypt.errors import Problem
+from mypt.errors import Problem, UserError
 from mypt.text import printable
 from tui.screens.launch.data_look import EXPECTED, DataFacts, problems_of
 from tui.screens.launch.draft import GIVEN_BY, Draft, command
@@ -84,6 +84,13 @@ class Review:
         return self.shown is not None and not self.unsure & _DECIDE_SIZE
 
     @property
+    def needed(self) -> int:
+        """Bytes that the run takes of `room`: on a processor all of its processes share it."""
+        if self.memory is None or self.room is None:
+            return 0
+        return self.memory.total * (self.draft.processes if self.room.kind == "cpu" else 1)
+
+    @property
     def data_is_known(self) -> bool:
         """Whether it is known what is trained on and what it is read for, so that a look at it says something."""
         return self.shown is not None and not self.unsure & _DECIDE_DATA
@@ -152,6 +159,13 @@ def look(draft: Draft, workspace: Path, data: DataFacts | None = None) -> Review
         problems.append(
             Problem(f"{draft.model_name} is already trained to {step}", field="max_iters", remedy=remedy)
         )
+    if draft.processes > 1 and not unsure & {"batch_size", "grad_accum_steps"}:
+        from mypt.settings.checks import check_shares
+
+        try:
+            check_shares(shown.settings, draft.processes)
+        except UserError as error:
+            problems += error.problems
     parameters, memory, where = _size(shown, data.rows if data else None)
     s = shown.settings
     right = shown if not found.problems and draft.model_name else None
@@ -168,7 +182,7 @@ def look(draft: Draft, workspace: Path, data: DataFacts | None = None) -> Review
         memory=memory,
         room=where,
         data=data,
-        command=command(right) if right else "",
+        command=command(right, draft.processes) if right else "",
         name_note=_name_note(shown) if not bundle.check_model_name(draft.model_name) else "",
         busy=_busy(workspace, draft.model_name),
     )

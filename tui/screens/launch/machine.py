@@ -44,6 +44,12 @@ def room(device: str) -> Room:
     return Room("cpu" if kind in ("auto", "cpu") else kind, MAIN_MEMORY, memory.available, memory.total)
 
 
+def most_processes(device: str) -> int:
+    """How many processes `device` has room to compute in at once: one a GPU, or one a core."""
+    where = room(device)
+    return max(1, len(_nvidia()) if where.kind == "cuda" else os.cpu_count() or 1)
+
+
 def _nvidia() -> list[tuple[int, int]]:
     """(free, total) bytes of each GPU that a run would see; read at most every few seconds."""
     global _gpus

@@ -24,7 +24,7 @@ AUTOMATIC = DataChoice("", "", "automatic")
 
 
 class Edited(Message):
-    """A person chose or typed something; `what` is "preset", "data", "name", "base" or "resume_from"."""
+    """A person chose or typed something; `what` is "preset", "data", "name", "base", "resume_from" or "where"."""
 
     def __init__(self, what: str) -> None:
         super().__init__()
@@ -160,9 +160,9 @@ class PresetPane(Vertical):
         # The review has all of it; where that is out of sight, this is what presets are chosen by.
         text = Text()
         if review.memory is not None and review.room is not None:
-            fits = review.memory.total <= review.room.free
+            fits = review.needed <= review.room.free
             text.append(
-                f"{'fits' if fits else 'does not fit'}: {size(review.memory.total)} of {size(review.room.free)} free",
+                f"{'fits' if fits else 'does not fit'}: {size(review.needed)} of {size(review.room.free)} free",
                 "" if fits else self.app.theme_variables.get("error", ""),
             )
             text.append(f", {whole(review.tokens_per_step)} tokens a step")

@@ -68,7 +68,7 @@ def judge(review: Review, runs: Iterable[Run]) -> Judged | None:
     wanted = _Work(
         room.kind,
         (*_shape(run.config), s.block_size),
-        (s.batch_size, s.grad_accum_steps),
+        (s.batch_size, s.grad_accum_steps, review.draft.processes),
         _flops(review.parameters, s.n_layer, s.n_embd, s.block_size),
         review.parameters,
     )
@@ -114,7 +114,7 @@ def _work_of(history: RunHistory) -> _Work | None:
         return None
     names = ("n_layer", "n_head", "n_embd", "pos_encoding", "mlp_type", "norm_type")
     shape = (*(model.get(name) for name in names), block)
-    batch = (config.get("batch_size"), config.get("grad_accum_steps"))
+    batch = (config.get("batch_size"), config.get("grad_accum_steps"), runtime.get("processes", 1))
     flops = _flops(parameters, layers, width, block)
     return _Work(device.partition(":")[0], shape, batch, flops, parameters)
 

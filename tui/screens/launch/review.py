@@ -18,7 +18,9 @@ from tui.screens.launch.beside import Beside, Inheritance, inheritance
 from tui.screens.launch.draft import GIVEN_BY
 from tui.screens.launch.form import shown_source, shown_value
 from tui.screens.launch.look import Review, in_list
+from tui.screens.launch.panes import Edited
 from tui.screens.launch.past import UNKNOWN, Judged
+from tui.widgets.editors import Choice
 from tui.widgets.lines import fit
 
 if TYPE_CHECKING:
@@ -32,6 +34,17 @@ _NAMED = 3
 _SHORTEST_SOURCE = 10
 _EMPTY_ROW = ("", "", "", "", "")
 _PARTS = {"optimizer": "AdamW", "process": "PyTorch itself"}
+
+
+_HERE = "this machine, one process"
+
+
+def _named(processes: int) -> str:
+    return _HERE if processes == 1 else f"{processes} processes here"
+
+
+def _number(named: str) -> int:
+    return 1 if named == _HERE else int(named.partition(" ")[0])
 
 
 def parts_of(memory: Memory) -> str:
@@ -54,15 +67,34 @@ class ReviewPane(Vertical):
         self._judged: Judged | None = None
         self._body = Static("reading …", id="review-body", markup=False)
         self._state = Static("", id="review-state", markup=False)
+        self.where = Choice([_HERE], _HERE, may_be_unset=False, id="where")
 
     def compose(self) -> ComposeResult:
         """State and buttons on top, where no toast lies over them; the picture below scrolls."""
         yield self._state
+        with Horizontal(id="where-line", classes="line"):
+            yield Static("where", classes="label")
+            yield self.where
         with Horizontal(id="buttons"):
             yield Button("Start ^s", id="start", variant="primary", compact=True)
             yield Button("Queue F6", id="queue", compact=True)
         with VerticalScroll(id="review-scroll", can_focus=True):
             yield self._body
+
+    @property
+    def processes(self) -> int:
+        """How many processes are to train."""
+        return _number(self.where.value)
+
+    def offer(self, most: int, chosen: int) -> None:
+        """Let a person choose up to so many processes, the `chosen` number first."""
+        numbers = {1, most, chosen, *(2**n for n in range(most.bit_length()) if 2**n <= most)}
+        self.where.offer([_named(number) for number in sorted(numbers)], _named(chosen))
+
+    def on_choice_changed(self, message: Choice.Changed) -> None:
+        """Another number of processes."""
+        message.stop()
+        self.post_message(Edited("where"))
 
     def on_resize(self) -> None:
         """Another width, other columns."""
@@ -83,7 +115,7 @@ class ReviewPane(Vertical):
             self.say(f"✗ {number} {what} it from starting", "error")
         elif review.busy:
             self.say("! being trained now: queue it", "warning")
-        elif review.memory and review.room and review.memory.total > review.room.free:
+        elif review.memory and review.room and review.needed > review.room.free:
             self.say("! needs more memory than is free", "warning")
         elif review.overruled:
             self.say("! the preset overrules what you typed", "warning")
@@ -182,10 +214,12 @@ class ReviewPane(Vertical):
     def _memory(self, review: Review) -> Text:
         if review.memory is None or review.room is None:
             return Text("–")
-        fits = review.memory.total <= review.room.free
-        text = Text(f"about {size(review.memory.total)}", "" if fits else self._ink("error"))
+        fits = review.needed <= review.room.free
+        text = Text(f"about {size(review.needed)}", "" if fits else self._ink("error"))
         text.append(f" of {size(review.room.free)} free ({review.room.name})", "not bold")
-        text.append(f"\n{parts_of(review.memory)}", "dim")
+        number = review.draft.processes
+        each = "each process: " if number > 1 and review.room.kind == "cpu" else ""
+        text.append(f"\n{each}{parts_of(review.memory)}", "dim")
         return text
 
     def _data(self, review: Review) -> Text:

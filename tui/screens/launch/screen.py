@@ -231,8 +231,8 @@ class LaunchScreen(FillingScreen):
             self._begin(queue=queue)
         elif review.overruled:
             self._ask_for_preset(queue=queue)
-        elif review.memory and review.room and review.memory.total > review.room.total:
-            needed, there = size(review.memory.total), size(review.room.total)
+        elif review.memory and review.room and review.needed > review.room.total:
+            needed, there = size(review.needed), size(review.room.total)
             words = f"It needs about {needed}, and there are {there} in all ({review.room.name}): it would most likely fail."
             self.app.push_screen(
                 Confirm(f"{words} Start it all the same?", "Start"),

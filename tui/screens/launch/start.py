@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mypt.errors import Problem
 from tui.screens.launch.data_look import EXPECTED, check_data, problems_of
-from tui.screens.launch.draft import Draft
+from tui.screens.launch.draft import Draft, arguments
 from tui.screens.launch.look import Review, look
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def start(
     try:
         return launch(
             workspace,
-            resolved.argv(),
+            arguments(resolved, draft.processes),
             model_name=resolved.model_name,
             log_file=resolved.log_path,
             settings=resolved.summary(review.parameters),
