@@ -131,7 +131,7 @@ def last_iter(workspace: Path, model: str) -> int:
     return max((event.get("iter", 0) for event in events(workspace, model)), default=-1)
 
 
-_OF_THE_CLOCK = ("timestamp", "elapsed_s", "eval_duration_s", "tokens_per_sec", "memory")
+_OF_THE_CLOCK = ("timestamp", "elapsed_s", "eval_duration_s", "tokens_per_sec", "memory", "rank_seconds")
 
 
 def clean(workspace: Path, model: str) -> dict[tuple[str, int], dict[str, Any]]:

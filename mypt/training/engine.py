@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -20,6 +20,7 @@ from mypt.training.batches import DeviceBatch
 from mypt.training.layout import WHOLE, Layout
 from mypt.training.numerics import Numerics
 from mypt.training.ranks import ALONE, Ranks
+from mypt.training.watch import Watch
 
 # Below this the scale, which is there to keep small gradients from vanishing, would make them vanish: gradients
 # overflow fp16 whatever is done about it.
@@ -72,6 +73,8 @@ class Engine:
     scaler: torch.amp.GradScaler | None = None
     ranks: Ranks = ALONE
     layout: Layout = WHOLE
+    watch: Watch = field(default_factory=Watch)
+    """What the forward passes of updates took here."""
 
     @property
     def share(self) -> slice:
@@ -163,7 +166,9 @@ class Engine:
                     key_of(s.seed, "dropout", number, self._place(first + micro * s.batch_size))
                 )
             with ranks.unsynced(last=micro == len(batches) - 1):
-                share = self.loss(batch) * (max(batch.valid, 1.0) / total)
+                with self.watch.running(self.numerics.kind):
+                    loss = self.loss(batch)
+                share = loss * (max(batch.valid, 1.0) / total)
                 # The ranks' gradients are averaged, and it is their sum that is wanted.
                 whole = share if ranks.world == 1 else share * ranks.world
                 torch.autograd.backward(self.scaler.scale(whole) if self.scaler else whole)

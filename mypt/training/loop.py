@@ -184,6 +184,7 @@ class Trainer:
         self._busy_s, self._busy_tokens = 0.0, 0
         mfu = utilisation(self.engine.model.config, self.tokens_per_sec or 0.0, self.peak_flops)
         held = usage.memory(self.engine.numerics.device)
+        spent = self.engine.watch.take()
         self.reporter.train(
             events.Train(
                 iter=p.iter,
@@ -195,6 +196,7 @@ class Trainer:
                 tokens_per_sec=self.tokens_per_sec,
                 mfu=UNSET if mfu is None else mfu,
                 memory=UNSET if held is None else held,
+                rank_seconds=[round(s, 6) for s in self.ranks.each(spent)] if self.ranks.world > 1 else UNSET,
             )
         )
 

@@ -51,6 +51,10 @@ class Ranks:
         """Whether `flag` is set on any rank."""
         return flag
 
+    def each(self, value: float) -> list[float]:
+        """The `value` of every rank, in their order."""
+        return self.sum(*(value if rank == self.rank else 0.0 for rank in range(self.world)))
+
     def first(self, word: str) -> str:
         """The `word` of the lowest rank that has one."""
         return word

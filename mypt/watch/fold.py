@@ -101,6 +101,8 @@ class Fold:
         self._axes = Axes()
         self.clock = Clock()
         """When it trained."""
+        self.rank_seconds: list[float] = []
+        """What each of several processes spent in forward passes between the last two updates that were logged."""
         self._first_phase = ""
         self._latest_phase = ""
         self._nan_since: dict[str, int] = {}
@@ -184,6 +186,8 @@ class Fold:
             "memory": [event.memory if isinstance(event.memory, int) else None for event in events],
         }
         self._trains.extend(steps, tokens, times, values)
+        last = events[-1].rank_seconds
+        self.rank_seconds = last if isinstance(last, list) else []
         self._watch_nan("train", events[-1], losses[-1], steps[-1])
 
     def _add_evals(

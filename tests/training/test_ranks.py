@@ -66,6 +66,11 @@ def test_any_number_of_ranks_trains_the_same(together: Together, workspace: Path
         assert ended.statuses == [0] * world, ended.said
         assert not any(ended.said[1:]), "rank 0 speaks for all"
         assert len(events(workspace, f"m{world}", "training_start")) == 1
+        spent = [event.get("rank_seconds") for event in events(workspace, f"m{world}", "train")]
+        if world == 1:
+            assert spent == [None] * STEPS
+        else:
+            assert all(each is not None and len(each) == world and min(each) > 0 for each in spent)
     for world in (2, 4):
         assert_same_curve(workspace, "m1", workspace, f"m{world}")
     assert_whole(workspace)

@@ -14,6 +14,7 @@ from tui.app import MyptApp
 from tui.screens.checkpoints import CheckpointsScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.home import HomeScreen
+from tui.screens.home.words import ranks
 from tui.screens.launch import LaunchScreen
 from tui.widgets.lines import KeyLine, TopLine, short_path
 
@@ -114,3 +115,20 @@ async def test_the_first_line_keeps_what_matters_however_long_the_path_is(tmp_pa
         await app.push_screen(CheckpointsScreen())
         await pilot.pause()
         assert "poems  ›  checkpoints" in app.screen.query_one(TopLine).render().plain
+
+
+@pytest.mark.parametrize(
+    ("seconds", "speed", "said"),
+    [
+        ([2.0, 2.2], 1000.0, "2 × 500 tok/s, rank 1 slowest by 10%"),
+        ([3.0, 1.0, 1.0, 1.0], None, "4, rank 0 slowest by 200%"),
+        ([1.0], 1000.0, None),
+        ([], None, None),
+        ([1.0, float("nan")], 1.0, None),
+        ([0.0, -1.0], 1.0, None),
+        ([1e-300, 1e300], 1.0, "2 × 0.5 tok/s, rank 1 slowest by 9900%"),
+        ([1.0] * 100_000, 1.0, None),
+    ],
+)
+def test_ranks_are_told_by_the_slowest(seconds: list[float], speed: float | None, said: str | None) -> None:
+    assert ranks(seconds, speed) == said

@@ -19,6 +19,8 @@ from tui.widgets.states import PIN, SIGNS, Colours, state_style, state_word
 
 _BARS = "▁▂▃▄▅▆▇█"
 _LEAST_BARS, _MOST_BARS = 6, 14
+# A log that names more was written by nobody who has so many.
+_MOST_RANKS = 4096
 _MARK_SIGNS = {
     "gold": "★",
     "blocked": "✕",
@@ -138,6 +140,17 @@ def expected_loss(expected: Forecast) -> str:
     return f"{value} (4 in 5: {low} to {high})"
 
 
+def ranks(seconds: Sequence[float], tokens_per_sec: float | None) -> str | None:
+    """Of several processes: how many, what each does, and which is the slowest by how much; None of one."""
+    number = len(seconds)
+    if not 1 < number <= _MOST_RANKS or not all(0 < each < math.inf for each in seconds):
+        return None
+    slowest = max(range(number), key=lambda rank: seconds[rank])
+    behind = seconds[slowest] / sorted(seconds)[(number - 1) // 2] - 1
+    speed = f" × {count(tokens_per_sec / number)} tok/s" if tokens_per_sec else ""
+    return f"{number}{speed}, rank {slowest} slowest by {percent(min(behind, 99.0))}"
+
+
 def facts(run: Run, expected: Forecast | NoForecast | None = None) -> list[tuple[str, str]]:
     """The present of a run as (label, value), most important first."""
     s, history = run.summary, run.history
@@ -161,6 +174,7 @@ def facts(run: Run, expected: Forecast | NoForecast | None = None) -> list[tuple
         add("ETA", duration(eta) + (f" ({clock})" if clock else ""))
     add("elapsed", duration(s.elapsed_s) if s.elapsed_s else None)
     add("speed", f"{count(s.tokens_per_sec)} tok/s" if s.tokens_per_sec else None)
+    add("ranks", ranks(history.rank_seconds, s.tokens_per_sec))
     add("val", loss(s.val_loss))
     add("train", loss(s.train_loss))
     if s.gold_val is not None:
