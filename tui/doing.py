@@ -89,12 +89,13 @@ class Doing(Screen[Result]):
         if not run.state.is_over:
             self.notify(f"{run.label} is {state_word(run.state)}: stop it first", severity="warning")
             return
+        from tui.screens.classify import opening
         from tui.screens.launch import LaunchScreen
 
         filled = starting.filled_in(run.record) if run.record else None
         last = starting.last_bundle(self.app, run.name)
         if last is not None and last.is_classifier:
-            further.show_command(self.app, run.name, last)
+            opening.go_on(self.app, last, self.launched)
         elif last is not None:
             processes = starting.processes_of(run.record) if run.record else 1
             self.app.push_screen(LaunchScreen(model_name=run.name, processes=processes), self.launched)
@@ -108,6 +109,8 @@ class Doing(Screen[Result]):
                 filled.processes,
             )
             self.app.push_screen(form, self.launched)
+        elif run.record is not None and opening.as_started(self.app, run.record, self.launched):
+            return
         else:
             self.notify(f"Nobody knows how {run.label} was started; n starts a new run", severity="warning")
 

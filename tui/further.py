@@ -12,6 +12,7 @@ from mypt.text import printable
 from mypt.watch.run import Run
 from tui import starting
 from tui.dashboard import Dashboard
+from tui.screens.classify.draft import epochs_of
 from tui.widgets.confirm import Confirm
 
 
@@ -43,7 +44,7 @@ def ask_for_an_epoch(
     launched: Callable[[RunRecord | None], None],
 ) -> None:
     """Offer to let a classifier that has seen its texts often enough see them once more."""
-    arguments = ["--model_name", name, "--num_epochs", str(_epochs(last) + 1)]
+    arguments = ["--model_name", name, "--num_epochs", str(epochs_of(last) + 1)]
     log = run.record.log_file if run is not None and run.record is not None else ""
     said = printable(name, newline=False)
 
@@ -61,28 +62,10 @@ def ask_for_an_epoch(
 
     app.push_screen(
         Confirm(
-            f"{said} is a text classifier and has done all its steps, in {_epochs(last)} "
-            f"epoch{'s' * (_epochs(last) != 1)} of its texts. Let it see them once more?\n\n"
-            f"The same in a shell, for any other number:\n{classifier_command(name, _epochs(last) + 1)}",
+            f"{said} is a text classifier and has done all its steps, in {epochs_of(last)} "
+            f"epoch{'s' * (epochs_of(last) != 1)} of its texts. Let it see them once more?\n\n"
+            f"The same in a shell, for any other number:\n{classifier_command(name, epochs_of(last) + 1)}",
             "One more epoch",
-        ),
-        answered,
-    )
-
-
-def show_command(app: Dashboard, name: str, last: BundleInfo) -> None:
-    """Of a classifier, which has no form: the command that changes its settings, to copy."""
-    command = classifier_command(name, _epochs(last) + starting.is_done(last))
-
-    def answered(yes: bool | None) -> None:
-        if yes:
-            app.copy(command, "the command")
-
-    app.push_screen(
-        Confirm(
-            f"{printable(name, newline=False)} is a text classifier; its settings are changed in a shell, by flags "
-            f"added to this command (`mypt finetune-classifier --help` lists them):\n\n{command}",
-            "Copy it",
         ),
         answered,
     )
@@ -93,9 +76,3 @@ def classifier_command(name: str, epochs: int) -> str:
     return printable(
         f"mypt {CLASSIFY[-1]} --model_name {shlex.quote(name)} --num_epochs {epochs}", newline=False
     )
-
-
-def _epochs(last: BundleInfo) -> int:
-    data = last.training_config.get("classifier_data")
-    number = data.get("num_epochs") if isinstance(data, dict) else None
-    return number if isinstance(number, int) else 1

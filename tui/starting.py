@@ -25,10 +25,12 @@ def start(
     said: str,
     log_file: str = "",
     done: Callable[[RunRecord], None] = lambda record: None,
+    refused: Callable[[str], None] | None = None,
     program: Sequence[str] = TRAIN,
+    queue: bool = False,
 ) -> None:
     """Start `mypt train` (or another `program`) with these arguments, detached, and say `said`; or say why it did not
-    start.
+    start, to `refused` where somebody wants to hear it. With `queue` it waits for all before it.
     """
 
     def work() -> None:
@@ -40,10 +42,14 @@ def start(
                 model_name=model_name,
                 log_file=log,
                 settings={},
+                queue=queue,
                 program=program,
             )
         except (MyptError, OSError) as error:
             why = printable(str(error))
+            if refused is not None:
+                app.call_from_thread(refused, why)
+                return
             app.call_from_thread(app.notify, why, title="It did not start", severity="error", timeout=12)
             return
         app.live.hint()
@@ -121,19 +127,9 @@ def processes_of(record: RunRecord) -> int:
 
 def filled_in(record: RunRecord) -> FilledIn | None:
     """The command of a run as the form has it; None where it is none of `mypt train`."""
-    command = record.command
-    if "train" not in command:
+    given = flags_of(record, TRAIN[-1])
+    if given is None:
         return None
-    given: dict[str, str] = {}
-    name = ""
-    for word in command[command.index("train") + 1 :]:
-        if word.startswith("--"):
-            flag, equals, value = word[2:].partition("=")
-            name = flag.replace("-", "_")
-            given[name] = value
-            name = "" if equals else name
-        elif name:
-            given[name], name = word, ""
     for name in ("reset_optimizer", "nproc", "max_restarts"):
         given.pop(name, None)
     return FilledIn(
@@ -144,6 +140,23 @@ def filled_in(record: RunRecord) -> FilledIn | None:
         processes=processes_of(record),
         given=given,
     )
+
+
+def flags_of(record: RunRecord, program: str) -> dict[str, str] | None:
+    """The flags that a run of `mypt program` was started with, each with its value; None where it is another's."""
+    if program not in record.command:
+        return None
+    given: dict[str, str] = {}
+    name = ""
+    for word in record.command[record.command.index(program) + 1 :]:
+        if word.startswith("--"):
+            flag, equals, value = word[2:].partition("=")
+            name = flag.replace("-", "_")
+            given[name] = value
+            name = "" if equals else name
+        elif name:
+            given[name], name = word, ""
+    return given
 
 
 def last_bundle(app: Dashboard, name: str) -> BundleInfo | None:

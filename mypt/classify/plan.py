@@ -56,8 +56,30 @@ class Plan:
     given: Given
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What is asked for, before its texts are read.
+
+    `run` is the run without what is wrong (None where even that makes no model), `given` has what is not known yet
+    empty; `resumed` is the classifier that is gone on with, where there is one.
+    """
+
+    run: Resolved | None
+    given: Given
+    problems: tuple[Problem, ...]
+    resumed: bundle.BundleInfo | None = None
+
+
 def plan(asked: ClassifierRequest, workspace: Path) -> Plan:
     """The run that is asked for and its data, both right; writes nothing. Raises one `UserError` with all problems."""
+    found = settle(asked, workspace)
+    raise_for(found.problems)
+    assert found.run is not None
+    return _with_data(found.run, found.given, workspace)
+
+
+def settle(asked: ClassifierRequest, workspace: Path) -> Settled:
+    """What is asked for, with all problems that show without a look at the texts; reads, writes nothing."""
     known = bundle.read_info(workspace / "checkpoints" / asked.model_name) if asked.model_name else None
     resumed = known if known is not None and known.files and not known.problem else None
     problems = [
@@ -84,7 +106,8 @@ def plan(asked: ClassifierRequest, workspace: Path) -> Plan:
     )
     found = survey(request, workspace)
     problems += found.problems
-    given, more = _given(asked, resumed if resumed and resumed.is_classifier else None)
+    going_on = resumed if resumed and resumed.is_classifier else None
+    given, more = _given(asked, going_on)
     problems += more
     run = found.resolved
     if run is not None and not problems:
@@ -97,12 +120,13 @@ def plan(asked: ClassifierRequest, workspace: Path) -> Plan:
                 remedy="name it with --init_from_model, or a foreign one with --pretrained_ckpt_path",
             )
         )
-    raise_for(problems)
-    assert run is not None and given is not None
-    return _with_data(run, given, workspace, set(defaults))
+    if run is not None:
+        values = {n: replace(v, source=BY_DEFAULT) if n in defaults else v for n, v in run.values.items()}
+        run = replace(run, values=values)
+    return Settled(run, given, tuple(problems), going_on)
 
 
-def _given(asked: ClassifierRequest, info: bundle.BundleInfo | None) -> tuple[Given | None, list[Problem]]:
+def _given(asked: ClassifierRequest, info: bundle.BundleInfo | None) -> tuple[Given, list[Problem]]:
     saved = info.training_config.get(SAVED) if info is not None else None
     before: dict[str, Any] = saved if isinstance(saved, dict) else {}
     spec = spec_of(info) if info is not None else None
@@ -133,13 +157,13 @@ def _given(asked: ClassifierRequest, info: bundle.BundleInfo | None) -> tuple[Gi
     epochs = before.get("num_epochs", EPOCHS) if asked.num_epochs is None else asked.num_epochs
     if not isinstance(epochs, int) or not 1 <= epochs <= 100_000:
         problems.append(Problem("must be a whole number of at least 1", field="num_epochs", value=epochs))
-    if problems:
-        return None, problems
-    assert text is not None
-    return Given(str(values["data"]), str(values["eval_data"]), tuple(text), label, epochs), []
+    data, eval_data = (value if isinstance(value, str) else "" for value in values.values())
+    return Given(
+        data, eval_data, tuple(text or ()), label, epochs if isinstance(epochs, int) else EPOCHS
+    ), problems
 
 
-def _with_data(run: Resolved, given: Given, workspace: Path, defaults: set[str]) -> Plan:
+def _with_data(run: Resolved, given: Given, workspace: Path) -> Plan:
     info = run.checkpoint or run.base
     assert info is not None
     tokenizer = from_dict(run.tokenizer, where=f"{info.name}/{bundle.TOKENIZER}")
@@ -179,7 +203,7 @@ def _with_data(run: Resolved, given: Given, workspace: Path, defaults: set[str])
         )
     phase = PhaseData("default", None, splits[0], splits[1], fingerprint, given.data)
     data = RunData(tokenizer, [phase], {}, notices)
-    run = _with_length(run, given, splits[0], defaults)
+    run = _with_length(run, given, splits[0])
     run.config.extra[FIELD] = spec.to_json()
     return Plan(run, data, spec, given)
 
@@ -200,7 +224,7 @@ def _read(
     return (sides[0], sides[1]), problems
 
 
-def _with_length(run: Resolved, given: Given, train: TextSplit, defaults: set[str]) -> Resolved:
+def _with_length(run: Resolved, given: Given, train: TextSplit) -> Resolved:
     """The run with what the number of texts decides."""
     s, values = run.settings, dict(run.values)
     updates = train.updates(s.batch_size * s.grad_accum_steps)
@@ -215,7 +239,5 @@ def _with_length(run: Resolved, given: Given, train: TextSplit, defaults: set[st
     decided["sample_interval"] = (0, BY_DEFAULT)
     for name, (value, source) in decided.items():
         values[name] = Effective(name, value, source)
-    for name in defaults:
-        values[name] = replace(values[name], source=BY_DEFAULT)
     settings = s.model_copy(update={name: values[name].value for name in fields.names() if name in decided})
     return replace(run, settings=settings, values=values)

@@ -27,6 +27,16 @@ DEFAULTS: dict[str, Any] = {
     "compile": "off",
 }
 BY_DEFAULT = Source("default of finetune-classifier")
+#: What is asked beside the settings, and what it means.
+HELP = {
+    "model_name": "names the classifier; an existing one goes on",
+    "init_from_model": "the model to begin with: a name or a path",
+    "data": "texts with their classes: JSONL, .csv or .tsv",
+    "eval_data": "other texts, to see how well it does",
+    "text": "the column of the text, or two: premise,hypothesis",
+    "label": "the column of the class",
+    "num_epochs": "how often each text is seen",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from mypt.errors import Problem, UserError
 from mypt.files import why_no_file
 from mypt.text import printable, whole
 
-_CSV_ENDINGS = {".csv": ",", ".tsv": "\t"}
+CSV_ENDINGS = {".csv": ",", ".tsv": "\t"}
 _SHOWN = 5
 # A cell that is longer is a file in which a quotation mark was lost.
 _LONGEST_CELL = 1 << 27
@@ -91,7 +91,7 @@ def read_rows(path: Path, shown: str, faults: Faults) -> Iterator[tuple[int, dic
         raise UserError(Problem(message, where=shown)) from None
     if not text.strip():
         raise UserError(Problem("is empty", where=shown))
-    sign = _CSV_ENDINGS.get(path.suffix.lower())
+    sign = CSV_ENDINGS.get(path.suffix.lower())
     if sign is None:
         return _json_rows(enumerate(text.split("\n"), start=1), faults)
     return _csv_rows(text, sign, faults)

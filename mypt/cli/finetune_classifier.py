@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mypt.classify.request import DEFAULTS, EPOCHS, SETTINGS, ClassifierRequest
+from mypt.classify.request import DEFAULTS, EPOCHS, HELP, SETTINGS, ClassifierRequest
 from mypt.classify.run import finetune
 from mypt.cli.train import add_setting
 from mypt.errors import Problem, UserError
@@ -23,8 +23,8 @@ _DECIDED = {"block_size": "as the base model", "eval_interval": "two or three an
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to begin with, the data and its columns, and the settings of training that mean something here."""
     run = parser.add_argument_group("run")
-    run.add_argument("--model_name", metavar="NAME", help="names the classifier; an existing one goes on")
-    run.add_argument("--init_from_model", metavar="BASE", help="the model to begin with: a name or a path")
+    run.add_argument("--model_name", metavar="NAME", help=HELP["model_name"])
+    run.add_argument("--init_from_model", metavar="BASE", help=HELP["init_from_model"])
     run.add_argument(
         "--pretrained_ckpt_path",
         metavar="FILE",
@@ -35,11 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--n_head", metavar="N", help="its attention heads, where shapes cannot tell")
     data = parser.add_argument_group("texts")
-    data.add_argument("--data", metavar="FILE", help="texts with their classes: JSONL, .csv or .tsv")
-    data.add_argument("--eval_data", metavar="FILE", help="other texts, to see how well it does")
-    data.add_argument("--text", metavar="COLUMNS", help="the column of the text, or two: premise,hypothesis")
-    data.add_argument("--label", metavar="COLUMN", help="the column of the class [label]")
-    data.add_argument("--num_epochs", metavar="N", help=f"how often each text is seen [{EPOCHS}]")
+    data.add_argument("--data", metavar="FILE", help=HELP["data"])
+    data.add_argument("--eval_data", metavar="FILE", help=HELP["eval_data"])
+    data.add_argument("--text", metavar="COLUMNS", help=HELP["text"])
+    data.add_argument("--label", metavar="COLUMN", help=f"{HELP['label']} [label]")
+    data.add_argument("--num_epochs", metavar="N", help=f"{HELP['num_epochs']} [{EPOCHS}]")
     for group in fields.Group:
         names = [name for name in SETTINGS if fields.group(name) is group]
         section = parser.add_argument_group(str(group)) if names else None

@@ -20,7 +20,7 @@ from tui.screens.home import HomeScreen
 from tui.screens.transfer import ExportScreen, ImportScreen
 from tui.screens.transfer.base import TransferScreen
 from tui.screens.transfer.importing import name_for
-from tui.screens.transfer.paths import PathField, complete
+from tui.widgets.paths import PathField, complete
 from tui.screens.transfer.preview import read
 from tui.screens.transfer.process import Outcome, run_mypt
 from tui.widgets.editors import Choice, Field

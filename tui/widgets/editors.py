@@ -92,8 +92,10 @@ class Choice(Widget, can_focus=True):
         self.set_class(not value, "-unset")
 
     def offer(self, choices: Sequence[str], value: str) -> None:
-        """Let there be these words, and this one chosen, without telling anybody."""
-        self._choices, self.value = tuple(choices), value
+        """Let these be the words from now on and `value` the chosen one, silently."""
+        self._choices = (*([""] if self._choices[:1] == ("",) else []), *choices)
+        self.value = value
+        self.refresh()
 
     def watch_value(self, value: str) -> None:
         """What was not chosen looks like a field's placeholder."""

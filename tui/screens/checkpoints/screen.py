@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from mypt import housekeeping
-from mypt.bundle import Kind
+from mypt.bundle import BundleInfo, Kind
 from mypt.housekeeping import Deletion, Renaming
 from mypt.runs.record import RunRecord
 from mypt.text import printable, size
@@ -32,6 +32,7 @@ class CheckpointsScreen(BrowsingScreen):
         Action("compare", "v", "Compare", "The marked ones side by side, or the last with its gold", _AREA),
         Action("sample", "g", "Sample", "Let this one write, or two marked ones side by side", _AREA),
         Action("fine_tune", "f", "Fine-tune", "Train a new model from this one", _AREA, changes=True),
+        Action("classifier", "F", "Classifier", "Make a text classifier of this model", _AREA, False, True),
         Action(
             "resume", "r", "Resume", "Go on training this model from its last checkpoint", _AREA, changes=True
         ),
@@ -119,18 +120,37 @@ class CheckpointsScreen(BrowsingScreen):
             self.app.push_screen(sample_of(self.app, row.model.name))
 
     def action_fine_tune(self) -> None:
-        """Open the form with this checkpoint as the base; of a copy for use, with the one that it was made of."""
-        if (row := self._row_to("Fine-tune")) is None:
+        """Open the form with this checkpoint as the base; of a classifier, the dialogue that made it."""
+        if (base := self._base_for("Fine-tune")) is None:
             return
+        if base.is_classifier:
+            self._ask_for_classifier(base)
+            return
+        from tui.screens.launch import LaunchScreen
+
+        self.app.push_screen(LaunchScreen(base=base.name), self._launched)
+
+    def action_classifier(self) -> None:
+        """Ask for texts and their classes, to make a classifier of this model."""
+        if (base := self._base_for("Classifier")) is not None:
+            self._ask_for_classifier(base)
+
+    def _ask_for_classifier(self, base: BundleInfo) -> None:
+        from tui.screens.classify import opening
+
+        opening.ask(self.app, base, self._launched)
+
+    def _base_for(self, change: str) -> BundleInfo | None:
+        """The chosen checkpoint, to train from; of a copy for use, the one that it was made of."""
+        if (row := self._row_to(change)) is None:
+            return None
         base, last = row.info, row.model.bundles.get(Kind.LAST)
         if row.kind is Kind.FP16 and last is not None and not last.problem:
             base = last
         if base is None or base.problem:
             self._warn(f"{printable(row.key, newline=False)} is not whole, so nothing can be trained from it")
-            return
-        from tui.screens.launch import LaunchScreen
-
-        self.app.push_screen(LaunchScreen(base=base.name), self._launched)
+            return None
+        return base
 
     def _launched(self, record: RunRecord | None) -> None:
         if record is not None:

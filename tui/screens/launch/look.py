@@ -184,7 +184,7 @@ def look(draft: Draft, workspace: Path, data: DataFacts | None = None) -> Review
         data=data,
         command=command(right, draft.processes) if right else "",
         name_note=_name_note(shown) if not bundle.check_model_name(draft.model_name) else "",
-        busy=_busy(workspace, draft.model_name),
+        busy=held_by(workspace, draft.model_name),
     )
 
 
@@ -237,7 +237,8 @@ def _name_note(resolved: Resolved | None) -> str:
     return f"exists: resumes {which} from step {step}" if step is not None else f"exists: resumes {which}"
 
 
-def _busy(workspace: Path, name: str) -> str:
+def held_by(workspace: Path, name: str) -> str:
+    """That somebody trains this model now, and who; empty where nobody does."""
     from mypt.runs.lock import ModelLock
 
     try:

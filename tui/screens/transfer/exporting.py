@@ -13,9 +13,9 @@ from textual.widgets import Button
 
 from mypt.text import printable
 from tui.screens.transfer.base import TransferScreen
-from tui.screens.transfer.paths import PathField, place_of
 from tui.screens.transfer.preview import Preview
 from tui.widgets.editors import Choice
+from tui.widgets.paths import PathField, place_of
 
 FORMATS = ("hf", "fp16", "bf16")
 

@@ -11,9 +11,9 @@ from textual.widget import Widget
 from mypt.bundle import check_model_name, split_name
 from mypt.text import printable
 from tui.screens.transfer.base import TransferScreen
-from tui.screens.transfer.paths import PathField, place_of
 from tui.screens.transfer.preview import Preview
 from tui.widgets.editors import Field
+from tui.widgets.paths import PathField, place_of
 
 _NAMELESS = frozenset({"ckpt", "model", "latest", "final", "pytorch_model", "checkpoint", "weights"})
 
