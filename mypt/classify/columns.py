@@ -35,11 +35,13 @@ def first_row(path: Path, shown: str) -> dict[str, Any]:
         raise UserError(Problem(f"cannot be read: {error.strerror}", where=shown)) from None
     # The end may have been cut within a character, which a look at the first row does not need.
     text = begin.decode("utf-8-sig", "replace")
+    if not text.strip():
+        raise UserError(Problem("is empty", where=shown))
     sign = CSV_ENDINGS.get(path.suffix.lower())
     row = _json(text) if sign is None else _csv(text, sign)
     if not row:
         message = "has no JSON object in its first line" if sign is None else "has no header with columns"
-        raise UserError(Problem("is empty" if not text.strip() else message, where=shown))
+        raise UserError(Problem(message, where=shown))
     return row
 
 

@@ -11,9 +11,11 @@ from tests.tui.test_checkpoints_screen import chosen, settle, shown
 from tests.tui.toasts import said
 from tests.tui.waiting import until
 from tests.workbench import mypt
+from tui.screens.classify import ClassifyScreen
 from tui.screens.home import HomeScreen
 from tui.starting import is_done, last_bundle
 from tui.widgets.confirm import Confirm
+from tui.widgets.editors import Choice
 
 
 async def test_a_stopped_classifier_goes_on_as_a_classifier(trained: Path) -> None:
@@ -50,17 +52,29 @@ async def test_a_stopped_classifier_goes_on_as_a_classifier(trained: Path) -> No
         await pilot.press("r")
         await until(pilot, lambda: any("nli goes on" in message for message in said(screen.app)))
         await until(pilot, lambda: read_info(folder).step == 6)
-        # With nothing left to do, it is asked for one epoch more, and its command is shown.
+        # With nothing left to do, it is asked for one epoch more, or for other settings.
         await until(pilot, lambda: screen.app.live.workspace.find("nli")[0].state is RunState.FINISHED)
         await until(pilot, lambda: is_done(last_bundle(screen.app, "nli")))
-        for key, words in (("r", "One more epoch"), ("E", "Copy it")):
-            if key == "E":
-                await pilot.press("escape", "escape")
-                await until(pilot, lambda: isinstance(screen.app.screen, HomeScreen))
-                home = screen.app.screen
-                await until(pilot, lambda h=home: h.run_in_view and h.run_in_view.name == "nli")  # type: ignore[misc]
-            await pilot.press(key)
-            await until(pilot, lambda: isinstance(screen.app.screen, Confirm))
-            picture = painted(screen.app)
-            assert "mypt finetune-classifier --model_name nli --num_epochs 3" in picture and words in picture
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(screen.app.screen, Confirm))
+        picture = painted(screen.app)
+        assert "mypt finetune-classifier --model_name nli --num_epochs 3" in picture
+        assert "One more epoch" in picture
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: isinstance(screen.app.screen, HomeScreen))
+        home = screen.app.screen
+        await until(pilot, lambda: home.run_in_view and home.run_in_view.name == "nli")  # type: ignore[attr-defined]
+        await pilot.press("E")
+        await until(pilot, lambda: isinstance(screen.app.screen, ClassifyScreen))
+        asked = screen.app.screen
+        assert isinstance(asked, ClassifyScreen)
+        await until(
+            pilot, lambda: asked.seen is not None and asked.seen.ready and asked.seen.draft == asked.draft
+        )
+        command = "mypt finetune-classifier --model_name nli --num_epochs 3"
+        assert asked.draft.command() == command and command in painted(screen.app)
+        # Its columns are what it was made for.
+        text = asked.query_one("#text", Choice)
+        assert text.held and text.placeholder == "premise" and asked.seen is not None
+        assert asked.seen.stands["data"] == "train.jsonl · saved"
     assert read_info(folder).is_classifier

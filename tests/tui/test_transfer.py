@@ -20,10 +20,10 @@ from tui.screens.home import HomeScreen
 from tui.screens.transfer import ExportScreen, ImportScreen
 from tui.screens.transfer.base import TransferScreen
 from tui.screens.transfer.importing import name_for
-from tui.widgets.paths import PathField, complete
 from tui.screens.transfer.preview import read
 from tui.screens.transfer.process import Outcome, run_mypt
 from tui.widgets.editors import Choice, Field
+from tui.widgets.paths import PathField, complete
 
 needs_import = pytest.mark.skipif("import" not in COMMANDS, reason="this mypt has no import")
 needs_export = pytest.mark.skipif("export" not in COMMANDS, reason="this mypt has no export")

@@ -115,7 +115,7 @@ class FillingScreen(Dialogue[RunRecord | None]):
         """Begin where something is to be filled in."""
         box = self.query_one(".box")
         box.border_subtitle = "tab next · ←→ columns · ^s starts · ^y copies the command"
-        self.query_one("#data" if not self._begun.data else "#num_epochs").focus()
+        self.query_one("#num_epochs" if self._begun.data or self._begun.num_epochs else "#data").focus()
         self.allow(False)
         self.look()
 
