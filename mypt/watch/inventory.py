@@ -331,7 +331,7 @@ def status_rows(workspace: Workspace, runs: Sequence[Run] | None = None) -> list
     Keys: those of `RunSummary`, and key, name, label, state, why, log, console, run_id, origin, attempts, age_s,
     reading, settings (of the log and the record), sparkline, evals (the latest loss of every eval set), last_lines
     (what a failed run printed last), queue_position (1 is next), pid and host (of the trainer, else of its supervisor), created_at,
-    command, exit_code, exit_signal and exit_reason. `eta_s` counts from now, and is null unless the run is running.
+    command, exit_code, exit_signal and exit_reason. `eta_s` counts from now, and is null unless the run is running and has steps left.
     """
     waiting = in_line(workspace.runs)
     rows = []

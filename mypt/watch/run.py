@@ -106,11 +106,15 @@ class Run:
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds from now to the end, while the run is running."""
+        """Seconds from now to the end, while the run is running; None where less than one is left by its steps.
+
+        What follows the last step, or whether anybody still trains what has no record, no count of steps tells.
+        """
         eta = self.history.eta_s
         if eta is None or self.state is not RunState.RUNNING:
             return None
-        return max(0.0, eta - (self.age_s or 0.0))
+        left = eta - (self.age_s or 0.0)
+        return left if left >= 1 else None
 
     @property
     def summary(self) -> RunSummary:

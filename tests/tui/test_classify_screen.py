@@ -58,14 +58,15 @@ async def test_a_classifier_is_filled_in_and_trained(trained: Path) -> None:
         assert isinstance(screen, ClassifyScreen)
         await until(pilot, lambda: screen.seen is not None and "data" in screen.seen.lacking)
         start = screen.query_one("#start", Button)
-        assert start.disabled and "dev.jsonl, train.jsonl" in painted(pilot.app)
+        assert start.disabled
+        await until(pilot, lambda: "dev.jsonl, train.jsonl" in painted(pilot.app))
         screen.query_one("#data", Field).value = "train.jsonl"
         await until(pilot, lambda: not start.disabled)
         # The columns, and what is meant for the evaluation, were told by the files.
         assert screen.draft == Draft(
             "dante_classifier", "dante", "train.jsonl", "dev.jsonl", ("premise", "hypothesis"), "label"
         )
-        assert "contradiction, entailment" in painted(pilot.app)
+        await until(pilot, lambda: "contradiction, entailment" in painted(pilot.app))
         screen.query_one("#label", Choice).action_choose("premise")
         await until(pilot, lambda: screen.query_one("#text").has_class("-wrong"))
         assert start.disabled

@@ -398,6 +398,14 @@ async def test_values_are_whole_and_the_review_is_beside_the_form_at_a_hundred_c
         assert "3 Settings" in picture and "tokens a step" in picture
 
 
+async def test_where_values_come_from_is_whole_where_there_is_no_room_beside_them(workspace: Path) -> None:
+    async with bench(workspace, (120, 36)) as b:
+        await b.review()
+        await b.until(lambda: "from preset tiny_char" in shown(b.app), "what the preset decides")
+        await b.pilot.resize_terminal(160, 48)
+        await b.until(lambda: "2000     preset tiny_char" in shown(b.app), "the source beside the value")
+
+
 @pytest.mark.parametrize("size", [(80, 24), (100, 30), (120, 36), (200, 50)])
 async def test_no_toast_lies_over_what_starts(workspace: Path, size: tuple[int, int]) -> None:
     async with bench(workspace, size, preset="mini", toasts=True) as b:

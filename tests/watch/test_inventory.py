@@ -481,6 +481,16 @@ def test_looking_does_not_disturb_reading(tmp_path: Path) -> None:
     assert not failures
 
 
+def test_no_time_is_left_to_tell_where_no_step_is(tmp_path: Path) -> None:
+    """What has done all its steps, and has no record to say that it has ended, may evaluate or be gone."""
+    write(log(tmp_path, "a"), begin(), evaluation(50), evaluation(100))
+    workspace = Workspace(tmp_path)
+    workspace.load()
+    (run,) = workspace.runs
+    assert run.state is RunState.RUNNING and run.history.eta_s == 0
+    assert run.eta_s is None and status_rows(workspace)[0]["eta_s"] is None
+
+
 def test_rows_are_strict_json(tmp_path: Path) -> None:
     write(log(tmp_path, "a"), begin(), evaluation(10, math.nan), at=OLD)
     write(log(tmp_path, "b"), begin(), evaluation(10, 1.5))

@@ -32,6 +32,7 @@ _GAP = 2
 # Parts of the memory that are told by name.
 _NAMED = 3
 _SHORTEST_SOURCE = 10
+_SHORTEST_VALUE = 8
 _EMPTY_ROW = ("", "", "", "", "")
 _PARTS = {"optimizer": "AdamW", "process": "PyTorch itself"}
 
@@ -168,7 +169,8 @@ class ReviewPane(Vertical):
         if beside is not None:
             parts += [*self._beside(beside), Text("")]
         elif review.values is not None:
-            parts += [self._values(review), self._rest(review), Text("")]
+            rows = self._values(review)
+            parts += [*([self._three_columns(rows)] if rows else []), self._rest(review), Text("")]
         if review.command:
             head = Text("the same in a shell", "bold")
             head.append("  ^y copies it", "dim not bold")
@@ -234,7 +236,8 @@ class ReviewPane(Vertical):
         number = sum(e.source.kind == "default" for e in (review.values or {}).values())
         return Text("^r hides the defaults" if self.all_values else f"{number} more by default: ^r", "dim")
 
-    def _values(self, review: Review) -> Table:
+    def _values(self, review: Review) -> list[tuple[str, str, str, str]]:
+        """What is said, and all that is by default where that is asked for: name, value, source, colour."""
         values = list((review.values or {}).values())
         said = [e for e in values if e.source.kind != "default"]
         silent = [e for e in values if e.source.kind == "default"]
@@ -249,7 +252,7 @@ class ReviewPane(Vertical):
             if effective.name == "vocab_size" and exact not in (None, effective.value):
                 value, source = str(exact), "the text's characters"
             rows.append((effective.name, value, source, colour))
-        return self._three_columns([("setting", "value", "from", "bold"), *rows])
+        return rows
 
     def _beside(self, beside: Inheritance) -> list[RenderableType]:
         """The base and the run side by side: what is new, then what is inherited."""
@@ -284,9 +287,7 @@ class ReviewPane(Vertical):
         apart = source >= _SHORTEST_SOURCE
         left = room - names - (source if apart else -_GAP)
         base = min(base, left // 2)
-        table = Table.grid(padding=(0, _GAP, 0, 0))
-        for width in (names, base, min(run, left - base) if apart else left - base, *([source] * apart)):
-            table.add_column(width=width, overflow="fold")
+        table = _grid(names, base, min(run, left - base) if apart else left - base, *([source] * apart))
         for name, before, after, origin, colour in rows:
             own = Text(after, colour)
             if not apart and colour != "bold" and origin not in ("", "default", "inherited"):
@@ -296,15 +297,31 @@ class ReviewPane(Vertical):
             table.add_row(*cells, *([Text(fit(origin, source), colour, no_wrap=True)] * apart))
         return table
 
-    def _three_columns(self, rows: list[tuple[str, str, str, str]]) -> Table:
-        """Names are whole, a long value takes several lines, and a long source is cut."""
-        names, values, sources = (max(cell_len(row[column]) for row in rows) for column in range(3))
-        room = max(self._body.size.width - names - 2 * _GAP, 16)
-        source = min(sources, room - min(values, max(room // 2, 8)))
-        table = Table.grid(padding=(0, _GAP, 0, 0))
-        for width in (names, min(values, room - source), source):
-            table.add_column(width=width, overflow="fold")
-        for name, value, origin, colour in rows:
-            end = Text(fit(origin, source), colour, no_wrap=True)
-            table.add_row(Text(name, colour), Text(value, colour), end)
-        return table
+    def _three_columns(self, rows: list[tuple[str, str, str, str]]) -> RenderableType:
+        """Names and sources are whole, a long value takes several lines. Where sources have no room beside the values,
+        each stands once, above those that come from it.
+        """
+        titled = [("setting", "value", "from", "bold"), *rows]
+        names, values, sources = (max(cell_len(row[column]) for row in titled) for column in range(3))
+        room = max(self._body.size.width - names - _GAP, 16)
+        if room - _GAP - sources >= min(values, _SHORTEST_VALUE):
+            table = _grid(names, min(values, room - _GAP - sources), sources)
+            for name, value, origin, colour in titled:
+                table.add_row(*(Text(cell, colour) for cell in (name, value, origin)))
+            return table
+        parts: list[RenderableType] = []
+        for origin in dict.fromkeys(row[2] for row in rows):
+            parts.append(Text(f"from {origin}", "bold"))
+            table = _grid(names, room)
+            for name, value, source, colour in rows:
+                if source == origin:
+                    table.add_row(Text(name, colour), Text(value, colour))
+            parts.append(table)
+        return Group(*parts)
+
+
+def _grid(*widths: int) -> Table:
+    table = Table.grid(padding=(0, _GAP, 0, 0))
+    for width in widths:
+        table.add_column(width=width, overflow="fold")
+    return table
