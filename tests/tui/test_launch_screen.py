@@ -176,12 +176,9 @@ async def test_choose_type_review(workspace: Path) -> None:
         assert b.app.copied == [review.command]
         picture = shown(b.app)
         assert "preset mini" in picture and "✓ ready" in picture
-        (said,) = [
-            line
-            for line in picture.splitlines()
-            if "preset mini" not in line and "7 " in line and "you" in line
-        ]
-        assert "max_iters" in said
+        lines = picture.splitlines()
+        (at,) = [number for number, line in enumerate(lines) if "from you" in line]
+        assert "max_iters" in lines[at + 1] and "7 " in lines[at + 1]
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 50)])
