@@ -18,6 +18,8 @@ from mypt.watch.places import Axis, Places
 _BLOCK = 64
 # Buckets of fewer points than this keep their exact edges: rounding to a block would be visible there.
 _ROUND_FROM = 4 * _BLOCK
+# So few are looked through faster than blocks are found for them.
+_FEW = 2 * _BLOCK
 
 
 class Point(NamedTuple):
@@ -295,9 +297,9 @@ class Column:
     ) -> None:
         width = (hi - lo) / buckets
         slack = width / 4
-        # The largest blocks of which a bucket of average size holds a few: their edges cost nothing to look up.
+        # The largest blocks of which a bucket of average size holds four, so that one is a quarter at most: their edges cost nothing to look up.
         level, block = -1, 1
-        while block * _BLOCK * 8 <= (stop - start) // buckets and level + 1 < len(self._lows):
+        while block * _BLOCK * 4 <= (stop - start) // buckets and level + 1 < len(self._lows):
             level, block = level + 1, block * _BLOCK
         step = (stop - start) // buckets * 2
         lows = self._lows[level] if level >= 0 else None
@@ -321,7 +323,11 @@ class Column:
                         start = end
                         continue
             if end > start:
-                out.append(self._bucket(xs, start, end))
+                if has_gaps or end - start > _FEW:
+                    out.append(self._bucket(xs, start, end))
+                else:
+                    part, x0, x1 = ys[start:end], xs[base + start], xs[base + end - 1]
+                    out.append(Bucket(x0, x1, part[0], min(part), max(part), part[-1], False))
                 start = end
 
     def _single(self, xs: array[float], index: int) -> Bucket:
