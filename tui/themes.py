@@ -13,6 +13,9 @@ from textual.color import Color
 from textual.filter import LineFilter
 from textual.theme import Theme
 
+# A focused button is underlined: its words alone turned round would be a hole in it.
+_FOCUSED = {"button-focus-text-style": "bold underline"}
+
 DARK = Theme(
     name="mypt-dark",
     primary="#58b6f5",
@@ -26,7 +29,12 @@ DARK = Theme(
     surface="#141a21",
     panel="#1c242d",
     dark=True,
-    variables={"border": "#2b3641", "border-blurred": "#2b3641", "footer-key-foreground": "#58b6f5"},
+    variables={
+        "border": "#2b3641",
+        "border-blurred": "#2b3641",
+        "footer-key-foreground": "#58b6f5",
+        **_FOCUSED,
+    },
 )
 
 LIGHT = Theme(
@@ -42,7 +50,12 @@ LIGHT = Theme(
     surface="#f3f1ec",
     panel="#e8e5de",
     dark=False,
-    variables={"border": "#cfcac0", "border-blurred": "#cfcac0", "footer-key-foreground": "#0067b0"},
+    variables={
+        "border": "#cfcac0",
+        "border-blurred": "#cfcac0",
+        "footer-key-foreground": "#0067b0",
+        **_FOCUSED,
+    },
 )
 
 # Of the sixteen colours magenta is the one that is readable on black and on white in every palette.

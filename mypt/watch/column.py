@@ -326,8 +326,8 @@ class Column:
                 if has_gaps or end - start > _FEW:
                     out.append(self._bucket(xs, start, end))
                 else:
-                    part, x0, x1 = ys[start:end], xs[base + start], xs[base + end - 1]
-                    out.append(Bucket(x0, x1, part[0], min(part), max(part), part[-1], False))
+                    few, x0, x1 = ys[start:end], xs[base + start], xs[base + end - 1]
+                    out.append(Bucket(x0, x1, few[0], min(few), max(few), few[-1], False))
                 start = end
 
     def _single(self, xs: array[float], index: int) -> Bucket:

@@ -100,7 +100,7 @@ class HelpScreen(ModalScreen[None]):
             )
             table.add_column()
             for key, what in shown:
-                table.add_row(Text(f"  {words(key)}"), Text(what))
+                table.add_row(Text(f"  {words(key)}", "bold"), Text(what))
             parts += [Text(area, "bold"), table, Text()]
         return Group(*parts[:-1]) if parts else Text("nothing here has these letters", "dim")
 
