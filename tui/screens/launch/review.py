@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -14,6 +13,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Static
 
 from mypt.text import count, printable, size, whole
+from tui.screens.launch import tables
 from tui.screens.launch.beside import Beside, Inheritance, inheritance
 from tui.screens.launch.draft import GIVEN_BY
 from tui.screens.launch.form import shown_source, shown_value
@@ -21,18 +21,13 @@ from tui.screens.launch.look import Review, in_list
 from tui.screens.launch.panes import Edited
 from tui.screens.launch.past import UNKNOWN, Judged
 from tui.widgets.editors import Choice
-from tui.widgets.lines import fit
 
 if TYPE_CHECKING:
     from mypt.estimate import Memory
     from mypt.settings.resolve import Resolved
 
-# Cells between two columns.
-_GAP = 2
 # Parts of the memory that are told by name.
 _NAMED = 3
-_SHORTEST_SOURCE = 10
-_SHORTEST_VALUE = 8
 _EMPTY_ROW = ("", "", "", "", "")
 _PARTS = {"optimizer": "AdamW", "process": "PyTorch itself"}
 
@@ -170,7 +165,11 @@ class ReviewPane(Vertical):
             parts += [*self._beside(beside), Text("")]
         elif review.values is not None:
             rows = self._values(review)
-            parts += [*([self._three_columns(rows)] if rows else []), self._rest(review), Text("")]
+            parts += [
+                *([tables.sourced(rows, self._body.size.width)] if rows else []),
+                self._rest(review),
+                Text(""),
+            ]
         if review.command:
             head = Text("the same in a shell", "bold")
             head.append("  ^y copies it", "dim not bold")
@@ -268,60 +267,14 @@ class ReviewPane(Vertical):
         words = (
             "^r hides what is as the base had it" if self.all_values else f"{len(alike)} more as there: ^r"
         )
-        return [*parts, *([Text("")] if parts else []), self._four_columns(rows), Text(words, "dim")]
+        return [
+            *parts,
+            *([Text("")] if parts else []),
+            tables.beside(rows, self._body.size.width),
+            Text(words, "dim"),
+        ]
 
     def _row(self, row: Beside, ink: str = "") -> tuple[str, str, str, str, str]:
         """A setting; what was asked for and loses stands where it would say where it comes from."""
         colour = self._ink("warning" if row.ignored else "accent") if row.ignored or row.typed else ink
         return (row.name, row.base, row.run, f"✗ {row.ignored}" if row.ignored else row.source, colour)
-
-    def _four_columns(self, rows: list[tuple[str, str, str, str, str]]) -> Table:
-        """Names are whole. Where sources have no column, those that say more than the rest stand behind the values."""
-        room = max(self._body.size.width - 3 * _GAP, 30)
-        titles = [row for row in rows if row[4] == "bold"]
-        names, base, run, source = (
-            max(cell_len(row[column]) for row in rows if column or row not in titles) for column in range(4)
-        )
-        names = min(max(names, cell_len(titles[0][0])), room // 2)
-        source = min(source, room - names - base - run)
-        apart = source >= _SHORTEST_SOURCE
-        left = room - names - (source if apart else -_GAP)
-        base = min(base, left // 2)
-        table = _grid(names, base, min(run, left - base) if apart else left - base, *([source] * apart))
-        for name, before, after, origin, colour in rows:
-            own = Text(after, colour)
-            if not apart and colour != "bold" and origin not in ("", "default", "inherited"):
-                own.append(f" ({origin})", "dim")
-            quiet = colour if colour == "bold" else "dim"
-            cells = [Text(name, colour), Text(before, quiet), own]
-            table.add_row(*cells, *([Text(fit(origin, source), colour, no_wrap=True)] * apart))
-        return table
-
-    def _three_columns(self, rows: list[tuple[str, str, str, str]]) -> RenderableType:
-        """Names and sources are whole, a long value takes several lines. Where sources have no room beside the values,
-        each stands once, above those that come from it.
-        """
-        titled = [("setting", "value", "from", "bold"), *rows]
-        names, values, sources = (max(cell_len(row[column]) for row in titled) for column in range(3))
-        room = max(self._body.size.width - names - _GAP, 16)
-        if room - _GAP - sources >= min(values, _SHORTEST_VALUE):
-            table = _grid(names, min(values, room - _GAP - sources), sources)
-            for name, value, origin, colour in titled:
-                table.add_row(*(Text(cell, colour) for cell in (name, value, origin)))
-            return table
-        parts: list[RenderableType] = []
-        for origin in dict.fromkeys(row[2] for row in rows):
-            parts.append(Text(f"from {origin}", "bold"))
-            table = _grid(names, room)
-            for name, value, source, colour in rows:
-                if source == origin:
-                    table.add_row(Text(name, colour), Text(value, colour))
-            parts.append(table)
-        return Group(*parts)
-
-
-def _grid(*widths: int) -> Table:
-    table = Table.grid(padding=(0, _GAP, 0, 0))
-    for width in widths:
-        table.add_column(width=width, overflow="fold")
-    return table
