@@ -1,6 +1,6 @@
 """Writing files so that a kill at any moment leaves the old or the new, never half of either.
 
-Standard library only; used by everything that puts something on disk.
+Needs no other library; used by everything that puts something on disk.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from mypt.signals import UNFINISHED
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -46,6 +48,7 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | str, *, durable: bo
         raise OSError(errno.EINVAL, "is no regular file, and is not replaced", str(target))
     # Same directory, since a rename does not cross file systems; a name of its own, since two may write at once.
     temporary = target.parent / f".{target.name}.tmp-{os.getpid()}-{os.urandom(4).hex()}"
+    UNFINISHED[str(temporary)] = os.getpid()
     try:
         with temporary.open("xb") as file:
             file.write(raw)
@@ -60,6 +63,8 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | str, *, durable: bo
             # What fails to be written names no file, and the temporary one is nobody's concern.
             error.filename, error.filename2 = os.fspath(path), None
         raise
+    finally:
+        UNFINISHED.pop(str(temporary), None)
     if durable:
         fsync_dir(target.parent)
 

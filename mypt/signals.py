@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 
 NUMBERS: dict[str, int] = {
@@ -17,6 +18,9 @@ NUMBERS: dict[str, int] = {
 """The number of each on this system."""
 STATUS = {name: 128 + number for name, number in NUMBERS.items()}
 """The exit status of a program that ended in order because it came, the same that a shell tells of one that it killed."""
+
+UNFINISHED: dict[str, int] = {}
+"""Temporary files that are being written, each with the process that does: whoever is ended at once takes its own away."""
 
 
 def name_of_status(status: int | None) -> str:
@@ -36,7 +40,12 @@ def sentence(number: int) -> str:
 
 
 def end_at_once(number: int, frame: FrameType | None = None) -> None:
-    """A handler: a line on standard error and the end, where there is nothing to clean up."""
+    """A handler: a line on standard error and the end, where there is no more to clean up than `UNFINISHED`."""
+    for path, process in list(UNFINISHED.items()):
+        # A fork has the list of its parent, whose files are not its own.
+        if process == os.getpid():
+            with contextlib.suppress(OSError):
+                Path(path).unlink()
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.write(sys.stderr.fileno(), f"mypt: {sentence(number)}\n".encode())
     os._exit(128 + number)

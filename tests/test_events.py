@@ -200,6 +200,15 @@ def test_a_number_deep_inside_that_is_not_finite_is_null() -> None:
     assert line["config"] == {"a": None, "b": [None, {"c": None}]}
 
 
+@pytest.mark.parametrize("step", [math.nan, math.inf, -math.inf])
+def test_a_step_that_is_no_number_is_null_with_its_name(step: float) -> None:
+    event = Unknown(timestamp="t", name="theirs", fields={"a": 1, "iter": step})
+    line = strict(encode(event))
+    assert list(line)[:3] == ["event", "iter", "timestamp"] and line["iter"] is None
+    back = decode(encode(event))
+    assert isinstance(back, Unknown) and repr(back.fields["iter"]) == repr(step)
+
+
 def test_text_that_no_encoding_knows_is_written_all_the_same() -> None:
     assert json.loads(encode(Sample(iter=1, text="\udcff ★")))["text"]
 

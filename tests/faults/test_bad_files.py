@@ -29,7 +29,7 @@ _OF_MODELS, _OTHERS = 12, 40
 _LONGER = 4
 _READS_ALL = frozenset({"log", "preferences", "sample-history", "messages", "chat"})
 #: What comes over a pipe is no file.
-_NO_FILES = frozenset({"messages"})
+_OF_FILES = [name for name in READERS if name != "messages"]
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +59,13 @@ def test_a_bad_file_is_told(cage: Cage, report: Report, readers: list[str]) -> N
     report(inputs=read, refused=refused, a_second=round(read / seconds))
 
 
-@pytest.mark.parametrize("readers", [[name] for name in READERS] if ROUNDS > 1 else [list(READERS)], ids=str)
+@pytest.mark.parametrize("readers", [[name] for name in _OF_FILES] if ROUNDS > 1 else [_OF_FILES], ids=str)
 def test_what_is_no_file_is_told(cage: Cage, report: Report, readers: list[str]) -> None:
     read = 0
     stride = 1 if ROUNDS > 1 else 41
     for number, reader in enumerate(readers):
-        if reader not in _NO_FILES:
-            outcome = cage.read_odd(reader, stride, (SEED + number) % stride)
-            assert not outcome.faults, str(outcome)
-            read += outcome.inputs
+        outcome = cage.read_odd(reader, stride, (SEED + number) % stride)
+        assert not outcome.faults, str(outcome)
+        read += outcome.inputs
+    assert read
     report(inputs=read)

@@ -135,6 +135,7 @@ def test_a_linked_checkpoint_is_let_go_and_what_it_leads_to_stays(place: Path) -
     assert listing(place.parent / "victim") == before
     for name in ("linked", "known"):
         run(place, ("delete", name, "--yes"), "")
+        assert not (place / "checkpoints" / name).is_symlink()
     assert listing(place.parent / "victim") == before
 
 
@@ -201,7 +202,6 @@ def test_a_manifest_moves_no_file_of_another_folder(place: Path) -> None:
             {"files": {"../../../victim/model.pt": 1, "../dante_gold/model.pt": 2, "": 0, "/etc/hosts": 1}}
         )
     )
-    (place / "checkpoints" / "dante" / "manifest.json").chmod(0o644)
     before = listing(place.parent / "victim"), listing(place / "checkpoints" / "dante_gold")
     said = run(place, ("train", "--model_name", "dante", "--max_iters", "9"), "")
     assert "is missing" in said

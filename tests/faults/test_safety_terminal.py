@@ -185,7 +185,7 @@ for words in json.loads(sys.argv[1]):
 @pytest.mark.slow
 def test_on_a_terminal_only_our_own_sequences_are_sent(ground: Path, tmp_path: Path) -> None:
     workspace = Path(shutil.copytree(ground, tmp_path / "w"))
-    asked = [["--workspace", str(workspace), *words] for words in COMMANDS if words[0] != "delete"]
+    asked = [["--workspace", str(workspace), *words] for words in COMMANDS]
     sent = b"".join(_on_a_terminal([sys.executable, "-c", _PROGRAM, json.dumps(asked)], workspace))
     assert sent.count(b"=>") == len(asked), sent[-2000:].decode("utf-8", "replace")
     assert b"Traceback" not in sent, sent[sent.index(b"Traceback") :][:3000].decode("utf-8", "replace")

@@ -23,6 +23,34 @@ def test_write_atomic_replaces_and_leaves_nothing_beside(tmp_path: Path) -> None
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+def test_what_is_ended_at_once_takes_its_unfinished_file_away(tmp_path: Path) -> None:
+    """And no other process's: a fork knows of its parent's files, too."""
+    program = """
+import os, signal, sys
+from pathlib import Path
+from mypt import fsio, signals
+place = Path(sys.argv[1])
+signal.signal(signal.SIGTERM, signals.end_at_once)
+def strike(*words): signal.raise_signal(signal.SIGTERM)
+for name in ("fsync_file", "replace"):
+    if os.fork() == 0:
+        setattr(fsio, name, strike)
+        fsio.write_atomic(place / name, "half", durable=True)
+    print(os.waitstatus_to_exitcode(os.wait()[1]))
+fsio.UNFINISHED[str(place / "of the parent")] = os.getpid()
+(place / "of the parent").touch()
+if os.fork() == 0:
+    strike()
+print(os.waitstatus_to_exitcode(os.wait()[1]), flush=True)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["143"] * 3, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["of the parent"]
+
+
 def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "a.json"
     fsio.write_json_atomic(target, {"a": 1})

@@ -77,7 +77,9 @@ class Refused(Exception):  # noqa: N818 - it is no error that a command refuses
 
 
 def _said(text: str, names: tuple[Path, ...], also: tuple[str, ...]) -> str | None:
-    wanted = {word for name in names for word in (name.name, name.stem, *name.parts[-2:-1])} | {*also}
+    # A name of one letter stands in every sentence.
+    parts = {word for name in names for word in (name.name, name.stem, *name.parts[-2:-1])}
+    wanted = {word for word in parts if len(word) > 1} | {*also}
     if not names or not any(word in text for word in wanted):
         return f"{names}: the message does not name the file: {text[:500]!r}"
     if wrong := hostile(text):
