@@ -15,6 +15,7 @@ from mypt import disk
 from mypt.errors import Problem, UserError
 from mypt.files import why_no_file
 from mypt.fsio import write_atomic
+from mypt.names import why_no_name
 from mypt.plotting.choice import Chosen, choose, named_curves, notes, summary
 from mypt.plotting.drawing import View
 from mypt.plotting.palette import SIZE
@@ -22,6 +23,7 @@ from mypt.plotting.shell import LEAST, MOST, chart
 from mypt.text import cells, printable
 from mypt.training.console import plain
 from mypt.watch.inventory import Workspace
+from mypt.watch.renames import log_of
 from mypt.watch.run import Run
 from mypt.watch.smooth import HEAVIEST
 
@@ -203,6 +205,13 @@ def _unknown(name: str, there: Sequence[Run], workspace: Path) -> Problem:
     path = workspace / name
     if "\0" not in name and path.is_dir():
         return Problem("is a folder; name a run or a log file", field=name)
+    if not why_no_name(name):
+        # Where a model has its log unless another one is named: what lies there is no log that could be listed.
+        log = workspace / log_of(name)
+        if os.path.lexists(log) and (why := why_no_file(log)):
+            return Problem(
+                f"is no log: it {why}", where=log_of(name), remedy="move it away, or name another run"
+            )
     near = difflib.get_close_matches(name, labels, n=1, cutoff=0.5)
     remedy = f"did you mean {near[0]}?" if near else ""
     if not near:

@@ -55,7 +55,7 @@ def encode(event: Event) -> bytes:
         fields["eval_duration_s"] = duration
     nonfinite: dict[str, str] = {}
     # The seeds begin every line with what happened, where and when.
-    first = {key: fields.pop(key) for key in ("event", "iter", "timestamp") if key in fields}
+    first: dict[str, Any] = {key: fields.pop(key) for key in ("event", "iter", "timestamp") if key in fields}
     line: dict[str, Any] = {}
     for name, value in {**first, **fields}.items():
         if isinstance(value, float) and not math.isfinite(value):

@@ -214,8 +214,8 @@ def _killed(evidence: Evidence, number: int) -> tuple[RunState, str]:
     if name := signals.name_of_number(number):
         when = "could save" if evidence.wrote_event else "began to train"
         return RunState.STOPPED, f"ended by {name} before it {when}"
-    guess = " (out of memory?)" if number == _SIGKILL else ""
-    return RunState.FAILED, f"killed by signal {number}{guess}"
+    guess = _GUESSES.get(number, "")
+    return RunState.FAILED, f"killed by signal {number}{f' ({guess}?)' if guess else ''}"
 
 
 def _alive(evidence: Evidence, record: RunRecord) -> tuple[RunState, str]:
@@ -281,7 +281,11 @@ def _vanished(evidence: Evidence, record: RunRecord) -> tuple[RunState, str]:
     return RunState.FAILED, "ended without a word (killed, or the machine was restarted)"
 
 
-_SIGKILL = int(getattr(signal, "SIGKILL", 9))
+_GUESSES = {
+    int(getattr(signal, "SIGKILL", 9)): "out of memory",
+    # What is behind the end of a mapped file cannot be read, nor what a disk has lost.
+    int(getattr(signal, "SIGBUS", 7)): "a data file that became shorter, or a disk that failed",
+}
 
 
 def _span(seconds: float) -> str:

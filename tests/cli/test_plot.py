@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -123,6 +124,22 @@ def test_bad_input_says_what_would_be_right(
     captured = capsys.readouterr()
     assert message in captured.err and not captured.out and "Traceback" not in captured.err
     assert sorted(workspace.rglob("*")) == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes with names, and links need rights")
+@pytest.mark.parametrize("kind", ["a folder", "a pipe", "a link to nothing"])
+def test_what_lies_in_place_of_a_log_is_told(
+    workspace: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    log = workspace / "logs" / "train" / "homer_eval.jsonl"
+    if kind == "a folder":
+        log.mkdir()
+    elif kind == "a pipe":
+        os.mkfifo(log)
+    else:
+        log.symlink_to("gone")
+    assert plot(workspace, "homer") == 2
+    assert f"logs/train/homer_eval.jsonl: is no log: it is {kind}" in capsys.readouterr().err
 
 
 def test_an_empty_workspace_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

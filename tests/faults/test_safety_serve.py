@@ -152,10 +152,11 @@ async def test_only_files_of_the_page_are_handed_out(port: int, path: str) -> No
 
 async def test_garbage_breaks_nothing(port: int, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    good = request(f"/{TOKEN}/", f"127.0.0.1:{port}", "http://evil.example")
+    # Whoever loses the line of its origin may have the page; whoever is called by another name may not.
+    bent = request(f"/{TOKEN}/", "evil.example", "http://evil.example")
     for number in range(times(30, 3000)):
         chance = draw("serve", number)
-        raw = bytearray(good)
+        raw = bytearray(bent)
         for _ in range(chance.choice((1, 3, 20))):
             raw[chance.randrange(len(raw))] = chance.randrange(256)
         # The second request ends the connection, whatever was made of the first.

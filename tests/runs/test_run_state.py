@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,6 +40,7 @@ def gone(**changes: object) -> Evidence:
 
 
 R = RunState
+_BUS = int(getattr(signal, "SIGBUS", 7))
 CASES: list[tuple[str, Evidence, RunState, str]] = [
     # A log that nobody recorded
     ("foreign, complete", Evidence(closing="complete", silent_s=9e9), R.FINISHED, "trained to the end"),
@@ -153,6 +155,7 @@ CASES: list[tuple[str, Evidence, RunState, str]] = [
     ("stopped while it read its data", gone(exit=ended(143), wrote_event=False), R.STOPPED, "SIGTERM before"),
     ("a signal in the first instant", gone(exit=ended(None, 15), wrote_event=False), R.STOPPED, "it began"),
     ("out of memory", gone(exit=ended(None, 9)), R.FAILED, "killed by signal 9 (out of memory?)"),
+    ("data cut", gone(exit=ended(None, _BUS)), R.FAILED, f"killed by signal {_BUS} (a data file that became"),
     ("crash", gone(exit=ended(None, 11)), R.FAILED, "killed by signal 11"),
     ("killed on request", gone(exit=ended(None, 9), stop="kill"), R.STOPPED, "killed on request"),
     ("killed while stopping", gone(exit=ended(None, 9), stop="request"), R.FAILED, "killed by signal 9"),
