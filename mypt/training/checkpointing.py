@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import errno
 import pickle
 import platform
 import sys
@@ -105,6 +106,7 @@ def write(
             write_json_atomic(folder / bundle.CONFIG, finite(config))
             write_json_atomic(folder / bundle.TOKENIZER, finite(tokenizer))
             write_json_atomic(folder / bundle.STATE, finite({**state, "checkpoint_dtype": name}))
+            _check_there(folder, with_optimizer=optimizer is not None)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         before = "the previous one is intact" if target.is_dir() else "nothing was written"
@@ -112,6 +114,18 @@ def write(
         raise RunError(
             f"{target.name}: the checkpoint could not be saved ({reason}); {before}; {what}"
         ) from error
+
+
+def _check_there(folder: Path, *, with_optimizer: bool) -> None:
+    """Raises FileNotFoundError where somebody has removed one of the files while others were written.
+
+    The manifest lists what there is: without a look it would call the rest a whole bundle.
+    """
+    for name in (bundle.MODEL, *[bundle.OPTIMIZER] * with_optimizer, bundle.CONFIG, bundle.TOKENIZER):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(
+                errno.ENOENT, f"{name} was removed while it was saved", str(folder / name)
+            )
 
 
 def check_target(folder: Path) -> None:

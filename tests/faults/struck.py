@@ -7,14 +7,18 @@ Answers with a line {"status": …, "output": …, "steps": […], "operations":
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import itertools
 import json
 import os
 import resource
 import signal
 import sys
+import threading
 import time
 import traceback
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -39,9 +43,10 @@ class Child:
     def __init__(self, asked: dict[str, Any], answer: int) -> None:
         self.asked, self.answer = asked, answer
         self.workspace: str = asked["workspace"]
-        self.steps = self.operations = 0
+        self.steps = 0
+        self.operations = itertools.count(1)
         self.names: dict[str, int] = {}
-        self.within = False
+        self.within = threading.local()
 
     def run(self) -> int:
         """The command from its first step to its exit status."""
@@ -90,23 +95,31 @@ class Child:
             self.tell(struck=time.monotonic())
             os.kill(os.getpid(), number)
 
+    @contextlib.contextmanager
+    def unwatched(self) -> Iterator[None]:
+        """What this thread does meanwhile is the fault, and not what is struck."""
+        self.within.so = True
+        try:
+            yield
+        finally:
+            del self.within.so
+
     def watch(self, event: str, values: tuple[Any, ...]) -> None:
         """Before each file operation in the workspace."""
-        path = None if self.within else operation(event, values)
+        path = None if getattr(self.within, "so", False) else operation(event, values)
         if path is None or not path.startswith(self.workspace):
             return
-        self.operations += 1
+        # Of two threads that are at it at once, each has a number of its own, and none is passed over.
+        number = next(self.operations)
         self.tell(operation=f"{event} {Path(path).relative_to(self.workspace)}")
-        if self.operations == self.asked["fill_at"]:
-            self.within = True
-            fill(Path(self.workspace) / FILLER, self.asked["spare"])
-            self.within = False
-        if self.operations == self.asked["do_at"]:
-            self.within = True
-            exec(self.asked["do"], {"workspace": Path(self.workspace)})
-            self.within = False
+        if number == self.asked["fill_at"]:
+            with self.unwatched():
+                fill(Path(self.workspace) / FILLER, self.asked["spare"])
+        if number == self.asked["do_at"]:
+            with self.unwatched():
+                exec(self.asked["do"], {"workspace": Path(self.workspace)})
         # Whoever removes a folder whatever comes of it would be told of that all the same.
-        if self.operations in self.asked["fail_at"] and event != "shutil.rmtree":
+        if number in self.asked["fail_at"] and event != "shutil.rmtree":
             raise OSError(self.asked["errno"], os.strerror(self.asked["errno"]), path)
 
 

@@ -186,10 +186,12 @@ def test_signals_while_python_starts_and_torch_is_loaded(tmp_path: Path, report:
         if name == "SIGINT" and "KeyboardInterrupt" in out and "mypt/__main__.py" not in out:
             # Before our first line Python is alone, and says of Ctrl+C what it likes.
             continue
-        assert process.returncode in (signals.STATUS[name], -signals.NUMBERS[name]), words
+        # On a quick machine it is trained, saved and said before a late signal comes.
+        done = "training_complete" in {event["event"] for event in events(root, "m")}
+        assert process.returncode in (signals.STATUS[name], -signals.NUMBERS[name], *[0] * done), words
         assert not any(word in out for word in UGLY), words
         if list_records(root).records:
-            assert row(root)["state"] == "stopped", words
+            assert row(root)["state"] == ("finished" if done else "stopped"), words
             root = make(tmp_path / f"ground{number}")
             continue
         silent, said = silent + (not out), said + bool(out)

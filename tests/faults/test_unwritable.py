@@ -111,9 +111,10 @@ def test_operations_that_fail(
 ANOTHER = '{"event": "train", "iter": 1, "train_loss": 1.0}\\n'
 DEEDS = {
     "checkpoints removed": "import shutil; shutil.rmtree(workspace / 'checkpoints', ignore_errors=True)",
+    # In one step: what is removed file by file, while something is written there, is not gone afterwards.
     "checkpoints a file": (
-        "import shutil; shutil.rmtree(workspace / 'checkpoints', ignore_errors=True);"
-        "(workspace / 'checkpoints').write_text('x')"
+        "import shutil; (workspace / 'checkpoints').rename(workspace / '.away');"
+        "(workspace / 'checkpoints').write_text('x'); shutil.rmtree(workspace / '.away', ignore_errors=True)"
     ),
     "log removed": "(workspace / 'logs/train/m_eval.jsonl').unlink()",
     "logs removed": "import shutil; shutil.rmtree(workspace / 'logs')",

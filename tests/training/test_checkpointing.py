@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mypt import bundle, fsio
 from mypt.errors import RunError
 from mypt.training import checkpointing
 from mypt.training import optimizer as adamw
@@ -41,3 +42,23 @@ def test_a_disk_that_does_not_take_it_is_told_and_the_sums_are_kept_for_others(
         checkpointing.save(target, model(), {"token_kind": "gpt2"}, {"step": 1}, device="cpu")
     assert not target.exists()
     assert torch.serialization.get_crc32_options()
+
+
+def test_a_bundle_that_loses_a_file_while_it_is_saved_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "checkpoints" / "dante"
+    checkpointing.save(target, model(), {"token_kind": "gpt2"}, {"step": 1}, device="cpu")
+    write = fsio.write_json_atomic
+
+    def lose(path: Path, content: object) -> None:
+        (path.parent / "model.pt").unlink(missing_ok=True)
+        write(path, content)
+
+    monkeypatch.setattr(checkpointing, "write_json_atomic", lose)
+    with pytest.raises(
+        RunError, match=r"model\.pt was removed while it was saved\); the previous one is intact"
+    ):
+        checkpointing.save(target, model(), {"token_kind": "gpt2"}, {"step": 2}, device="cpu")
+    assert bundle.read_info(target).step == 1
+    assert [path.name for path in target.parent.iterdir()] == ["dante"]
