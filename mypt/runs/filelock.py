@@ -53,6 +53,24 @@ class FileLock:
             self._fd = fd
         return taken
 
+    def renew(self) -> bool | None:
+        """Hold what lies at `path`, also where the file was removed or replaced since: as `try_acquire`, then.
+
+        Where another process has the one that is there (False), or it cannot be opened (OSError), the old lock stays.
+        """
+        old = self._fd
+        if old >= 0 and _is_at(old, self.path):
+            return True
+        self._fd = -1
+        try:
+            taken = self.try_acquire()
+        finally:
+            if self._fd < 0:
+                self._fd = old
+            elif old >= 0:
+                os.close(old)
+        return taken
+
     def release(self) -> None:
         """Give the lock back; does nothing when it is not held."""
         fd, self._fd = self._fd, -1
@@ -62,6 +80,13 @@ class FileLock:
     def _forget_in_child(self) -> None:
         # Closing the child's copy leaves the parent's lock alone; unlocking it would not.
         self.release()
+
+
+def _is_at(fd: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def is_locked(path: Path) -> bool | None:

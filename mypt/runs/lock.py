@@ -49,6 +49,10 @@ class LockHolder:
         return printable(f"{run}pid {self.identity.pid} on {self.identity.host}{command}")
 
 
+class LostError(RunError):
+    """Another run has taken the model of this one, whose lock file was removed."""
+
+
 class ModelLock:
     """The lock on one model of a workspace. Content left by a crash on this machine refuses nobody."""
 
@@ -59,6 +63,7 @@ class ModelLock:
         self.workspace = workspace
         self.path = workspace / ".mypt" / "locks" / f"{model_name}.lock"
         self._lock = FileLock(self.path)
+        self._written: tuple[str, tuple[str, ...], str] | None = None
 
     def acquire(
         self, *, command: Sequence[str], run_id: str = "", patience_s: float = _PATIENCE_S
@@ -102,6 +107,29 @@ class ModelLock:
             with contextlib.suppress(OSError):
                 self._write(run_id, holder.command, holder.since)
 
+    def keep(self, *, patience_s: float = _PATIENCE_S) -> None:
+        """Take the lock anew where its file was removed, as by `rm -r .mypt`. Does nothing when it is not held.
+
+        Raises `LostError` where another process has taken the model meanwhile. A disk that does not let it be looked
+        at is not worth an error.
+        """
+        before, deadline = self._lock.fd, time.monotonic() + patience_s
+        if before < 0 or self._written is None:
+            return
+        try:
+            while self._lock.renew() is False:
+                if time.monotonic() > deadline:
+                    raise LostError(
+                        f"model {self.model_name!r}: its lock was removed, and another run has taken it since "
+                        f"({self._read() or 'nobody knows which'}); this one ends, since each would write over what "
+                        "the other saves; when that one has ended, run the same command again to go on"
+                    )
+                time.sleep(0.05)
+            if self._lock.fd != before:
+                self._write(*self._written)
+        except OSError:
+            return
+
     def release(self) -> None:
         """Give the model back; does nothing when it is not held."""
         if self._lock.fd >= 0:
@@ -129,10 +157,12 @@ class ModelLock:
         self.release()
 
     def _write(self, run_id: str, command: Sequence[str], since: str | None = None) -> None:
+        since = since or datetime.now(UTC).isoformat(timespec="seconds")
+        self._written = run_id, tuple(command), since
         content = {
             "run_id": run_id,
             "identity": ProcessIdentity.of_self().to_json(),
-            "since": since or datetime.now(UTC).isoformat(timespec="seconds"),
+            "since": since,
             "command": list(command),
         }
         # In place, not by a rename: the lock belongs to this file, not to its name.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -31,6 +32,8 @@ class BundleKeeper:
     #: Whether bundles may lie outside of a workspace, in folders that are made for them.
     anywhere: ClassVar[bool] = False
     log: LogWriter | None = None
+    #: Raises where the bundles are not this run's to write any more.
+    check_ours: Callable[[], None] | None = None
     _start: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -77,6 +80,8 @@ class BundleKeeper:
         # Before anything can fail here: where they lie in parts, the other ranks take part in it.
         weights, moments = engine.collect(moments=not light)
         self._check_workspace(kind)
+        if self.check_ours is not None:
+            self.check_ours()
         try:
             checkpointing.save(
                 self.folder(kind),

@@ -199,6 +199,7 @@ def _lead(
                 lock.name_run(directory.run_id)
                 stop.request = lambda: stop_requested(directory)
                 trained = job.session(made, console, stop, directory.run_id)
+                trained.keeper.check_ours = lock.keep
                 if own_process:
                     stop.at_once = lambda name: trained.end_at_once(
                         name, lambda code, reason: finish(directory, code, reason)

@@ -13,6 +13,7 @@ from mypt.disk import remedy
 from mypt.errors import MyptError, RunError
 from mypt.events import LogWriter
 from mypt.memory import check_room
+from mypt.runs.lock import LostError
 from mypt.training import lines
 from mypt.training import numerics as machine
 from mypt.training.build import Built, memory_needed
@@ -74,6 +75,10 @@ class Session:
                 what = f"{error.strerror or error}; {self.keeper.kept()}; {remedy(error)}"
                 self._tell_why(log, "error", f"{file}: {what}")
                 raise RunError(f"{file}: {what}") from error
+            except LostError:
+                # The log is the other run's as well: a last word of this one would be taken for its.
+                self.console.end_progress()
+                raise
             except Exception as error:
                 self.console.end_progress()
                 known = isinstance(error, MyptError)

@@ -17,7 +17,7 @@ from tests.faults.rounds import ROUNDS, Report, draw, pick, times
 from tests.faults.striker import Striker, Struck, kind
 from tests.training.alike import assert_same_run
 from tests.training.runs import row
-from tests.workbench import events, listing
+from tests.workbench import events, listing, wait_for
 
 pytestmark = [
     pytest.mark.slow,
@@ -176,6 +176,42 @@ def test_what_others_do_to_its_files(
         except AssertionError as failed:
             raise AssertionError(f"{where}: {failed}\n{ended.output}") from failed
         shutil.rmtree(broken)
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from mypt.runs.lock import ModelLock
+with ModelLock(Path(sys.argv[1]), "m").acquire(command=["mypt", "train"]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_model_that_another_run_took_is_left_to_it(
+    tmp_path: Path, ground: Path, whole: Path, striker: Striker
+) -> None:
+    """All records are removed under a training, its lock with them; another one begins before it saves again."""
+    undisturbed = striker.run(Path(shutil.copytree(ground, tmp_path / "other")), *TRAIN)
+    # When a bundle is in its place, and what it has replaced goes.
+    removed = [
+        n for n, o in enumerate(undisturbed.operations) if o.startswith("shutil.rmtree checkpoints/.new.")
+    ]
+    copied = tmp_path / "copied"
+    deed = (
+        "import shutil, subprocess, sys; shutil.rmtree(workspace / '.mypt');"
+        f"shutil.copytree(workspace / 'checkpoints', {str(copied)!r}, ignore=shutil.ignore_patterns('.*'));"
+        f"words = [sys.executable, '-c', {HOLDER!r}, str(workspace)];"
+        "other = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE); other.stdout.readline()"
+    )
+    # While the second bundle is begun: it is in its place already when the next one is refused.
+    ended = striker.run(ground, *TRAIN, do_at=removed[1] + 1, do=deed)
+    assert_ended_well(ended)
+    assert ended.status == 1 and "another run has taken it since (pid " in ended.output, ended.output
+    assert listing(ground / "checkpoints") == listing(copied)
+    assert "training_stopped" not in {event["event"] for event in events(ground, "m")}
+    assert wait_for(lambda: not is_locked(ground / ".mypt" / "locks" / "m.lock"))
+    assert_goes_on(striker, whole, ground)
 
 
 def can_mount(folder: Path) -> bool:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from mypt.errors import RunError, UserError
 from mypt.runs import filelock
 from mypt.runs.filelock import is_locked
 from mypt.runs.identity import ProcessIdentity
-from mypt.runs.lock import ModelLock
+from mypt.runs.lock import LostError, ModelLock
 
 HOLD = """
 import sys
@@ -277,3 +278,33 @@ def test_a_folder_that_cannot_be_made_is_an_expected_error(tmp_path: Path) -> No
     (tmp_path / ".mypt").write_text("a file is in the way")
     with pytest.raises(RunError, match="cannot lock"):
         ModelLock(tmp_path, "dante").acquire(run_id="a", command=[])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="what is open cannot be removed there")
+def test_a_lock_whose_file_was_removed_is_taken_anew(tmp_path: Path) -> None:
+    lock = ModelLock(tmp_path, "dante").acquire(command=["mypt", "train"])
+    lock.name_run("run-1")
+    before = lock.path.read_bytes()
+    lock.keep()
+    assert lock.path.read_bytes() == before
+    shutil.rmtree(tmp_path / ".mypt")
+    lock.keep()
+    assert lock.path.read_bytes() == before and is_locked(lock.path)
+    lock.release()
+    assert not is_locked(lock.path)
+    lock.keep()
+    assert not is_locked(lock.path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="what is open cannot be removed there")
+def test_a_lock_whose_file_was_removed_and_taken_by_another_is_lost(tmp_path: Path, hold: Hold) -> None:
+    lock = ModelLock(tmp_path, "dante").acquire(command=["mypt", "train"])
+    shutil.rmtree(tmp_path / ".mypt")
+    child = hold()
+    with pytest.raises(LostError, match=rf"another run has taken it since \(run run-1, pid {child.pid} "):
+        lock.keep(patience_s=0.1)
+    child.kill()
+    child.wait()
+    # With the other one dead, it is this one's again.
+    lock.keep()
+    assert json.loads(lock.path.read_bytes())["identity"] == ProcessIdentity.of_self().to_json()

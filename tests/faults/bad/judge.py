@@ -81,7 +81,7 @@ def _said(text: str, names: tuple[Path, ...], also: tuple[str, ...]) -> str | No
     parts = {word for name in names for word in (name.name, name.stem, *name.parts[-2:-1])}
     wanted = {word for word in parts if len(word) > 1} | {*also}
     if not names or not any(word in text for word in wanted):
-        return f"{names}: the message does not name the file: {text[:500]!r}"
+        return f"{names}: the message does not name the file: {text[-500:]!r}"
     if wrong := hostile(text):
         return f"{names}: the message obeys the file: {wrong}: {text[:500]!r}"
     if "out of memory while reading it (" in text:
