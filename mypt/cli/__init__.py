@@ -25,6 +25,7 @@ from mypt.training.console import plain
 
 COMMANDS = {
     "train": "train a model, or go on with one",
+    "submit": "hand a training to SLURM",
     "prepare": "make a dataset from texts or conversations",
     "tokenizer": "train a tokenizer on your texts, or show one",
     "generate": "let a model write",

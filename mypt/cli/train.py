@@ -38,18 +38,7 @@ _NOT_SETTINGS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Every setting is a flag; what is not given on the command line stays unsaid."""
-    run = parser.add_argument_group("run")
-    run.add_argument("--config_file", metavar="PRESET", help="a preset: a file, or a name such as 150M")
-    run.add_argument(
-        "--model_name", metavar="NAME", help="names the checkpoint; the preset's name if not given"
-    )
-    run.add_argument("--init_from_model", metavar="BASE", help="fine-tune from this checkpoint")
-    run.add_argument(
-        "--resume_from", choices=("last", "gold"), default="last", help="which checkpoint to resume"
-    )
-    run.add_argument(
-        "--reset_optimizer", action="store_true", help="resume the weights, but start AdamW anew"
-    )
+    run = add_request(parser)
     run.add_argument(
         "--dry_run", action="store_true", help="show every effective value and its source, and stop"
     )
@@ -70,6 +59,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="with --nproc: where a process dies, go on from the newest checkpoint, at most N times [0]",
     )
+    add_settings(parser)
+
+
+def add_request(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """The flags that say which model is trained from what; the group they stand in."""
+    run = parser.add_argument_group("run")
+    run.add_argument("--config_file", metavar="PRESET", help="a preset: a file, or a name such as 150M")
+    run.add_argument(
+        "--model_name", metavar="NAME", help="names the checkpoint; the preset's name if not given"
+    )
+    run.add_argument("--init_from_model", metavar="BASE", help="fine-tune from this checkpoint")
+    run.add_argument(
+        "--resume_from", choices=("last", "gold"), default="last", help="which checkpoint to resume"
+    )
+    run.add_argument(
+        "--reset_optimizer", action="store_true", help="resume the weights, but start AdamW anew"
+    )
+    return run
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """A flag for every setting, in groups."""
     for group in fields.Group:
         section = parser.add_argument_group(str(group))
         for name in fields.names():

@@ -60,6 +60,8 @@ def attach(
             log_file=log,
             settings=dict(settings),
             started_at=record.started_at or now(),
+            # A batch file that a person submitted again has another number than the first time.
+            job=os.environ.get("SLURM_JOB_ID", record.job) if record.origin == "slurm" else record.job,
         ),
     )
     keep_room(run)

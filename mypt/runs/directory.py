@@ -40,7 +40,7 @@ class RunDirectory:
 
     @property
     def console(self) -> Path:
-        """What the trainer printed (runs started by a supervisor only)."""
+        """What the trainer printed (runs started by a supervisor or by SLURM only)."""
         return self.path / "console.log"
 
     @property
@@ -57,6 +57,11 @@ class RunDirectory:
     def reserve(self) -> Path:
         """Room on the disk for the `ExitRecord`, kept while the run goes on."""
         return self.path / ".exit.reserve"
+
+    @property
+    def job_file(self) -> Path:
+        """The batch file (runs that SLURM starts only)."""
+        return self.path / "job.sbatch"
 
     @property
     def stop_file(self) -> Path:

@@ -22,7 +22,7 @@ from mypt.runs.identity import ProcessIdentity
 from mypt.runs.sweep import NEW
 from mypt.text import printable
 
-ORIGINS = ("shell", "dashboard", "queue")
+ORIGINS = ("shell", "dashboard", "queue", "slurm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class RunRecord:
     `log_file` is relative to the workspace where it lies inside it; `command` is the whole argument list;
     `settings` is a summary for lists and filters. `queued` means: waits for the runs before it. `turn` is the time of
     creation that counts in the queue, where somebody has moved the run there. `started_at` is when the trainer was
-    started (None while it waits). Times are ISO 8601 in UTC. `extra` keeps fields that are not known.
+    started (None while it waits), `job` the number of its SLURM job. Times are ISO 8601 in UTC. `extra` keeps fields that are not known.
     """
 
     run_id: str
@@ -47,6 +47,7 @@ class RunRecord:
     started_at: str | None = None
     trainer: ProcessIdentity | None = None
     supervisor: ProcessIdentity | None = None
+    job: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -89,6 +90,8 @@ class RunRecord:
         }
         if self.turn is not None:
             known["turn"] = self.turn
+        if self.job is not None:
+            known["job"] = self.job
         return dict(self.extra) | known
 
     @classmethod
@@ -103,7 +106,7 @@ class RunRecord:
         command = _expect(rest, "command", list)
         if not all(isinstance(word, str) for word in command):
             raise ValueError("command: expected a list of strings")
-        started, turn = rest.pop("started_at", None), rest.pop("turn", None)
+        started, turn, job = (rest.pop(name, None) for name in ("started_at", "turn", "job"))
         return cls(
             **texts,
             command=tuple(command),
@@ -113,6 +116,8 @@ class RunRecord:
             started_at=started if isinstance(started, str) else None,
             trainer=ProcessIdentity.from_json(rest.pop("trainer", None)),
             supervisor=ProcessIdentity.from_json(rest.pop("supervisor", None)),
+            # It becomes an argument of SLURM's commands.
+            job=job if isinstance(job, str) and job.isascii() and job.isdecimal() else None,
             extra=rest,
         )
 

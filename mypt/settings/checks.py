@@ -80,15 +80,15 @@ def _curriculum_problems(phases: list[Any], where: str) -> list[Problem]:
     return found
 
 
-def check_shares(settings: Settings, processes: int) -> None:
-    """Raise `UserError` where an update has not a sequence for each of so many processes."""
+def check_shares(settings: Settings, processes: int, field: str = "nproc") -> None:
+    """Raise `UserError` naming `field` where an update has not a sequence for each of so many processes."""
     sequences = settings.batch_size * settings.grad_accum_steps
     if sequences < processes:
         raise UserError(
             Problem(
                 f"an update has {sequences} sequences (batch_size × grad_accum_steps), and {processes} processes "
                 "are to share them",
-                field="nproc",
+                field=field,
                 value=processes,
                 remedy=f"use at most {sequences}, or raise grad_accum_steps",
             )

@@ -140,7 +140,9 @@ def _together(
             else:
                 code = _torch("follower").follow(job, ranks, stop)
         # torchrun starts again what did not end with 0; who launched the ranks knows the status by `say_ended`.
-        return 0 if RANKS_VARIABLE in os.environ and signals.name_of_status(code) else code
+        # srun kills all where one ends badly, and rank 0, which tells of the stop, may still be saving.
+        told = RANKS_VARIABLE in os.environ or (place.rank > 0 and "SLURM_STEP_ID" in os.environ)
+        return 0 if told and signals.name_of_status(code) else code
     except MyptError as error:
         code = error.exit_status
         raise

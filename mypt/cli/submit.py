@@ -1,0 +1,88 @@
+"""Hand a training to SLURM: as mypt train, in a job that saves before its time limit, queues again, and goes on."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from dataclasses import fields as parts
+from dataclasses import replace
+from pathlib import Path
+
+from mypt.check import check
+from mypt.cli import train
+from mypt.data.source import vocabulary_rows
+from mypt.errors import UserError, raise_for
+from mypt.estimate import parameters
+from mypt.housekeeping import recover
+from mypt.runs.directory import RunDirectory, runs_folder
+from mypt.runs.lock import ModelLock
+from mypt.settings.checks import check_shares
+from mypt.slurm.script import Ask, batch_file, unfit
+from mypt.slurm.submit import programs, submit
+from mypt.text import printable
+
+_HELP = {
+    "nodes": ("N", "how many machines [1]"),
+    "gpus_per_node": ("G", "GPUs on each, one process a GPU"),
+    "ntasks_per_node": ("K", "processes on each, where it is not one a GPU [1]"),
+    "cpus_per_task": ("C", "cores for each process"),
+    "time": (
+        "HH:MM:SS",
+        "the job's time limit; the run saves two minutes before it, queues again and goes on",
+    ),
+    "partition": ("P", "the partition of the cluster"),
+    "account": ("A", "the account that is charged"),
+    "qos": ("Q", "the quality of service"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is asked of SLURM, and every setting of a training."""
+    job = parser.add_argument_group("SLURM")
+    for name, (shown, text) in _HELP.items():
+        job.add_argument(f"--{name}", default="1" if name == "nodes" else "", metavar=shown, help=text)
+    group = train.add_request(parser)
+    group.add_argument("--dry_run", action="store_true", help="print the batch file, and submit nothing")
+    train.add_settings(parser)
+
+
+def run(options: argparse.Namespace, workspace: Path) -> int:
+    """Submit what the flags ask for, after what is wrong was found."""
+    ask = Ask(**{part.name: getattr(options, part.name) for part in parts(Ask)})
+    asked_of_slurm = [*ask.problems(), *unfit(workspace)]
+    plain = {name: value for name, value in vars(options).items() if name not in _HELP}
+    request = train.request_of(argparse.Namespace(**plain))
+    if not options.dry_run:
+        for sentence in recover(workspace):
+            print(printable(f"Note: {sentence}"))
+    try:
+        found, data = check(request, workspace)
+    except UserError as error:
+        raise UserError(*asked_of_slurm, *error.problems) from None
+    raise_for(asked_of_slurm)
+    check_shares(found.settings, ask.ranks, field="ntasks_per_node")
+    if options.dry_run:
+        print(batch_file(ask, found, RunDirectory(runs_folder(workspace) / "RUN"), sys.executable), end="")
+        return 0
+    programs()
+    for notice in [*found.notices, *data.notices]:
+        print(printable(f"Note: {notice}"))
+    if (holder := ModelLock(workspace, found.model_name).holder()) is not None:
+        print(
+            printable(
+                f"Note: {found.model_name} is being trained now, by {holder}: the job fails if it still is"
+            )
+        )
+    rows = vocabulary_rows(found, data.tokenizer)
+    done = submit(ask, found, found.summary(parameters(replace(found.config, vocab_size=rows))))
+    name, file = shlex.quote(found.model_name), done.file.relative_to(workspace)
+    processes = f"{ask.ranks} process{'' if ask.ranks == 1 else 'es'}"
+    print(
+        printable(f"{found.model_name} waits in SLURM as job {done.job}: {processes} on {ask.nodes} node(s)")
+    )
+    print(printable(f"  Batch file: {file}"))
+    print(printable(f"  Watch:      mypt-tui, or mypt status --filter {name}, or squeue -j {done.job}"))
+    print(printable(f"  Output:     {done.record.directory(workspace).console.relative_to(workspace)}"))
+    print(f"  Cancel:     s in mypt-tui (saves first), or scancel {done.job}")
+    return 0
