@@ -5,73 +5,36 @@ Nothing here looks at the clock, at files or at processes, except `evidence_of`,
 
 from __future__ import annotations
 
-import enum
 import signal
 import time
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from mypt import signals
 from mypt.runs.directory import CANCELLED, NOT_STARTED, ExitRecord, read_exit, stop_requested
+from mypt.runs.evidence import (
+    GROWS,
+    STALLED_AFTER_S,
+    STARTING_GRACE_S,
+    TRAINS,
+    USUAL,
+    Evidence,
+    RunState,
+    span,
+)
 from mypt.runs.identity import Alive, host_name
+from mypt.runs.in_slurm import in_slurm
 from mypt.runs.record import RunRecord
 from mypt.runs.silence import Silence
-from mypt.text import duration, printable
+from mypt.slurm.squeue import Told
+from mypt.text import printable
 
-STALLED_AFTER_S = 600.0
-"""A run silent for this long is stalled until new bytes come: long enough for an evaluation or a compilation."""
-_STARTING_GRACE_S = 30.0
-"""Between the record and the first word of its supervisor: a Python start on a busy machine."""
-_GROWS, _TRAINS = "its log is growing", "is training"
-USUAL = (_GROWS, _TRAINS)
-"""The sentences about a run of which nothing is to be told."""
+__all__ = ["STALLED_AFTER_S", "STOPPED_BY_KILL", "USUAL", "Evidence", "RunState", "decide", "evidence_of"]
+
 STOPPED_BY_KILL = "kill"
 """The reason in a stop request that a kill on request leaves behind, so that its state can tell."""
 # Debuggers and profilers stop a process for a moment; one that a person suspended stays so.
 _SUSPENDED_AFTER_S = 10.0
-
-
-class RunState(enum.Enum):
-    """What a run does, as shown to people."""
-
-    QUEUED = "queued"
-    STARTING = "starting"
-    RUNNING = "running"
-    FINISHED = "finished"
-    STOPPED = "stopped"
-    FAILED = "failed"
-    STALLED = "stalled"
-    LAST_SEEN = "last_seen"
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more is to come from this run (as far as one can tell)."""
-        return self in (RunState.FINISHED, RunState.STOPPED, RunState.FAILED)
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """All that a state is decided from.
-
-    `record` is None for a log that nobody recorded. `trainer` and `supervisor` are None where their identity was
-    never written. `closing` is the last word of this run in its log, `"complete"` or `"stopped:<reason>:<message>"`,
-    None while it has not said one. `silent_s` is the time in seconds since the log last grew or, when this run has
-    written no event yet, since it was started or last printed something; None is unknown. `wrote_event` says whether this run wrote any event.
-    `stop` is the reason of a stop request. `suspended` says that its process is alive but stopped,
-    `here` what this machine is called.
-    """
-
-    record: RunRecord | None = None
-    trainer: Alive | None = None
-    supervisor: Alive | None = None
-    exit: ExitRecord | None = None
-    closing: str | None = None
-    silent_s: float | None = None
-    wrote_event: bool = False
-    stop: str | None = None
-    suspended: bool = False
-    here: str = ""
 
 
 def evidence_of(
@@ -82,6 +45,7 @@ def evidence_of(
     silent_s: float | None,
     wrote_event: bool,
     silence: Silence | None = None,
+    slurm: Told | None = None,
 ) -> Evidence:
     """Look at the processes and files of a recorded run; what its log says comes from the caller, who reads it.
 
@@ -117,6 +81,7 @@ def evidence_of(
         and record.trainer is not None
         and record.trainer.is_suspended(),
         here=host_name(),
+        slurm=slurm,
     )
 
 
@@ -129,16 +94,23 @@ def decide(evidence: Evidence) -> tuple[RunState, str]:
 def _decide(evidence: Evidence) -> tuple[RunState, str]:
     if evidence.record is None:
         return _foreign(evidence)
+    if evidence.record.origin == "slurm" and (found := in_slurm(evidence, evidence.record)) is not None:
+        return found
+    return _on_a_machine(evidence, evidence.record)
+
+
+def _on_a_machine(evidence: Evidence, record: RunRecord) -> tuple[RunState, str]:
+    """The state of a run as its processes and its own words tell it."""
     if evidence.exit is not None:
         return _ended(evidence, evidence.exit)
     if evidence.closing is not None:
         return _closed(evidence.closing)
     known = (evidence.trainer, evidence.supervisor)
     if Alive.ALIVE in known:
-        return _alive(evidence, evidence.record)
+        return _alive(evidence, record)
     if Alive.OTHER_HOST in known:
-        return _elsewhere(evidence, evidence.record)
-    return _vanished(evidence, evidence.record)
+        return _elsewhere(evidence, record)
+    return _vanished(evidence, record)
 
 
 def _foreign(evidence: Evidence) -> tuple[RunState, str]:
@@ -148,7 +120,7 @@ def _foreign(evidence: Evidence) -> tuple[RunState, str]:
         # An empty file, or one of another kind: that it is young does not make it a run.
         return RunState.STOPPED, "its log holds no event, and no run is recorded that would write it"
     if evidence.silent_s is not None and evidence.silent_s < STALLED_AFTER_S:
-        return RunState.RUNNING, _GROWS
+        return RunState.RUNNING, GROWS
     return RunState.STOPPED, "its log ends without a closing line"
 
 
@@ -235,12 +207,12 @@ def _alive(evidence: Evidence, record: RunRecord) -> tuple[RunState, str]:
         )
     if silent is not None and silent >= STALLED_AFTER_S:
         since = "" if evidence.wrote_event else " since it was started"
-        return RunState.STALLED, f"no word for {_span(silent)}{since}"
+        return RunState.STALLED, f"no word for {span(silent)}{since}"
     if evidence.stop is not None:
         return RunState.RUNNING, "is saving and stopping, as requested"
     if not evidence.wrote_event:
         return RunState.STARTING, "is loading its data and building its model"
-    return RunState.RUNNING, _TRAINS
+    return RunState.RUNNING, TRAINS
 
 
 def _elsewhere(evidence: Evidence, record: RunRecord) -> tuple[RunState, str]:
@@ -252,7 +224,7 @@ def _elsewhere(evidence: Evidence, record: RunRecord) -> tuple[RunState, str]:
     silent = evidence.silent_s
     fresh = silent is not None and silent < STALLED_AFTER_S
     if not fresh:
-        ago = f", {_span(silent)} ago" if silent is not None else ""
+        ago = f", {span(silent)} ago" if silent is not None else ""
         return RunState.LAST_SEEN, f"last seen on {host}{ago}"
     if record.trainer is None and record.queued and record.started_at is None:
         return RunState.QUEUED, f"waits in the queue of {host}"
@@ -264,7 +236,7 @@ def _elsewhere(evidence: Evidence, record: RunRecord) -> tuple[RunState, str]:
 def _vanished(evidence: Evidence, record: RunRecord) -> tuple[RunState, str]:
     """The state of a run whose processes are gone and that left no word."""
     if evidence.trainer is None and evidence.supervisor is None:
-        if evidence.silent_s is not None and evidence.silent_s < _STARTING_GRACE_S:
+        if evidence.silent_s is not None and evidence.silent_s < STARTING_GRACE_S:
             return RunState.STARTING, "is being started"
         return RunState.FAILED, "was never started"
     if evidence.stop == STOPPED_BY_KILL:
@@ -286,13 +258,6 @@ _GUESSES = {
     # What is behind the end of a mapped file cannot be read, nor what a disk has lost.
     int(getattr(signal, "SIGBUS", 7)): "a data file that became shorter, or a disk that failed",
 }
-
-
-def _span(seconds: float) -> str:
-    if seconds < 3600:
-        minutes = int(seconds // 60)
-        return f"{minutes} minute{'' if minutes == 1 else 's'}"
-    return duration(seconds)
 
 
 def _moment(stamp: str) -> float | None:

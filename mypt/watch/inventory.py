@@ -17,6 +17,7 @@ from mypt.fsio import finite
 from mypt.runs.directory import read_exit
 from mypt.runs.record import BrokenRecord, RunRecord
 from mypt.runs.state import RunState
+from mypt.slurm.squeue import Squeue
 from mypt.text import printable
 from mypt.watch.checkpoints import Bundles, Model, lineage
 from mypt.watch.renames import Renamed, Renames
@@ -30,6 +31,8 @@ _DORMANT_S = 60.0
 _SPARK = 12
 # Also when reading took all the time, states are decided, a few at each poll.
 _FEWEST_EVALUATIONS = 20
+# Somebody waits for a picture that is taken once.
+_PATIENCE_S = 5.0
 
 
 class StateChange(NamedTuple):
@@ -62,7 +65,12 @@ class Workspace:
     """
 
     def __init__(
-        self, path: Path, *, rescan_s: float = 2.0, clock: Callable[[], float] = time.monotonic
+        self,
+        path: Path,
+        *,
+        rescan_s: float = 2.0,
+        clock: Callable[[], float] = time.monotonic,
+        squeue: Squeue | None = None,
     ) -> None:
         self.path = path
         self._root = os.path.realpath(path)
@@ -77,6 +85,7 @@ class Workspace:
         self._records = Records(path)
         self._bundles = Bundles(path / "checkpoints")
         self._renames = Renames(path)
+        self._squeue = squeue or Squeue(clock=clock)
 
     # ── for those who look ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -167,6 +176,7 @@ class Workspace:
                     self._look(run, updated)
             if self._clock() >= deadline:
                 break
+        self._ask_slurm()
         states = self._evaluate(updated, deadline)
         fresh = set(added)
         return Changes(
@@ -180,6 +190,8 @@ class Workspace:
     def load(self) -> None:
         """Read everything to its end, unfinished last lines included: for a picture that is taken once."""
         self.scan()
+        self._ask_slurm()
+        self._squeue.wait(_PATIENCE_S)
         for run in list(self._runs.values()):
             run.read(_SLICE)
             while run.reading:
@@ -202,7 +214,9 @@ class Workspace:
         changed: dict[str, None] = {}
         for path in dict.fromkeys([*logs.found, *attempts]):
             key = self._key(path)
-            run = self._runs.get(key) or Run(key, self.path, Path(path), clock=self._clock)
+            run = self._runs.get(key) or Run(
+                key, self.path, Path(path), clock=self._clock, squeue=self._squeue
+            )
             run.found_at = logs.found.get(path, run.found_at)
             if run.set_attempts(attempts.get(path, ())):
                 changed[key] = None
@@ -219,6 +233,7 @@ class Workspace:
         self._runs = runs
         for run in sorted(runs.values(), key=lambda run: -run.found_at):
             self._wait(run)
+        self._squeue.want(job for run in runs.values() for job in run.jobs)
         return added, removed, [key for key in changed if key not in added]
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -274,6 +289,13 @@ class Workspace:
                 break
         return changes
 
+    def _ask_slurm(self) -> None:
+        """Let in what SLURM tells of jobs."""
+        if self._squeue.poll():
+            for run in self._runs.values():
+                if run.record is not None and run.record.origin == "slurm":
+                    run.look_again()
+
     def _real_path(self, record: RunRecord) -> str | None:
         try:
             return os.path.realpath(record.log_path(self.path))
@@ -311,7 +333,8 @@ def _label(runs: Iterable[Run]) -> list[str]:
 
 def in_line(runs: Iterable[Run]) -> list[Run]:
     """The runs that wait in the queue, whose turn is next first."""
-    waiting = [run for run in runs if run.state is RunState.QUEUED and run.record is not None]
+    # What waits in SLURM has its order there.
+    waiting = [run for run in runs if run.state is RunState.QUEUED and run.record and run.record.queued]
     waiting.sort(key=lambda run: run.record.place if run.record else ("", ""))
     return waiting
 
@@ -330,7 +353,7 @@ def status_rows(workspace: Workspace, runs: Sequence[Run] | None = None) -> list
 
     Keys: those of `RunSummary`, and key, name, label, state, why, log, console, run_id, origin, attempts, age_s,
     reading, settings (of the log and the record), sparkline, evals (the latest loss of every eval set), last_lines
-    (what a failed run printed last), queue_position (1 is next), pid and host (of the trainer, else of its supervisor), created_at,
+    (what a failed run printed last), queue_position (1 is next), slurm_job (its number), pid and host (of the trainer, else of its supervisor), created_at,
     command, exit_code, exit_signal and exit_reason. `eta_s` counts from now, and is null unless the run is running and has steps left.
     """
     waiting = in_line(workspace.runs)
@@ -358,6 +381,7 @@ def status_rows(workspace: Workspace, runs: Sequence[Run] | None = None) -> list
             "console": str(run.console_path) if run.console_path else None,
             "run_id": record.run_id if record else None,
             "origin": record.origin if record else None,
+            "slurm_job": record.job if record else None,
             "created_at": record.created_at if record else None,
             "command": list(record.command) if record else None,
             "attempts": len(run.attempts),

@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from mypt import signals
 from mypt.runs.directory import RunDirectory, read_exit
 from mypt.runs.record import RunRecord
 from mypt.runs.silence import Silence
 from mypt.runs.state import Evidence, RunState, decide, evidence_of
+from mypt.slurm.squeue import Squeue, Told
 from mypt.text import printable
 from mypt.watch.clock import seconds_since_epoch
 from mypt.watch.follow import LogFollower
@@ -25,6 +27,8 @@ _EVALUATE_SETTLED_S = 60.0
 # More attempts than this are history: whether the oldest still runs is not asked any more.
 _MOST_ATTEMPTS = 20
 _LOG_SUFFIX = "_eval"
+# SLURM forgets a job that is over after MinJobAge, five minutes unless a cluster says otherwise.
+_FORGOTTEN_S = 900.0
 
 
 class Run:
@@ -34,7 +38,13 @@ class Run:
     """
 
     def __init__(
-        self, key: str, workspace: Path, log_path: Path, *, clock: Callable[[], float] = time.monotonic
+        self,
+        key: str,
+        workspace: Path,
+        log_path: Path,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        squeue: Squeue | None = None,
     ) -> None:
         self.key = key
         """The log's path below the workspace (or absolute): the same for the whole life of the run."""
@@ -64,6 +74,7 @@ class Run:
         self.name = self._file_name()
         self._workspace = workspace
         self._clock = clock
+        self._squeue = squeue
         self._over: dict[str, tuple[RunState, str]] = {}
         self._evaluate_at = -math.inf
         self._settled = False
@@ -172,6 +183,21 @@ class Run:
         return changed
 
     @property
+    def jobs(self) -> list[str]:
+        """The SLURM job of the latest attempt, where SLURM can tell something of it that is not over; or nothing."""
+        latest = self.attempts[-1] if self.attempts else None
+        if latest is None or latest.origin != "slurm" or latest.job is None:
+            return []
+        end = read_exit(latest.directory(self._workspace))
+        # One that saved before its limit queues again; what else was said is the last word once SLURM has forgotten it.
+        over = end is not None and signals.name_of_status(end.code) != "SIGUSR1"
+        return [] if over and (self.age_s or 0.0) > _FORGOTTEN_S else [latest.job]
+
+    def look_again(self) -> None:
+        """Something outside was learnt that may change the state: the next `evaluate` looks."""
+        self._evaluate_at = -math.inf
+
+    @property
     def evaluation_due(self) -> bool:
         """Whether `evaluate` would look."""
         return self._clock() >= self._evaluate_at
@@ -180,6 +206,15 @@ class Run:
         """Decide the state anew where it is time to; True where state or sentence changed."""
         now = self._clock()
         if now < self._evaluate_at:
+            return False
+        latest = self.attempts[-1] if self.attempts else None
+        if (
+            latest is not None
+            and self._told_by_slurm(latest) is None
+            and latest.origin == "slurm"
+            and self._squeue
+        ):
+            # Its first answer is on its way: nothing wrong is said until then.
             return False
         state, sentence = self._decide()
         self.known = not self.reading
@@ -227,6 +262,7 @@ class Run:
             silent_s=self._silent_s() if wrote else None,
             wrote_event=wrote,
             silence=self._beginnings.get(record.run_id),
+            slurm=self._told_by_slurm(record),
         )
         state, sentence = decide(evidence)
         if record is self.attempts[-1]:
@@ -234,6 +270,13 @@ class Run:
         elif state.is_over and not self.reading and (evidence.exit is not None or record.trainer is not None):
             self._over[record.run_id] = (state, sentence)
         return state, sentence
+
+    def _told_by_slurm(self, record: RunRecord) -> Told | None:
+        if record.origin != "slurm" or self._squeue is None:
+            return None
+        if record.job is not None and record is self.attempts[-1] and not self.jobs:
+            return Told()
+        return self._squeue.told(record.job, record.run_id)
 
     def _told_by(self, record: RunRecord) -> tuple[bool, str | None]:
         """Whether this attempt wrote to the log, and its last word there."""

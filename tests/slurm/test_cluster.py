@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from mypt.cli import main
+from mypt.runs.state import RunState
+from mypt.slurm.squeue import Squeue
+from mypt.watch.inventory import Workspace
 from tests.launch.slurm import Slurm, missing
-from tests.workbench import begin, clean, environment, events, last_iter, story, wait_for
+from tests.workbench import begin, clean, events, last_iter, story, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=missing())]
 
@@ -33,7 +35,7 @@ FLAGS = [
     *("--block_size", "16", "--batch_size", "4", "--dropout", "0", "--precision", "fp32", "--device", "cpu"),
     *("--eval_iters", "2", "--eval_interval", "500", "--log_interval", "1", "--sample_interval", "0"),
 ]
-ENDLESS = [*FLAGS, "--model_name", "long", "--max_iters", "1000000", "--warmup_iters", "100"]
+ENDLESS = ["--model_name", "long", "--max_iters", "1000000", "--warmup_iters", "100"]
 
 
 @pytest.fixture(scope="module")
@@ -49,49 +51,81 @@ def cluster(slurm: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     """A workspace from which the cluster is asked."""
     for name, value in slurm.environment.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     (tmp_path / "input.txt").write_text(story())
     return tmp_path
 
 
-def submit(workspace: Path, *flags: str) -> str:
-    """The number of the job."""
-    root = str(Path(__file__).parents[2])
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "mypt", "--workspace", str(workspace), "submit", *flags],
-        env=environment(PYTHONPATH=root),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found = re.search(r"as job (\d+): 2 processes on 1 node", done.stdout)
-    assert found and f"scancel {found[1]}" in done.stdout, done.stdout
+def submit(workspace: Path, capsys: pytest.CaptureFixture[str], *flags: str) -> str:
+    """The number of the job, which asks for both cores."""
+    command = ["--workspace", str(workspace), "submit", *FLAGS, "--ntasks-per-node", "2", *flags]
+    assert main(command) == 0, capsys.readouterr().err
+    said = capsys.readouterr().out
+    found = re.search(r"as job (\d+): 2 processes on 1 node", said)
+    assert found and f"scancel {found[1]}" in said, said
     return found[1]
 
 
-def state_of(slurm: Slurm, job: str) -> str:
-    return slurm.call("squeue", "--noheader", "--states=all", f"--jobs={job}", "--format=%T").strip()
+def seen(workspace: Path, model: str) -> tuple[RunState, str]:
+    """The state of a run as one who has just come sees it."""
+    picture = Workspace(workspace)
+    picture.load()
+    (run,) = picture.find(model)
+    return run.state, run.sentence
 
 
-def test_a_run_is_taken_back_and_goes_on_as_if_it_had_not_been(slurm: Slurm, cluster: Path) -> None:
-    job = submit(cluster, *ENDLESS, "--ntasks-per-node", "2")
-    assert wait_for(lambda: last_iter(cluster, "long") > 10)
+def until(workspace: Path, model: str, state: RunState, words: str = "") -> str:
+    """Look until a run is in that state for that reason, as one who stays sees it; the sentence."""
+    # The cluster of a test may be asked more often.
+    picture = Workspace(workspace, rescan_s=0.2, squeue=Squeue(every_s=0.2))
+    told = ""
+
+    def is_there() -> bool:
+        nonlocal told
+        picture.poll()
+        run = next(iter(picture.find(model)), None)
+        told = run.sentence if run is not None and run.known and run.state is state else ""
+        return bool(told) and words in told
+
+    wait_for(is_there)
+    return told
+
+
+def test_a_run_is_taken_back_and_goes_on_as_if_it_had_not_been(
+    slurm: Slurm, cluster: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = submit(cluster, capsys, *ENDLESS)
+    assert f"(SLURM job {job})" in until(cluster, "long", RunState.RUNNING)
+    wait_for(lambda: last_iter(cluster, "long") > 10)
+    # There are two cores, so the next one waits.
+    short = submit(cluster, capsys, "--model_name", "short", "--max_iters", "5")
+    told = until(cluster, "short", RunState.QUEUED, "no node is free")
+    assert told.startswith(f"waits in SLURM (job {short})")
+    third = submit(cluster, capsys, "--model_name", "third", "--max_iters", "5")
+    slurm.call("scancel", third)
+    told = until(cluster, "third", RunState.STOPPED)
+    assert told == f"its SLURM job {third} was cancelled before it trained"
     # What it gets before its time limit.
     slurm.call("scancel", "--signal=USR1", job)
-    wait_for(lambda: state_of(slurm, job) == "PENDING")
+    # SLURM's reason comes a moment after the state.
+    told = until(cluster, "long", RunState.QUEUED, "SLURM lets a while pass; expected to start")
+    assert told.startswith(f"saved, and queued again in SLURM (job {job})")
+    assert seen(cluster, "long") == (RunState.QUEUED, told)
     (stopped,) = events(cluster, "long", "training_stopped")
     assert stopped["message"].startswith("SIGUSR1")
+    assert until(cluster, "short", RunState.FINISHED)
     # SLURM lets two minutes pass before what queues again.
     slurm.call("scontrol", "update", f"jobid={job}", "starttime=now")
     wait_for(lambda: last_iter(cluster, "long") > stopped["iter"] + 10)
+    assert until(cluster, "long", RunState.RUNNING)
     slurm.call("scancel", "--signal=TERM", job)
-    wait_for(lambda: len(events(cluster, "long", "training_stopped")) == 2)
+    assert "SIGTERM" in until(cluster, "long", RunState.STOPPED, "saved")
     first, second = events(cluster, "long", "training_start")
     assert first["run_id"] == second["run_id"] and second["config"]["start_step"] == stopped["iter"]
     # One process that nobody stopped in between has the same losses.
     (cluster / "alone").mkdir()
     (cluster / "alone" / "input.txt").write_text(story())
-    one = begin(cluster / "alone", "train", *ENDLESS)
+    one = begin(cluster / "alone", "train", *FLAGS, *ENDLESS)
     wait_for(lambda: last_iter(cluster / "alone", "long") > last_iter(cluster, "long"), one)
     os.kill(one.pid, signal.SIGTERM)
     one.wait()
