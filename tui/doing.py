@@ -134,6 +134,8 @@ class Doing(Screen[Result]):
                 f"{run.label} was not started by MyPT's own train command, so it cannot be stopped from here",
                 severity="warning",
             )
+        elif run.record.origin == "slurm":
+            self._offer_scancel(run.record, run)
         else:
             self._stop(run.record, run.label)
 
@@ -143,6 +145,21 @@ class Doing(Screen[Result]):
             self.app.call_from_thread(self._offer_a_signal, record, label)
         else:
             self._send(record, "request")
+
+    def _offer_scancel(self, record: RunRecord, run: Run) -> None:
+        waits = run.state is RunState.QUEUED
+        what = (
+            "It waits in SLURM; scancel takes it from the queue. What it has saved stays."
+            if waits
+            else "It is SLURM's; scancel --signal=TERM tells it to save a checkpoint and stop, and it does not queue again."
+        )
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.run_worker(lambda: self._send(record, "request"), thread=True, group="stop")
+
+        question = f"Cancel job {record.job} of {run.label}? {what}"
+        self.app.push_screen(Confirm(question, "Cancel it" if waits else "Save and stop"), answered)
 
     def _offer_a_signal(self, record: RunRecord, label: str) -> None:
         question = (

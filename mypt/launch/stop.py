@@ -30,12 +30,17 @@ def stop(workspace: Path, record: RunRecord, *, how: How = "request") -> StopRes
 
     "request" leaves a file that the trainer looks for at every step; it works on every system and over shared disks,
     and takes a waiting run from the queue. "terminate" sends SIGTERM, "kill" SIGKILL, each to a process whose identity
-    was verified at that moment, never to another that has its pid now. Never raises for a run that cannot be stopped.
+    was verified at that moment, never to another that has its pid now. A run of SLURM's is stopped by scancel. Never raises for a run that cannot be stopped.
     """
     run = record.directory(workspace)
     current = load(run)
     if isinstance(current, RunRecord):
         record = current  # the trainer may have said who it is since the caller looked
+    if record.origin == "slurm":
+        # Its exit may be that of a start before it queued again: SLURM knows.
+        from mypt.slurm.cancel import cancel
+
+        return StopResult(*cancel(run, record, force=how == "kill"))
     if read_exit(run) is not None:
         return StopResult(False, "the run has ended already")
     alive = {who.is_alive() for who in (record.trainer, record.supervisor) if who is not None}

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from mypt import signals
+from mypt.runs.directory import CANCELLED
 from mypt.runs.evidence import STALLED_AFTER_S, STARTING_GRACE_S, TRAINS, Evidence, RunState, span
 from mypt.runs.identity import Alive
 from mypt.runs.record import RunRecord
-from mypt.slurm.squeue import Job, Told
+from mypt.slurm.squeue import OVER, Job, Told
 
 
 def in_slurm(evidence: Evidence, record: RunRecord) -> tuple[RunState, str] | None:
     """The state of a run that SLURM starts; None where its own last word tells more than SLURM does."""
     told = evidence.slurm or Told(unanswered="SLURM was not asked")
     job, said = told.job, evidence.exit is not None or evidence.closing is not None
+    if evidence.exit is not None and evidence.exit.reason == CANCELLED:
+        # Whoever took it from the queue knows that before SLURM is asked again.
+        return None
     if told.unanswered:
         return _unanswered(evidence, record, told)
     if job is None:
@@ -33,7 +37,7 @@ def in_slurm(evidence: Evidence, record: RunRecord) -> tuple[RunState, str] | No
         return RunState.STARTING, f"SLURM makes its nodes ready (job {job.number})"
     if job.state in ("SUSPENDED", "STOPPED"):
         return RunState.STALLED, f"suspended by SLURM (job {job.number})"
-    if job.state in _OVER_IN_SLURM:
+    if job.state in OVER:
         return _over_in_slurm(evidence, job)
     if evidence.exit is not None:
         return None
@@ -64,7 +68,7 @@ def _over_in_slurm(evidence: Evidence, job: Job) -> tuple[RunState, str] | None:
         return None
     when = "" if evidence.wrote_event else " before it trained"
     state = RunState.STOPPED if job.state == "CANCELLED" else RunState.FAILED
-    return state, f"its SLURM job {job.number} {_OVER_IN_SLURM[job.state]}{when}"
+    return state, f"its SLURM job {job.number} {OVER[job.state]}{when}"
 
 
 def _unanswered(evidence: Evidence, record: RunRecord, told: Told) -> tuple[RunState, str] | None:
@@ -95,18 +99,6 @@ def _reason(job: Job) -> str:
 _WAITS_IN_SLURM = frozenset(
     {"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
 )
-_OVER_IN_SLURM = {
-    "COMPLETED": "ended without a word",
-    "CANCELLED": "was cancelled",
-    "FAILED": "failed",
-    "TIMEOUT": "was ended at its time limit",
-    "DEADLINE": "was ended at its deadline",
-    "NODE_FAIL": "lost its node",
-    "BOOT_FAIL": "found no node that boots",
-    "OUT_OF_MEMORY": "ran out of memory",
-    "PREEMPTED": "was pre-empted",
-    "REVOKED": "was given to another cluster",
-}
 _REASONS = {
     "Resources": "no node is free for it",
     "Priority": "others are before it",

@@ -18,6 +18,19 @@ EVERY_S = 10.0
 """How seldom SLURM's controller is asked."""
 LIMIT_S = 8.0
 """How long an answer may take."""
+OVER = {
+    "COMPLETED": "ended without a word",
+    "CANCELLED": "was cancelled",
+    "FAILED": "failed",
+    "TIMEOUT": "was ended at its time limit",
+    "DEADLINE": "was ended at its deadline",
+    "NODE_FAIL": "lost its node",
+    "BOOT_FAIL": "found no node that boots",
+    "OUT_OF_MEMORY": "ran out of memory",
+    "PREEMPTED": "was pre-empted",
+    "REVOKED": "was given to another cluster",
+}
+"""SLURM's words for a job that is over, and how it came to that."""
 _KEPT_S = 60.0
 _MOST_BYTES = 4 << 20
 _COLUMNS = "%A|%T|%S|%k|%N|%r"

@@ -11,11 +11,18 @@ from pathlib import Path
 import pytest
 
 from mypt.cli import main
+from mypt.launch.stop import stop
+from mypt.runs.record import list_records
 from mypt.runs.state import RunState
 from mypt.slurm.squeue import Squeue
 from mypt.watch.inventory import Workspace
 from tests.launch.slurm import Slurm, missing
+from tests.tui import waiting
+from tests.tui.painted import painted
 from tests.workbench import begin, clean, events, last_iter, story, wait_for
+from tui.app import MyptApp
+from tui.prefs import Preferences
+from tui.widgets.confirm import Confirm
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=missing())]
 
@@ -118,8 +125,12 @@ def test_a_run_is_taken_back_and_goes_on_as_if_it_had_not_been(
     slurm.call("scontrol", "update", f"jobid={job}", "starttime=now")
     wait_for(lambda: last_iter(cluster, "long") > stopped["iter"] + 10)
     assert until(cluster, "long", RunState.RUNNING)
-    slurm.call("scancel", "--signal=TERM", job)
-    assert "SIGTERM" in until(cluster, "long", RunState.STOPPED, "saved")
+    record = next(record for record in list_records(cluster).records if record.job == job)
+    result = stop(cluster, record)
+    assert result.done and "told to save and stop" in result.sentence
+    assert until(cluster, "long", RunState.STOPPED).startswith(
+        ("stopped by SIGTERM, saved", "stopped on request")
+    )
     first, second = events(cluster, "long", "training_start")
     assert first["run_id"] == second["run_id"] and second["config"]["start_step"] == stopped["iter"]
     # One process that nobody stopped in between has the same losses.
@@ -134,3 +145,33 @@ def test_a_run_is_taken_back_and_goes_on_as_if_it_had_not_been(
     assert len(steps) > stopped["iter"] + 10
     for key in steps:
         assert found[key]["train_loss"] == pytest.approx(wanted[key]["train_loss"], abs=1e-5), key
+
+
+async def test_the_dashboard_shows_what_waits_in_slurm_and_cancels_it(
+    slurm: Slurm, cluster: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # A partition that starts nothing: so the job waits for as long as it takes to look.
+    slurm.call("scontrol", "update", "partitionname=p", "state=DOWN")
+    try:
+        job = submit(cluster, capsys, "--model_name", "m", "--max_iters", "5")
+        app = MyptApp(cluster, prefs=Preferences(cluster / "prefs.json"))
+        async with app.run_test(size=(120, 36)) as pilot:
+            runs = app.live.workspace
+            await waiting.until(pilot, lambda: [run.state for run in runs.find("m")] == [RunState.QUEUED])
+            await waiting.until(pilot, lambda: f"waits in SLURM (job {job})" in painted(app))
+            await waiting.until(pilot, lambda: "s cancels its job" in painted(app))
+            await pilot.press("s")
+            await waiting.until(pilot, lambda: f"Cancel job {job} of m?" in painted(app))
+            assert isinstance(app.screen, Confirm) and "scancel" in painted(app)
+            await pilot.press("y")
+            await waiting.until(pilot, lambda: [run.state for run in runs.find("m")] == [RunState.STOPPED])
+    finally:
+        slurm.call("scontrol", "update", "partitionname=p", "state=UP")
+    assert state_of(slurm, job) == "CANCELLED"
+    (run,) = list_records(cluster).records
+    # A second time there is nothing to stop.
+    assert not stop(cluster, run).done
+
+
+def state_of(slurm: Slurm, job: str) -> str:
+    return slurm.call("squeue", "--noheader", "--states=all", f"--jobs={job}", "--format=%T").strip()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mypt.runs.directory import ExitRecord
+from mypt.runs.directory import CANCELLED, ExitRecord
 from mypt.runs.identity import Alive
 from mypt.runs.record import RunRecord
 from mypt.runs.state import Evidence, RunState, decide
@@ -101,6 +101,11 @@ def job(state: str, since_s: float | None = None, starts: str = "", **more: Any)
             Evidence(STARTED, closing="stopped:signal:SIGTERM", slurm=job("CANCELLED")),
             RunState.STOPPED,
             "stopped by SIGTERM, saved",
+        ),
+        (
+            Evidence(RECORD, exit=ExitRecord(None, reason=CANCELLED), slurm=job("PENDING")),
+            RunState.STOPPED,
+            "taken from the queue before it started",
         ),
         (Evidence(STARTED, slurm=Told()), RunState.FAILED, "its SLURM job 12 ended before it trained"),
         (

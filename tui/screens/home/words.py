@@ -57,6 +57,8 @@ def short_why(run: Run, place: str = "") -> str:
     """In a few words, what the second line of a run that is not running says; `place` is its place in the queue."""
     history = run.history
     if run.state is RunState.QUEUED:
+        if run.record is not None and run.record.job is not None:
+            return f"queued in SLURM, job {run.record.job}"
         return f"queued, {place}" if place else "queued"
     if run.state is RunState.STARTING:
         return "starting"
@@ -242,6 +244,9 @@ def event_line(mark: Mark, colours: Colours, step_width: int = 7) -> Text:
     return text
 
 
+QUEUED_IN_SLURM = "s cancels its job"
+
+
 def speaks_for_itself(run: Run) -> bool:
     """Whether a run simply trains, so that its numbers say all there is to say."""
     return run.state is RunState.RUNNING and run.sentence in USUAL
@@ -262,6 +267,8 @@ def next_step(run: Run, colours: Colours) -> Text:
         RunState.QUEUED: "K sooner, J later, S starts it now, s takes it out",
         RunState.FINISHED: "c shows its checkpoints",
     }
+    if run.state is RunState.QUEUED and run.record is not None and not run.record.queued:
+        hints[run.state] = QUEUED_IN_SLURM
     if run.state in hints:
         text.append(f"  ({hints[run.state]})", "dim")
     return text

@@ -99,6 +99,8 @@ def headline(run: Run, line: Sequence[Run], colours: Colours) -> Text:
     if place := queue_words(run, line):
         text.append(f": {place}", "not bold")
     hint = HINTS[run.state]
+    if run.state is RunState.QUEUED and run.record is not None and not run.record.queued:
+        hint = words.QUEUED_IN_SLURM
     if run.record is None and not run.state.is_over:
         hint = "it was not started by mypt train, so only its own program can stop it"
     text.append(f"  ({hint})", "not bold dim")
