@@ -40,6 +40,8 @@ def in_slurm(evidence: Evidence, record: RunRecord) -> tuple[RunState, str] | No
     if job.state in OVER:
         return _over_in_slurm(evidence, job)
     if evidence.exit is not None:
+        if signals.name_of_status(evidence.exit.code) == "SIGUSR1":
+            return RunState.RUNNING, f"has saved, and is queued again by its job (SLURM job {job.number})"
         return None
     return _runs_in_slurm(evidence, told, job)
 

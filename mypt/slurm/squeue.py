@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -135,8 +136,8 @@ class Squeue:
             return Told(unanswered=self._why) if self._why else None
         job = self._jobs.get(number)
         if job is not None and job.run_id not in ("", run_id):
-            # Numbers are given again where a cluster was set up anew.
-            job = None
+            # Numbers are given again where a cluster was set up anew, and a comment can be changed: nobody can say.
+            return Told(unanswered=f"job {number} has another run's comment there")
         late = self._clock() - self._answered_at > _KEPT_S
         now = time.time()
         begun = job is not None and job.start is not None and job.start <= now
@@ -203,7 +204,8 @@ class Squeue:
         self._why = why
         if self._process is not None:
             with contextlib.suppress(OSError):
-                self._process.kill()
+                # Also what a squeue that is a script has started.
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._forget()
 
     def _forget(self) -> None:

@@ -33,6 +33,10 @@ class Submitted:
     file: Path
 
 
+class _UnansweredError(RunError):
+    """Nobody knows whether SLURM has the job."""
+
+
 def programs() -> None:
     """Raise `UserError` where this machine has no SLURM."""
     if shutil.which("sbatch") is None:
@@ -44,7 +48,8 @@ def programs() -> None:
 def submit(ask: Ask, run: Resolved, settings: Mapping[str, Any], python: str = sys.executable) -> Submitted:
     """Record the run, write its batch file and submit it; no shell is involved.
 
-    Raises `UserError` where there is no SLURM, `RunError` with what sbatch says where it refuses; nothing is left then.
+    Raises `UserError` where there is no SLURM, `RunError` with what sbatch says where it refuses; nothing is left then,
+    except of a job of which nobody knows whether it was taken.
     """
     programs()
     record = create(
@@ -62,6 +67,9 @@ def submit(ask: Ask, run: Resolved, settings: Mapping[str, Any], python: str = s
     except OSError as error:
         remove_folder(directory.path)
         raise RunError(f"the run could not be submitted: {disk.told(error)}") from error
+    except _UnansweredError:
+        # The job may have been taken, and needs its folder then.
+        raise
     except RunError:
         remove_folder(directory.path)
         raise
@@ -82,7 +90,7 @@ def _sbatch(file: Path, workspace: Path) -> str:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise RunError(
+        raise _UnansweredError(
             f"sbatch gave no answer for {_PATIENCE_S:.0f} s: see with squeue --me whether the job was taken"
         ) from None
     found = re.match(r"(\d+)(?:;|\s*$)", done.stdout)
