@@ -183,7 +183,7 @@ def test_every_unknown_flag_is_named_and_no_value_is_taken_for_one(
     ("arguments", "message"),
     [
         (["trian"], "mypt: trian: no such command; did you mean train?"),
-        (["xyz"], "mypt: xyz: no such command; there are: train, prepare"),
+        (["xyz"], "mypt: xyz: no such command; there are: train, submit, prepare"),
         (["\x1b[2J"], "mypt: \\x1b[2J: no such command"),
         (["--workspace", "/nonexistent/x", "status"], "mypt: --workspace /nonexistent/x: no such folder"),
         (["--workspace"], "mypt: mypt: argument --workspace: expected one argument"),
