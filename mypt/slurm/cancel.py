@@ -7,8 +7,8 @@ import subprocess
 
 from mypt.runs.directory import CANCELLED, ExitRecord, RunDirectory, request_stop, write_exit
 from mypt.runs.record import RunRecord
+from mypt.slurm import command
 from mypt.slurm.squeue import OVER, Squeue
-from mypt.text import printable
 
 _PATIENCE_S = 10.0
 
@@ -55,18 +55,9 @@ def _by_file(run: RunDirectory, why: str) -> tuple[bool, str]:
 def _scancel(*words: str) -> str:
     """What went wrong; empty where SLURM took it."""
     try:
-        done = subprocess.run(
-            ["scancel", *words],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_PATIENCE_S,
-            check=False,
-        )
+        done = command.run("scancel", *words, limit_s=_PATIENCE_S)
     except FileNotFoundError:
         return "there is no scancel here"
     except (OSError, subprocess.TimeoutExpired):
         return "scancel gives no answer"
-    said = " ".join(done.stderr.split()) or f"status {done.returncode}"
-    return "" if done.returncode == 0 else printable(f"scancel did not take it: {said[:200]}", newline=False)
+    return "" if done.returncode == 0 else command.refusal(done)

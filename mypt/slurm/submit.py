@@ -17,8 +17,8 @@ from mypt.fsio import remove_folder, write_atomic
 from mypt.launch.start import TRAIN
 from mypt.runs.record import RunRecord, create, update
 from mypt.settings.resolved import Resolved
+from mypt.slurm import command
 from mypt.slurm.script import Ask, batch_file
-from mypt.text import printable
 
 # A busy controller answers late; sbatch itself gives up after a while.
 _PATIENCE_S = 90.0
@@ -79,22 +79,12 @@ def submit(ask: Ask, run: Resolved, settings: Mapping[str, Any], python: str = s
 def _sbatch(file: Path, workspace: Path) -> str:
     """The number of the job. Raises `RunError`, OSError."""
     try:
-        done = subprocess.run(
-            ["sbatch", "--parsable", str(file)],
-            cwd=workspace,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_PATIENCE_S,
-            check=False,
-        )
+        done = command.run("sbatch", "--parsable", str(file), limit_s=_PATIENCE_S, cwd=workspace)
     except subprocess.TimeoutExpired:
         raise _UnansweredError(
             f"sbatch gave no answer for {_PATIENCE_S:.0f} s: see with squeue --me whether the job was taken"
         ) from None
     found = re.match(r"(\d+)(?:;|\s*$)", done.stdout)
     if done.returncode != 0 or found is None:
-        said = " ".join((done.stderr or done.stdout).split()) or f"status {done.returncode}"
-        raise RunError(f"sbatch did not take it: {printable(said, newline=False)}")
+        raise RunError(command.refusal(done))
     return found[1]

@@ -1,7 +1,6 @@
 """An append-only series of one measured quantity, cheap to look at from afar however long it gets.
 
-A reader that draws needs, for some window of the x axis, a few hundred buckets that keep every spike. A pyramid of
-minima and maxima over blocks of 64, 64², … points answers that without walking the points.
+A reader that draws needs, for some window of the x axis, a few hundred buckets that keep every spike.
 """
 
 from __future__ import annotations
@@ -13,13 +12,13 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from weakref import WeakSet
 
+from mypt.watch.extremes import BLOCK, Extremes
 from mypt.watch.places import Axis, Places
 
-_BLOCK = 64
 # Buckets of fewer points than this keep their exact edges: rounding to a block would be visible there.
-_ROUND_FROM = 4 * _BLOCK
+_ROUND_FROM = 4 * BLOCK
 # So few are looked through faster than blocks are found for them.
-_FEW = 2 * _BLOCK
+_FEW = 2 * BLOCK
 
 
 class Point(NamedTuple):
@@ -66,12 +65,8 @@ class Column:
     def __init__(self, places: Places | None = None, base: int = 0) -> None:
         self._places = places or Places()
         self._base = base
-        self._ys = array("d")
-        # Indices of the gaps; shrinks by a bisect at a rewind.
-        self._gaps = array("q")
-        # Level k holds one entry for each full block of _BLOCK**(k+1) points.
-        self._lows: list[array[float]] = []
-        self._highs: list[array[float]] = []
+        self._extremes = Extremes()
+        self._ys = self._extremes.values
         self._revision = 0
         self._derived: WeakSet[Column] | None = None
 
@@ -137,14 +132,7 @@ class Column:
 
     def push(self, ys: Sequence[float]) -> None:
         """Add the values that belong to the places after the last point. TypeError, and nothing added, for a None."""
-        new = array("d", ys)
-        first = len(self._ys)
-        self._ys.extend(new)
-        # A sum of finite numbers may overflow, which only costs a closer look.
-        if not math.isfinite(sum(ys)):
-            self._gaps.extend(i for i, y in enumerate(ys, first) if not -math.inf < y < math.inf)
-        for end in range(first - first % _BLOCK + _BLOCK, len(self._ys) + 1, _BLOCK):
-            self._summarise(end)
+        self._extremes.push(ys)
         self._revision += 1
 
     def take(self, source: Places, indices: Sequence[int], ys: Sequence[float]) -> None:
@@ -162,12 +150,7 @@ class Column:
 
     def cut(self, keep: int) -> None:
         """Drop all but the first `keep` points."""
-        del self._ys[keep:]
-        del self._gaps[bisect_left(self._gaps, keep) :]
-        blocks = keep
-        for lows, highs in zip(self._lows, self._highs, strict=True):
-            blocks //= _BLOCK
-            del lows[blocks:], highs[blocks:]
+        self._extremes.cut(keep)
         self._revision += 1
         for column in self._derived or ():
             column.cut(keep)
@@ -218,14 +201,8 @@ class Column:
     def best(self) -> Point | None:
         """The point of the smallest finite value (the earliest of equals), None without one."""
         with self._places.lock:
-            low, high = self._extremes(0, len(self._ys))
-            if low > high:
-                return None
-            start = 0
-            if self._lows:
-                blocks = self._lows[0]
-                start = _BLOCK * (blocks.index(low) if low in blocks else len(blocks))
-            return self._point(self._ys.index(low, start))
+            place = self._extremes.smallest()
+            return None if place is None else self._point(place)
 
     def points(self, start: int = 0, stop: int | None = None) -> list[Point]:
         """The points from index `start` to before `stop` (a copy)."""
@@ -258,7 +235,7 @@ class Column:
     def bounds(self, axis: Axis, lo: float, hi: float) -> tuple[float, float] | None:
         """The smallest and largest finite value with lo <= x <= hi; None where there is none."""
         with self._places.lock:
-            low, high = self._extremes(self._left(axis, lo), self._right(axis, hi))
+            low, high = self._extremes.between(self._left(axis, lo), self._right(axis, hi))
             return (low, high) if low <= high else None
 
     def sample(self, axis: Axis, lo: float, hi: float, buckets: int) -> list[Bucket]:
@@ -298,13 +275,13 @@ class Column:
         width = (hi - lo) / buckets
         slack = width / 4
         # The largest blocks of which a bucket of average size holds four, so that one is a quarter at most: their edges cost nothing to look up.
-        level, block = -1, 1
-        while block * _BLOCK * 4 <= (stop - start) // buckets and level + 1 < len(self._lows):
-            level, block = level + 1, block * _BLOCK
+        extremes, level, block = self._extremes, -1, 1
+        while block * BLOCK * 4 <= (stop - start) // buckets and level + 1 < len(extremes.lows):
+            level, block = level + 1, block * BLOCK
         step = (stop - start) // buckets * 2
-        lows = self._lows[level] if level >= 0 else None
-        highs = self._highs[level] if level >= 0 else None
-        ys, base, has_gaps = self._ys, self._base, bool(self._gaps)
+        lows = extremes.lows[level] if level >= 0 else None
+        highs = extremes.highs[level] if level >= 0 else None
+        ys, base, has_gaps = self._ys, self._base, extremes.has_gaps
         for number in range(1, buckets + 1):
             edge = lo + width * number
             # Mostly the edge lies near; a search nearby touches less memory than one through all.
@@ -339,9 +316,9 @@ class Column:
     def _bucket(self, xs: array[float], start: int, end: int) -> Bucket:
         if end - start == 1:
             return self._single(xs, start)
-        low, high = self._extremes(start, end)
+        low, high = self._extremes.between(start, end)
         first, last = self._ys[start], self._ys[end - 1]
-        gap = self._has_gap(start, end)
+        gap = self._extremes.has_gap(start, end)
         if gap:
             first = first if math.isfinite(first) else math.nan
             last = last if math.isfinite(last) else math.nan
@@ -354,56 +331,3 @@ class Column:
         return Point(
             index, int(places.steps[place]), places.tokens[place], places.times[place], self._ys[index]
         )
-
-    def _summarise(self, end: int) -> None:
-        low, high = self._raw(end - _BLOCK, end)
-        level = 0
-        while True:
-            if level == len(self._lows):
-                self._lows.append(array("d"))
-                self._highs.append(array("d"))
-            lows, highs = self._lows[level], self._highs[level]
-            lows.append(low)
-            highs.append(high)
-            if len(lows) % _BLOCK:
-                return
-            low, high = min(lows[-_BLOCK:]), max(highs[-_BLOCK:])
-            level += 1
-
-    def _has_gap(self, start: int, end: int) -> bool:
-        gaps = self._gaps
-        if not gaps:
-            return False
-        place = bisect_left(gaps, start)
-        return place < len(gaps) and gaps[place] < end
-
-    def _raw(self, start: int, end: int) -> tuple[float, float]:
-        values: Iterable[float] = self._ys[start:end]
-        if self._has_gap(start, end):
-            values = [y for y in values if -math.inf < y < math.inf]
-        return min(values, default=math.inf), max(values, default=-math.inf)
-
-    def _extremes(self, start: int, end: int) -> tuple[float, float]:
-        """Smallest and largest finite value of the points start to before end; (inf, -inf) where there is none."""
-        low, high = math.inf, -math.inf
-        level = -1
-        while start < end:
-            # What does not fill a block of the next level is looked at here, the rest one level up.
-            first, last = -(-start // _BLOCK), end // _BLOCK
-            if first < last and level + 1 < len(self._lows):
-                parts = ((start, first * _BLOCK), (last * _BLOCK, end))
-            else:
-                parts = ((start, end), (end, end))
-                first = last
-            for part_start, part_end in parts:
-                if part_start == part_end:
-                    continue
-                if level < 0:
-                    a, b = self._raw(part_start, part_end)
-                else:
-                    a = min(self._lows[level][part_start:part_end])
-                    b = max(self._highs[level][part_start:part_end])
-                low, high = min(low, a), max(high, b)
-            start, end = first, last
-            level += 1
-        return low, high
