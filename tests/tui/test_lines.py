@@ -122,6 +122,7 @@ async def test_the_first_line_keeps_what_matters_however_long_the_path_is(tmp_pa
     [
         ([2.0, 2.2], 1000.0, "2 × 500 tok/s, rank 1 slowest by 10%"),
         ([3.0, 1.0, 1.0, 1.0], None, "4, rank 0 slowest by 200%"),
+        ([1.0, 1.01], 1000.0, "2 × 500 tok/s, evenly"),
         ([1.0], 1000.0, None),
         ([], None, None),
         ([1.0, float("nan")], 1.0, None),

@@ -21,6 +21,8 @@ _BARS = "▁▂▃▄▅▆▇█"
 _LEAST_BARS, _MOST_BARS = 6, 14
 # A log that names more was written by nobody who has so many.
 _MOST_RANKS = 4096
+# Less than this is chance.
+_EVEN = 0.03
 _MARK_SIGNS = {
     "gold": "★",
     "blocked": "✕",
@@ -150,6 +152,8 @@ def ranks(seconds: Sequence[float], tokens_per_sec: float | None) -> str | None:
     slowest = max(range(number), key=lambda rank: seconds[rank])
     behind = seconds[slowest] / sorted(seconds)[(number - 1) // 2] - 1
     speed = f" × {count(tokens_per_sec / number)} tok/s" if tokens_per_sec else ""
+    if behind < _EVEN:
+        return f"{number}{speed}, evenly"
     return f"{number}{speed}, rank {slowest} slowest by {percent(min(behind, 99.0))}"
 
 
