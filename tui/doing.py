@@ -115,8 +115,7 @@ class Doing(Screen[Result]):
             self.notify(f"Nobody knows how {run.label} was started; n starts a new run", severity="warning")
 
     def _free_name(self, wanted: str) -> str:
-        live = self.app.live
-        taken = {run.name for run in live.workspace.runs} | {bundle.model_name for bundle in live.bundles}
+        taken = self.app.live.names
         names = [wanted, *(f"{wanted}-{number}" for number in range(2, 1000))]
         return next(name for name in names if name not in taken)
 

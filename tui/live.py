@@ -107,6 +107,11 @@ class Live:
         self._focused = key
         self._wake.set()
 
+    @property
+    def names(self) -> set[str]:
+        """The names of all models that are here or were trained here."""
+        return {run.name for run in self.workspace.runs} | {info.model_name for info in self.bundles}
+
     def present_key(self, key: str) -> str:
         """The key of the run that was known by `key`, before its model was renamed."""
         return present_log(key, self.renames, self.workspace)

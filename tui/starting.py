@@ -120,9 +120,8 @@ class FilledIn:
 
 def processes_of(record: RunRecord) -> int:
     """How many processes the command of a run asks for."""
-    words = record.command
-    given = words[words.index("--nproc") + 1 :] if "--nproc" in words else []
-    return int(given[0]) if given and given[0].isdecimal() and len(given[0]) < 5 else 1
+    number = (flags_of(record, TRAIN[-1]) or {}).get("nproc", "")
+    return int(number) if number.isdecimal() and len(number) < 5 else 1
 
 
 def filled_in(record: RunRecord) -> FilledIn | None:
@@ -144,7 +143,9 @@ def filled_in(record: RunRecord) -> FilledIn | None:
 
 def flags_of(record: RunRecord, program: str) -> dict[str, str] | None:
     """The flags that a run of `mypt program` was started with, each with its value; None where it is another's."""
-    if program not in record.command:
+    # A column or a file may be called as the other program is: the first word of the two is the program.
+    first = next((word for word in record.command if word in (TRAIN[-1], CLASSIFY[-1])), None)
+    if first != program:
         return None
     given: dict[str, str] = {}
     name = ""

@@ -72,7 +72,11 @@ class Settled:
 
 def plan(asked: ClassifierRequest, workspace: Path) -> Plan:
     """The run that is asked for and its data, both right; writes nothing. Raises one `UserError` with all problems."""
-    found = settle(asked, workspace)
+    return complete(settle(asked, workspace), workspace)
+
+
+def complete(found: Settled, workspace: Path) -> Plan:
+    """What is settled, with its texts read. Raises one `UserError` with all problems."""
     raise_for(found.problems)
     assert found.run is not None
     return _with_data(found.run, found.given, workspace)

@@ -111,6 +111,8 @@ class Choice(Widget, can_focus=True):
 
     def action_turn(self, by: int) -> None:
         """Go to the next word, or back."""
+        if not self._choices:
+            return
         at = self._choices.index(self.value) if self.value in self._choices else 0
         self.action_choose(self._choices[(at + by) % len(self._choices)])
 

@@ -64,7 +64,6 @@ class BundleTree(ScrollView, can_focus=True):
         self._marked: Collection[str] = ()
         self._at = 0
         self._missed: str | None = None
-        self._instead: str | None = None
 
     @property
     def rows(self) -> Sequence[TreeRow]:
@@ -91,17 +90,13 @@ class BundleTree(ScrollView, can_focus=True):
         self.virtual_size = Size(0, len(rows) + _HEADER)
         places = {row.key: i for i, row in enumerate(rows)}
         key = before.key if before else None
-        if self._missed in places and key == self._instead:
-            key = self._missed
+        if self._missed in places:
+            key, self._missed = self._missed, None
         if key in places:
             self._at = places[key]
-            if key != self._instead:
-                self._missed = self._instead = None
         else:
             self._at = min(place, max(len(rows) - 1, 0))
-            if key != self._instead:
-                self._missed = key
-            self._instead = rows[self._at].key if rows else None
+            self._missed = self._missed or key
         if self._at != place:
             self.scroll_to(y=self.scroll_offset.y + self._at - place, animate=False, immediate=True)
         self._keep_in_view()
@@ -145,7 +140,7 @@ class BundleTree(ScrollView, can_focus=True):
     def _go(self, place: int) -> None:
         place = min(max(place, 0), max(len(self._rows) - 1, 0))
         if place != self._at and self._rows:
-            self._at, self._missed, self._instead = place, None, None
+            self._at, self._missed = place, None
             self._keep_in_view()
             self.refresh()
             self.post_message(self.Chosen(self.row))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mypt.bundle import BundleInfo
@@ -88,13 +88,10 @@ def like(info: BundleInfo) -> Draft:
     spec, saved = spec_of(info), info.training_config.get(SAVED)
     data: dict[str, Any] = saved if isinstance(saved, dict) else {}
     words = {name: data[name] for name in ("data", "eval_data") if isinstance(data.get(name), str)}
-    epochs = data.get("num_epochs")
     made_with = {**info.config, **info.training_config}
     given = {name: as_text(made_with[name]) for name in SETTINGS if made_with.get(name) is not None}
-    return replace(
-        Draft(text=spec.text_columns, label=spec.label, given=given, **words),
-        num_epochs=str(epochs) if isinstance(epochs, int) else "",
-    )
+    epochs = str(epochs_of(info)) if "num_epochs" in data else ""
+    return Draft(text=spec.text_columns, label=spec.label, num_epochs=epochs, given=given, **words)
 
 
 def epochs_of(info: BundleInfo) -> int:

@@ -63,7 +63,9 @@ class FillingScreen(Dialogue[RunRecord | None]):
         self._bases = list(dict.fromkeys([name for name in (draft.base, *bases) if name]))
         self._begun = draft
         self._columns: tuple[str, ...] = ()
+        self._here: list[str] = []
         self._timer: Timer | None = None
+        self._looking = self._again = False
         self.seen: Look | None = None
         """The last look at what is filled in."""
         self.busy = False
@@ -122,7 +124,7 @@ class FillingScreen(Dialogue[RunRecord | None]):
     def on_resize(self) -> None:
         """What came of it gets a third of the height, so that lines and buttons are always there."""
         self.query_one("#seen").styles.max_height = max(self.app.size.height // 3, 6)
-        if self.seen is not None:
+        if self.seen is not None and not self.busy:
             self.show(self.seen)
 
     # ── what is filled in ───────────────────────────────────────────────────────────────────────────────────────
@@ -130,21 +132,20 @@ class FillingScreen(Dialogue[RunRecord | None]):
     @property
     def draft(self) -> Draft:
         """What is filled in now; of a classifier that goes on, what it keeps by itself is left out."""
-        typed = {
-            name: self.query_one(f"#{name}", Field).value.strip() for name in ("model_name", "num_epochs")
-        }
-        paths = {name: self.query_one(f"#{name}", Field).value.strip() for name in ("data", "eval_data")}
+        names = ("model_name", "num_epochs", "data", "eval_data", *SETTINGS)
+        typed = {name: self.query_one(f"#{name}", Field).value.strip() for name in names}
+        lines = {name: value for name in SETTINGS if (value := typed.pop(name))}
+        for name in ("data", "eval_data"):
+            typed[name] = place_of(typed[name]) if typed[name] else ""
         columns = [self.query_one(f"#{name}", Choice).value for name in ("text", "second")]
-        lines = {name: self.query_one(f"#{name}", Field).value.strip() for name in SETTINGS}
         others = {name: value for name, value in self._begun.given.items() if name not in SETTINGS}
         goes_on = self._goes_on(typed["model_name"])
         return Draft(
             base="" if goes_on else self.query_one("#init_from_model", Choice).value,
             text=() if goes_on else tuple(name for name in columns if name),
             label="" if goes_on else self.query_one("#label", Choice).value,
-            given=others | {name: value for name, value in lines.items() if value},
+            given=others | lines,
             **typed,
-            **{name: place_of(path) if path else "" for name, path in paths.items()},
         )
 
     def _goes_on(self, name: str) -> bool:
@@ -184,7 +185,11 @@ class FillingScreen(Dialogue[RunRecord | None]):
         self._timer = self.set_timer(_PAUSE_S, self.look)
 
     def look(self) -> None:
-        """See what it would be."""
+        """See what it would be; one look at a time, since each may read a megabyte."""
+        if self._looking:
+            self._again = True
+            return
+        self._looking = True
         draft, workspace = self.draft, self.app.workspace
 
         def work() -> None:
@@ -193,20 +198,25 @@ class FillingScreen(Dialogue[RunRecord | None]):
             beside = sibling(draft.data, workspace) if draft.data and not draft.eval_data else ""
             self.post_message(self.Looked(seen, here, beside))
 
-        self.run_worker(work, thread=True, group="look", exclusive=True, exit_on_error=False)
+        self.run_worker(work, thread=True, group="look")
 
     def on_filling_screen_looked(self, message: Looked) -> None:
         """Show it, unless something else is filled in by now."""
+        self._looking = False
+        if self._again:
+            self._again = False
+            self.look()
+            return
         seen, before = message.seen, self.draft
         if self.busy or seen.draft != before:
             return
-        self.seen = seen
+        self.seen, self._here = seen, message.here
         self._offer(seen, message.beside)
         if self.draft != before:
             # What was told by the file, or is kept by a classifier that goes on, is another draft.
             self.look()
             return
-        self.show(seen, message.here)
+        self.show(seen)
 
     def _offer(self, seen: Look, beside: str) -> None:
         """Let the columns of the data be chosen, and choose those that are probably meant."""
@@ -234,7 +244,7 @@ class FillingScreen(Dialogue[RunRecord | None]):
             with field.prevent(Field.Changed):
                 field.value = beside
 
-    def show(self, seen: Look, here: Iterable[str] = ()) -> None:
+    def show(self, seen: Look) -> None:
         """Say what came of what is filled in."""
         for name, text in seen.stands.items():
             # Three in a narrow line have room for the value alone.
@@ -255,10 +265,11 @@ class FillingScreen(Dialogue[RunRecord | None]):
         ):
             self.query_one(f"#{name}").set_class(name in seen.wrong, "-wrong")
         self.query_one("#name-note", Static).update(Content(seen.name_note))
-        self.query_one("#picture", Static).update(picture(seen, list(here), self.app.theme_variables))
+        self.query_one("#picture", Static).update(picture(seen, self._here, self.app.theme_variables))
         self.allow(seen.ready)
 
     def allow(self, allowed: bool) -> None:
         """Whether it can be started as far as is known."""
+        allowed = allowed and not self.busy
         self.query_one("#start", Button).disabled = not allowed or bool(self.seen and self.seen.busy)
         self.query_one("#queue", Button).disabled = not allowed

@@ -81,7 +81,7 @@ class Look:
 
 def look(draft: Draft, workspace: Path) -> Look:
     """Look at `draft`. Never raises for what a person or a file can do."""
-    from mypt.classify.plan import settle
+    from mypt.classify.plan import complete, settle
 
     problems: list[Problem] = []
     known = draft
@@ -93,14 +93,14 @@ def look(draft: Draft, workspace: Path) -> Look:
         found = settle(known.request(), workspace)
     except EXPECTED as error:
         return Look(draft, problems_of(error))
-    problems += (p for p in found.problems if p.message != "is missing")
-    lacking = tuple(p.field for p in found.problems if p.message == "is missing")
+    problems += (p for p in found.problems if not _is_lacking(p))
+    lacking = tuple(p.field for p in found.problems if _is_lacking(p))
     row, more = _first_rows(found, workspace)
     problems += more
     planned = None
     if not problems and not lacking and _is_small(found, workspace):
         try:
-            planned = plan_of(draft, workspace)
+            planned = complete(found, workspace)
         except EXPECTED as error:
             problems += problems_of(error)
     if (
@@ -165,6 +165,10 @@ def sibling(data: str, workspace: Path) -> str:
                 except (OSError, ValueError):
                     return ""
     return ""
+
+
+def _is_lacking(problem: Problem) -> bool:
+    return problem.message == "is missing" and problem.field in ("model_name", "data", "eval_data", "text")
 
 
 def _is_whole(text: str) -> bool:

@@ -29,9 +29,8 @@ def ask(app: Dashboard, info: BundleInfo, launched: Launched) -> None:
         except MyptError as error:
             app.notify(printable(str(error)), severity="warning")
             return
-    taken = {run.name for run in app.live.workspace.runs} | {b.model_name for b in app.live.bundles}
     wanted = name if info.is_classifier else f"{name}_classifier"
-    draft = replace(draft, model_name=suggest_name(wanted, taken.__contains__))
+    draft = replace(draft, model_name=suggest_name(wanted, app.live.names.__contains__))
     app.push_screen(ClassifyScreen(_bases(app, info), draft), launched)
 
 
@@ -47,13 +46,20 @@ def as_started(app: Dashboard, record: RunRecord, launched: Launched) -> bool:
     given = starting.flags_of(record, CLASSIFY[-1])
     if given is None:
         return False
+    # What brought a foreign checkpoint in has no line here; it lies in the workspace since.
+    for name in ("pretrained_ckpt_path", "tokenizer_name", "n_head"):
+        given.pop(name, None)
     draft = from_flags({"model_name": record.model_name, **given})
-    app.push_screen(ClassifyScreen([draft.base], draft), launched)
+    app.push_screen(ClassifyScreen([draft.base, *(b.name for b in _whole(app))], draft), launched)
     return True
 
 
 def _bases(app: Dashboard, info: BundleInfo) -> list[str]:
     """What a classifier on `info` may as well begin with: the model's other bundles, and of a classifier its own base."""
-    whole = [b for b in app.live.bundles if not b.problem and b.kind is not Kind.FP16]
+    whole = _whole(app)
     names = [b.name for b in whole if b.model_name == info.model_name]
     return [info.name, *names, *(b.name for b in whole if info.is_classifier and b.name == info.base)]
+
+
+def _whole(app: Dashboard) -> list[BundleInfo]:
+    return [b for b in app.live.bundles if not b.problem and b.kind is not Kind.FP16]

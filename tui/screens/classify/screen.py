@@ -66,7 +66,9 @@ class ClassifyScreen(FillingScreen):
 
     def action_leave(self) -> None:
         """Close."""
-        if not self.busy:
+        if self.busy:
+            self.app.bell()
+        else:
             self.dismiss(None)
 
     def _check(self, *, queue: bool) -> None:
@@ -84,7 +86,7 @@ class ClassifyScreen(FillingScreen):
             else:
                 self.post_message(self.Checked(draft, (), _relative(log, workspace), queue))
 
-        self.run_worker(work, thread=True, group="check", exit_on_error=False)
+        self.run_worker(work, thread=True, group="check")
 
     def on_classify_screen_checked(self, message: Checked) -> None:
         """Start it, or say what is wrong."""

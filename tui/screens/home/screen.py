@@ -165,15 +165,15 @@ class HomeScreen(Listing[None]):
         run = self.run_in_view
         if run is not None and run.state is RunState.RUNNING and self.is_current:
             self.monitor.tick()
-            self._show_list(self.listed)
+            self._show_list(self.listed, self.app.live.workspace.runs)
 
-    def _show_list(self, listed: list[Run]) -> None:
+    def _show_list(self, listed: list[Run], runs: list[Run]) -> None:
         view = self.app.runview
         self.query_one(RunList).show(
             listed,
             self.selected,
             self.monitor.overlay,
-            line=in_line(self.app.live.workspace.runs),
+            line=in_line(runs),
             pinned=view.pinned,
             hidden=view.hidden,
         )
@@ -188,7 +188,7 @@ class HomeScreen(Listing[None]):
         empty = self.app.runview.why_empty(runs) if runs and not listed else ""
         if self.size.width >= 100:
             self.query_one(RunList).empty = empty
-            self._show_list(listed)
+            self._show_list(listed, runs)
             self._list_titles(len(listed), len(runs))
         else:
             view = self.app.runview

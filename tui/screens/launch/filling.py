@@ -41,11 +41,11 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
     ACTIONS: ClassVar[tuple[Action, ...]] = SteppedScreen.STEP_ACTIONS
 
     class Prepared(Message):
-        """What there is to choose from is known; `kept` is what was left here before."""
+        """What there is to choose from is known; `kept` is what was left here before, `most` are the processes that fit."""
 
-        def __init__(self, found: Found, kept: Draft | None) -> None:
+        def __init__(self, found: Found, kept: Draft | None, most: int) -> None:
             super().__init__()
-            self.found, self.kept = found, kept
+            self.found, self.kept, self.most = found, kept, most
 
     class Settled(Message):
         """What is shown is the review of all that is chosen and typed."""
@@ -116,7 +116,8 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
         kept = self._kept.load()
         if kept is not None:
             preset, given = kept.preset, dict([kept.data] if kept.data else []) | kept.given
-        self.post_message(self.Prepared(choices.find_all(self._app.workspace, preset, given), kept))
+        found = choices.find_all(self._app.workspace, preset, given)
+        self.post_message(self.Prepared(found, kept, most_processes()))
 
     def on_filling_screen_prepared(self, message: Prepared) -> None:
         """Fill the lists and the form, choose what was asked for or left here, and look."""
@@ -139,7 +140,7 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
         left.set_name(name or typed or self._suggestion())
         data.fill(found.data, next(((n, found.given[n]) for n in ELSEWHERE if n in found.given), None))
         form.fill(found.given)
-        self.query_one(ReviewPane).offer(most_processes("auto"), kept.processes if kept else self._processes)
+        self.query_one(ReviewPane).offer(message.most, kept.processes if kept else self._processes)
         self._prepared = True
         self._begun_with = None if kept is not None else self._to_keep()
         self.query_one(TopLine).right = (
@@ -164,9 +165,7 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
             stem = f"{base_model(base)}_ft"
         else:
             stem = "my_model" if preset is NO_PRESET else preset.label
-        live = {b.model_name for b in self._app.live.bundles} | {
-            r.name for r in self._app.live.workspace.runs
-        }
+        live = self._app.live.names
         return choices.suggest_name(stem, lambda name: name in self._taken or name in live)
 
     # ── looking ─────────────────────────────────────────────────────────────────────────────────────────────────

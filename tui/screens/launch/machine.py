@@ -44,10 +44,9 @@ def room(device: str) -> Room:
     return Room("cpu" if kind in ("auto", "cpu") else kind, MAIN_MEMORY, memory.available, memory.total)
 
 
-def most_processes(device: str) -> int:
-    """How many processes `device` has room to compute in at once: one a GPU, or one a core."""
-    where = room(device)
-    return max(1, len(_nvidia()) if where.kind == "cuda" else os.cpu_count() or 1)
+def most_processes() -> int:
+    """How many processes this machine has room for at once: one a GPU, or one a core."""
+    return len(_nvidia()) or os.cpu_count() or 1
 
 
 def _nvidia() -> list[tuple[int, int]]:
