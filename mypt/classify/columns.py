@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mypt.classify.table import CSV_ENDINGS
+from mypt.classify.table import CSV_ENDINGS, LONGEST_CELL
 from mypt.errors import Problem, UserError
-from mypt.files import why_no_file
+from mypt.files import open_regular, why_no_file
 
 # A row that is longer is not looked at before all of it is read.
 _READ = 1 << 20
@@ -29,7 +29,7 @@ def first_row(path: Path, shown: str) -> dict[str, Any]:
     if why := why_no_file(path):
         raise UserError(Problem(why, where=shown, remedy="name a JSONL or CSV file"))
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             begin = file.read(_READ)
     except OSError as error:
         raise UserError(Problem(f"cannot be read: {error.strerror}", where=shown)) from None
@@ -55,12 +55,13 @@ def _json(text: str) -> dict[str, Any]:
 
 
 def _csv(text: str, sign: str) -> dict[str, Any]:
+    csv.field_size_limit(LONGEST_CELL)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=sign)
     try:
-        rows = list(itertools.islice(csv.reader(io.StringIO(text, newline=""), delimiter=sign), 2))
+        head = next(rows, [])
+        cells = next((row for row in rows if row), [])
     except csv.Error:
         return {}
-    head = rows[0] if rows else []
-    cells = rows[1] if len(rows) > 1 else []
     return dict(itertools.zip_longest(head, cells[: len(head)], fillvalue="")) if any(head) else {}
 
 

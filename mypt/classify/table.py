@@ -18,7 +18,7 @@ from mypt.text import printable, whole
 CSV_ENDINGS = {".csv": ",", ".tsv": "\t"}
 _SHOWN = 5
 # A cell that is longer is a file in which a quotation mark was lost.
-_LONGEST_CELL = 1 << 27
+LONGEST_CELL = 1 << 27
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def _json_rows(lines: Iterable[tuple[int, str]], faults: Faults) -> Iterator[tup
 
 
 def _csv_rows(text: str, sign: str, faults: Faults) -> Iterator[tuple[int, dict[str, Any]]]:
-    csv.field_size_limit(_LONGEST_CELL)
+    csv.field_size_limit(LONGEST_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=sign, strict=True)
     begin = 1
     try:

@@ -36,8 +36,8 @@ class Train(Event, tag="train"):
     """One optimizer step, every `log_interval` steps. `train_loss` is that step's own, over all its tokens.
 
     `memory` is what training holds at that moment: on a GPU the most that was allocated on it since the last such event,
-    on a CPU the memory of the process; in bytes. `rank_seconds`, where several processes train, is what each of them spent in
-    forward passes since the last such event: there none waits for another, so the slowest shows.
+    on a CPU the memory of the process; in bytes. `rank_seconds`, where several processes share the batch (ddp), is what each of
+    them spent in forward passes since the last such event: there none waits for another, so the slowest shows.
     """
 
     iter: int

@@ -13,6 +13,7 @@ from mypt.runs.directory import RunDirectory, read_exit, request_stop
 from mypt.runs.identity import Alive, ProcessIdentity
 from mypt.runs.record import RunRecord, load
 from mypt.runs.state import STOPPED_BY_KILL
+from mypt.slurm.cancel import cancel
 
 How = Literal["request", "terminate", "kill"]
 
@@ -30,7 +31,8 @@ def stop(workspace: Path, record: RunRecord, *, how: How = "request") -> StopRes
 
     "request" leaves a file that the trainer looks for at every step; it works on every system and over shared disks,
     and takes a waiting run from the queue. "terminate" sends SIGTERM, "kill" SIGKILL, each to a process whose identity
-    was verified at that moment, never to another that has its pid now. A run of SLURM's is stopped by scancel. Never raises for a run that cannot be stopped.
+    was verified at that moment, never to another that has its pid now. A run of SLURM's is stopped by scancel. Never raises for a run that cannot
+    be stopped.
     """
     run = record.directory(workspace)
     current = load(run)
@@ -38,8 +40,6 @@ def stop(workspace: Path, record: RunRecord, *, how: How = "request") -> StopRes
         record = current  # the trainer may have said who it is since the caller looked
     if record.origin == "slurm":
         # Its exit may be that of a start before it queued again: SLURM knows.
-        from mypt.slurm.cancel import cancel
-
         return StopResult(*cancel(run, record, force=how == "kill"))
     if read_exit(run) is not None:
         return StopResult(False, "the run has ended already")

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from mypt import signals
 from mypt.files import read_file
 from mypt.fsio import fsync_file, replace, write_atomic, write_json_atomic
 from mypt.text import printable
@@ -87,6 +88,11 @@ class ExitRecord:
     time: str = field(default_factory=now)
     reason: str = ""
     last_lines: tuple[str, ...] = ()
+
+    @property
+    def requeues(self) -> bool:
+        """Whether the run saved before SLURM's time limit, so that its job queues again."""
+        return signals.name_of_status(self.code) == "SIGUSR1"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a JSON file."""

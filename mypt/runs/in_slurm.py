@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from mypt import signals
 from mypt.runs.directory import CANCELLED
 from mypt.runs.evidence import STALLED_AFTER_S, STARTING_GRACE_S, TRAINS, Evidence, RunState, span
 from mypt.runs.identity import Alive
 from mypt.runs.record import RunRecord
-from mypt.slurm.squeue import OVER, Job, Told
+from mypt.slurm.squeue import OVER, WAITING, Job, Told
 
 
 def in_slurm(evidence: Evidence, record: RunRecord) -> tuple[RunState, str] | None:
@@ -29,7 +28,7 @@ def in_slurm(evidence: Evidence, record: RunRecord) -> tuple[RunState, str] | No
             return RunState.FAILED, "was never submitted to SLURM"
         when = "without a word (killed?)" if evidence.wrote_event else "before it trained"
         return RunState.FAILED, f"its SLURM job {record.job} ended {when}"
-    if job.state in _WAITS_IN_SLURM:
+    if job.state in WAITING:
         again = "saved, and queued again in SLURM" if record.started_at else "waits in SLURM"
         start = f"; expected to start {told.starts}" if told.starts else ""
         return RunState.QUEUED, f"{again} (job {job.number}){_reason(job)}{start}"
@@ -40,7 +39,7 @@ def in_slurm(evidence: Evidence, record: RunRecord) -> tuple[RunState, str] | No
     if job.state in OVER:
         return _over_in_slurm(evidence, job)
     if evidence.exit is not None:
-        if signals.name_of_status(evidence.exit.code) == "SIGUSR1":
+        if evidence.exit.requeues:
             return RunState.RUNNING, f"has saved, and is queued again by its job (SLURM job {job.number})"
         return None
     return _runs_in_slurm(evidence, told, job)
@@ -75,7 +74,7 @@ def _over_in_slurm(evidence: Evidence, job: Job) -> tuple[RunState, str] | None:
 
 def _unanswered(evidence: Evidence, record: RunRecord, told: Told) -> tuple[RunState, str] | None:
     """The state of a run of which SLURM tells nothing: as it was last seen, and never that it is dead."""
-    requeues = evidence.exit is not None and signals.name_of_status(evidence.exit.code) == "SIGUSR1"
+    requeues = evidence.exit is not None and evidence.exit.requeues
     if (evidence.exit is not None or evidence.closing is not None) and not requeues:
         return None
     if not requeues and evidence.trainer is Alive.ALIVE:
@@ -98,9 +97,6 @@ def _reason(job: Job) -> str:
     return f": {words}" if words else ""
 
 
-_WAITS_IN_SLURM = frozenset(
-    {"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
-)
 _REASONS = {
     "Resources": "no node is free for it",
     "Priority": "others are before it",

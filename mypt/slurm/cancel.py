@@ -8,7 +8,7 @@ import subprocess
 from mypt.runs.directory import CANCELLED, ExitRecord, RunDirectory, request_stop, write_exit
 from mypt.runs.record import RunRecord
 from mypt.slurm import command
-from mypt.slurm.squeue import OVER, Squeue
+from mypt.slurm.squeue import OVER, WAITING, Squeue
 
 _PATIENCE_S = 10.0
 
@@ -25,9 +25,10 @@ def cancel(run: RunDirectory, record: RunRecord, *, force: bool = False) -> tupl
         return _by_file(run, told.unanswered if told else "squeue gives no answer")
     if told.job is None or told.job.state in OVER:
         return False, f"its SLURM job {record.job} is over"
-    if told.job.state == "PENDING":
-        # A job that has just begun is not meant.
-        if problem := _scancel("--state=PENDING", record.job):
+    if told.job.state in WAITING:
+        # A job that has just begun is not meant; one that is held begins only by a person.
+        only = ["--state=PENDING"] if told.job.state == "PENDING" else []
+        if problem := _scancel(*only, record.job):
             return False, problem
         if record.started_at is None:
             with contextlib.suppress(OSError):

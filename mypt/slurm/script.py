@@ -46,8 +46,13 @@ class Ask:
 
     @property
     def ranks(self) -> int:
-        """How many processes share the training: one a GPU unless said otherwise. Needs an `Ask` without problems."""
-        return int(self.nodes) * int(self.ntasks_per_node or self.gpus_per_node or "1")
+        """How many processes share the training. Needs an `Ask` without problems."""
+        return int(self.nodes) * int(self.tasks)
+
+    @property
+    def tasks(self) -> str:
+        """Processes on each node: one a GPU unless said otherwise."""
+        return self.ntasks_per_node or self.gpus_per_node or "1"
 
     def problems(self) -> list[Problem]:
         """Everything that is wrong with it."""
@@ -107,7 +112,9 @@ def batch_file(ask: Ask, run: Resolved, directory: RunDirectory, python: str) ->
         f"cd {shlex.quote(str(run.workspace))} || exit",
         "# The run's record, log and output are found by this.",
         f"export {RUN_DIR_VARIABLE}={shlex.quote(str(directory.path))}",
-        "# One that is started again has not ended yet.",
+        "# One that is submitted anew after its end is not to stop any more; one that is started again has not ended yet.",
+        f'[ "${{SLURM_RESTART_COUNT:-0}}" != 0 ] || [ ! -e "${RUN_DIR_VARIABLE}/{directory.exit_file.name}" ] ||',
+        f'    rm -f "${RUN_DIR_VARIABLE}/{directory.stop_file.name}"',
         f'rm -f "${RUN_DIR_VARIABLE}/{directory.exit_file.name}"',
         "# Each process uses the cores that it is given, and no more.",
         "export SRUN_CPUS_PER_TASK=${SLURM_CPUS_PER_TASK:-1}",
@@ -150,15 +157,13 @@ def batch_file(ask: Ask, run: Resolved, directory: RunDirectory, python: str) ->
 
 def _directives(ask: Ask, run: Resolved, directory: RunDirectory) -> list[str]:
     name = re.sub(r"[^A-Za-z0-9._-]", "_", run.model_name)[:_SHORT]
-    # Without a number of its own a task is a rank for each GPU.
-    tasks = ask.ntasks_per_node or ask.gpus_per_node or "1"
     groups: list[tuple[str, list[tuple[str, str | None]]]] = [
         ("What squeue shows: the model, and the run", [("job-name", name), ("comment", directory.run_id)]),
         (
             "What it gets: nodes, and on each as many processes",
             [
                 ("nodes", ask.nodes),
-                ("ntasks-per-node", tasks),
+                ("ntasks-per-node", ask.tasks),
                 ("gpus-per-node", ask.gpus_per_node),
                 ("cpus-per-task", ask.cpus_per_task),
             ],

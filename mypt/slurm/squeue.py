@@ -32,6 +32,8 @@ OVER = {
     "REVOKED": "was given to another cluster",
 }
 """SLURM's words for a job that is over, and how it came to that."""
+WAITING = frozenset({"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT"})
+"""Its words for a job that waits, or is held."""
 _KEPT_S = 60.0
 _MOST_BYTES = 4 << 20
 _COLUMNS = "%A|%T|%S|%k|%N|%r"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Callable
 
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -23,11 +24,7 @@ def keep_freed_memory() -> bool:
     time, which then clears every page anew: up to a quarter of a step of a small model. Where the user has set
     thresholds of their own, those hold.
     """
-    if sys.platform != "linux" or {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"} & os.environ.keys():
-        return False
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
+    if (mallopt := _mallopt()) is None:
         return False
     kept = bool(mallopt(_M_TRIM_THRESHOLD, _NEVER))
     larger = bool(
@@ -41,9 +38,16 @@ def give_back_freed_memory() -> bool:
 
     Where weights come and go block by block, glibc would soon keep room for all of them. What a user has set holds.
     """
+    mallopt = _mallopt()
+    return mallopt is not None and bool(mallopt(_M_MMAP_THRESHOLD, _SMALLEST_BLOCK))
+
+
+def _mallopt() -> Callable[[int, int], int] | None:
+    """glibc's own, where there is one and the user has set no thresholds."""
     if sys.platform != "linux" or {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"} & os.environ.keys():
-        return False
+        return None
     try:
-        return bool(ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _SMALLEST_BLOCK))
+        found: Callable[[int, int], int] = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
-        return False
+        return None
+    return found

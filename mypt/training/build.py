@@ -95,7 +95,7 @@ def build(run: Resolved, data: RunData, console: Console, make_model: MakeModel 
     numerics, notices = machine.choose(run.settings, kept if isinstance(kept, dict) else None, before)
     in_parts = run.settings.parallel == "fsdp" and not here().alone
     if numerics.kind == "cpu":
-        give_back_freed_memory() if in_parts else keep_freed_memory()
+        (give_back_freed_memory if in_parts else keep_freed_memory)()
     config = copy.deepcopy(run.config)
     config.vocab_size = vocabulary_rows(run, data.tokenizer)
     config.device = numerics.device

@@ -85,6 +85,11 @@ class Engine:
         """State dicts of the model and, with `moments`, of its optimizer, on rank 0. All ranks call this at once."""
         return self.layout.weights(self.model), self.layout.moments(self.optimizer) if moments else None
 
+    @property
+    def watched(self) -> bool:
+        """Whether forward passes tell how fast this rank is: there are several, and none waits within them."""
+        return self.ranks.world > 1 and self.layout is WHOLE
+
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """Within the block this rank computes by itself, with all weights: for what needs no gradients.
@@ -166,7 +171,7 @@ class Engine:
                     key_of(s.seed, "dropout", number, self._place(first + micro * s.batch_size))
                 )
             with ranks.unsynced(last=micro == len(batches) - 1):
-                with self.watch.running(self.numerics.kind):
+                with self.watch.running(self.numerics.kind) if self.watched else contextlib.nullcontext():
                     loss = self.loss(batch)
                 share = loss * (max(batch.valid, 1.0) / total)
                 # The ranks' gradients are averaged, and it is their sum that is wanted.

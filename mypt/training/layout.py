@@ -69,23 +69,17 @@ class Parts(Layout):
         copied.set_matmul(self._numerics.matmul)
         with torch.no_grad():
             for (_, own), (_, part) in zip(copied.named_parameters(), model.named_parameters(), strict=True):
-                own.copy_(_whole(part))
+                own.copy_(adamw.whole(part))
         return copied
 
     def _collected(self, tensors: dict[str, Any]) -> dict[str, Any]:
         found = {}
         for name, tensor in tensors.items():
             # One at a time, so that no device ever has to hold all of them.
-            whole = _whole(tensor)
+            whole = adamw.whole(tensor)
             if self._first:
                 found[name] = whole.detach().cpu()
         return found
-
-
-def _whole(tensor: Any) -> Tensor:
-    """All of a `tensor` that may lie in parts; a number of its own stays one."""
-    whole: Tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
-    return whole
 
 
 def share_out(engine: Engine) -> None:

@@ -196,7 +196,7 @@ class Trainer:
                 tokens_per_sec=self.tokens_per_sec,
                 mfu=UNSET if mfu is None else mfu,
                 memory=UNSET if held is None else held,
-                rank_seconds=[round(s, 6) for s in self.ranks.each(spent)] if self.ranks.world > 1 else UNSET,
+                rank_seconds=[round(s, 6) for s in self.ranks.each(spent)] if self.engine.watched else UNSET,
             )
         )
 

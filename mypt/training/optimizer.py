@@ -90,6 +90,10 @@ def clip(model: LanguageModel, limit: float) -> torch.Tensor:
     """The norm of all gradients together (a 0-d tensor), which are scaled down to `limit` where it is not 0."""
     parameters = [p for p in model.parameters() if p.grad is not None]
     norm = torch.nn.utils.clip_grad_norm_(parameters, limit if limit > 0 else float("inf"), foreach=True)
-    # Of gradients that lie in parts on several ranks it is one as well.
-    whole: torch.Tensor = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
-    return whole
+    return whole(norm)
+
+
+def whole(tensor: Any) -> torch.Tensor:
+    """All of a `tensor` that may lie in parts on several ranks, which then call this at once."""
+    found: torch.Tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+    return found

@@ -1,7 +1,8 @@
 """The processes that train one model together, and the little that they have to agree upon.
 
-Every rank holds the whole model and makes the same decisions from the same numbers: each update's sequences are
-shared out, torch's DistributedDataParallel adds up the gradients, and losses are sums over all ranks. What is not the
+Every rank makes the same decisions from the same numbers: each update's sequences are shared out, gradients are added
+up over all (by torch's DistributedDataParallel where each holds the whole model, else as `layout` has it), and losses
+are sums over all ranks. What is not the
 same everywhere (a signal that one rank hears, a sample that rank 0 draws) is agreed upon here.
 """
 

@@ -272,6 +272,8 @@ class Fold:
         self.run_id = event.run_id if isinstance(event.run_id, str) else None
         if self.run_id is not None:
             self.run_ids |= {self.run_id}
+            # SLURM starts the same run anew: what it said at an end before is not its last word.
+            self.closings.pop(self.run_id, None)
         self.ended = None
         self.last_start_at = self._stamp(event)
         self.started_at = self.started_at or self.last_start_at

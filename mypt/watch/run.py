@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from mypt import signals
 from mypt.runs.directory import RunDirectory, read_exit
 from mypt.runs.record import RunRecord
 from mypt.runs.silence import Silence
@@ -190,7 +189,7 @@ class Run:
             return []
         end = read_exit(latest.directory(self._workspace))
         # One that saved before its limit queues again; what else was said is the last word once SLURM has forgotten it.
-        over = end is not None and signals.name_of_status(end.code) != "SIGUSR1"
+        over = end is not None and not end.requeues
         return [] if over and (self.age_s or 0.0) > _FORGOTTEN_S else [latest.job]
 
     def look_again(self) -> None:

@@ -45,3 +45,9 @@ def test_what_is_probably_meant() -> None:
     assert likely({"poem": "a", "sentiment": "x"}) == (("poem",), "sentiment")
     # Of two that are alike nobody knows.
     assert likely({"one": "a", "two": "b"}) == ((), "")
+
+
+def test_the_first_row_is_found_where_the_command_finds_it(tmp_path: Path) -> None:
+    path = tmp_path / "train.csv"
+    path.write_text("text,label\n\n" + "x" * 200_000 + ",yes\n")
+    assert first_row(path, "train.csv") == {"text": "x" * 200_000, "label": "yes"}

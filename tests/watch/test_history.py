@@ -316,6 +316,9 @@ def test_the_last_word_is_kept_for_each_record() -> None:
     assert history.closings == {"a": "stopped:request:"}
     history.feed([TrainingComplete()])
     assert history.closings["b"] == "complete"
+    # SLURM starts the same run again: what it said at an end before is not its last word.
+    history.feed([start(20, run_id="b")])
+    assert history.closings == {"a": "stopped:request:"}
 
 
 def test_gold_and_blocked() -> None:
