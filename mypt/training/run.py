@@ -122,7 +122,7 @@ def _together(
     job: Job, workspace: Path, place: Place, command: list[str], stop: StopFlag, own_process: bool
 ) -> int:
     """`carry_out` as one of several ranks: the first one leads, the others follow."""
-    code = 1
+    code, found = 1, None
     place.say_started()
     try:
         if place.rank == 0:
@@ -132,11 +132,12 @@ def _together(
                 raise UserError(
                     f"this trains in one process, and here are {place.world}; start it without torchrun"
                 )
-            check_shares(job.check()[0].settings, place.world)
+            found = job.check()
+            check_shares(found[0].settings, place.world)
         ranks_of = _torch("ranks")
         with ranks_of.join(place) as ranks:
             if place.rank == 0:
-                code = _lead(job, workspace, command, stop, own_process, ranks)
+                code = _lead(job, workspace, command, stop, own_process, ranks, found)
             else:
                 code = _torch("follower").follow(job, ranks, stop)
         # torchrun starts again what did not end with 0; who launched the ranks knows the status by `say_ended`.
@@ -157,11 +158,14 @@ def _lead(
     stop: StopFlag,
     own_process: bool,
     ranks: Ranks | None = None,
+    found: tuple[Resolved, RunData] | None = None,
 ) -> int:
-    """Train as the process that holds the locks, writes the log and saves."""
+    """Train as the process that holds the locks, writes the log and saves; `found` is what a check has found already."""
     console = Console()
-    _recover(workspace, console)
-    run, data = job.check()
+    if found is None:
+        _recover(workspace, console)
+        found = job.check()
+    run, data = found
     model_lock = ModelLock(workspace, run.model_name)
     # A second model built on the device beside the one that trains could take the memory that this one needs.
     model_lock.check_free()
