@@ -58,7 +58,8 @@ LIGHT = Theme(
     },
 )
 
-# Of the sixteen colours magenta is the one that is readable on black and on white in every palette.
+# Of the sixteen colours magenta is the one that is readable on black and on white in every palette; of the reds the
+# bright one is, where plain red on black is hard to see.
 ANSI = Theme(
     name="mypt-ansi",
     ansi=True,
@@ -66,7 +67,7 @@ ANSI = Theme(
     secondary="ansi_default",
     accent="ansi_green",
     warning="ansi_yellow",
-    error="ansi_red",
+    error="ansi_bright_red",
     success="ansi_green",
     foreground="ansi_default",
     background="ansi_default",

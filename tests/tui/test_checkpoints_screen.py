@@ -78,8 +78,10 @@ async def shown(
     async with app.run_test(size=size) as pilot:
         expected = len(bundle.list_bundles(place / "checkpoints"))
         await until(pilot, lambda: isinstance(app.screen, HomeScreen))
-        screen = CheckpointsScreen()
-        await app.push_screen(screen)
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, CheckpointsScreen))
+        screen = app.screen
+        assert isinstance(screen, CheckpointsScreen)
         await until(pilot, lambda: len(app.live.bundles) == expected)
         await pilot.pause()
         yield pilot, screen
@@ -522,7 +524,12 @@ async def test_resume_goes_on_with_the_real_run(trained: Path) -> None:
         await settle(pilot, screen, ["dante", "dante_gold", "dante_fp16"])
         await pilot.press("r")
         await until(pilot, lambda: any("goes on" in message for message in said(screen.app)))
-        await until(pilot, lambda: "step 12" in head_of(screen))
+        # It is watched where runs are.
+        await until(pilot, lambda: isinstance(screen.app.screen, HomeScreen))
+        home = screen.app.screen
+        assert isinstance(home, HomeScreen)
+        await until(pilot, lambda: home.run_in_view is not None and home.run_in_view.name == "dante")
+        await until(pilot, lambda: bundle.read_info(trained / "checkpoints" / "dante").step == 12)
 
 
 async def test_escape_peels_details_then_leaves(place: Path) -> None:

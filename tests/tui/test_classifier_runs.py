@@ -55,14 +55,15 @@ async def test_a_stopped_classifier_goes_on_as_a_classifier(trained: Path) -> No
         # With nothing left to do, it is asked for one epoch more, or for other settings.
         await until(pilot, lambda: screen.app.live.workspace.find("nli")[0].state is RunState.FINISHED)
         await until(pilot, lambda: is_done(last_bundle(screen.app, "nli")))
+        await until(pilot, lambda: isinstance(screen.app.screen, HomeScreen))
+        home = screen.app.screen
+        await until(pilot, lambda: home.run_in_view and home.run_in_view.name == "nli")  # type: ignore[attr-defined]
         await pilot.press("r")
         await until(pilot, lambda: isinstance(screen.app.screen, Confirm))
         command = "mypt finetune-classifier --model_name nli --num_epochs 3"
         await until(pilot, lambda: command in painted(screen.app) and "One more epoch" in painted(screen.app))
-        await pilot.press("escape", "escape")
+        await pilot.press("escape")
         await until(pilot, lambda: isinstance(screen.app.screen, HomeScreen))
-        home = screen.app.screen
-        await until(pilot, lambda: home.run_in_view and home.run_in_view.name == "nli")  # type: ignore[attr-defined]
         await pilot.press("E")
         await until(pilot, lambda: isinstance(screen.app.screen, ClassifyScreen))
         asked = screen.app.screen

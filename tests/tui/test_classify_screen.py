@@ -9,11 +9,13 @@ from textual.widgets import Button
 from mypt.bundle import read_info
 from tests.classify import entailment
 from tests.tui.painted import painted
-from tests.tui.test_checkpoints_screen import chosen, settle, shown
+from tests.tui.test_checkpoints_screen import chosen, keys, settle, shown
 from tests.tui.waiting import until
+from tui.screens.checkpoints import CheckpointsScreen
 from tui.screens.classify import ClassifyScreen
 from tui.screens.classify.draft import Draft, from_flags
 from tui.screens.classify.look import files, look, sibling
+from tui.screens.home.screen import HomeScreen
 from tui.widgets.editors import Choice, Field
 
 
@@ -74,12 +76,21 @@ async def test_a_classifier_is_filled_in_and_trained(trained: Path) -> None:
         screen.query_one("#num_epochs", Field).value = "1"
         await until(pilot, lambda: not start.disabled)
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: pilot.app.screen is checkpoints)
+        # It is watched where runs are, and the tree has it when it is opened again.
+        await until(pilot, lambda: isinstance(pilot.app.screen, HomeScreen))
+        home, app = pilot.app.screen, checkpoints.app
+        assert isinstance(home, HomeScreen)
+        await until(pilot, lambda: home.run_in_view and home.run_in_view.name == "dante_classifier")
         folder = trained / "checkpoints" / "dante_classifier"
         await until(pilot, lambda: read_info(folder).is_classifier and read_info(folder).step == 1)
-        await until(pilot, lambda: any(b.name == "dante_classifier" for b in checkpoints.app.live.bundles))
+        await until(pilot, lambda: any(b.name == "dante_classifier" for b in app.live.bundles))
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, CheckpointsScreen))
+        tree = app.screen
+        assert isinstance(tree, CheckpointsScreen)
+        await until(pilot, lambda: "dante_classifier" in keys(tree))
         await pilot.press("down", "down", "down")
-        await until(pilot, lambda: chosen(checkpoints) == "dante_classifier")
+        await until(pilot, lambda: chosen(tree) == "dante_classifier")
         # What fine-tunes a classifier begins with its data and settings.
         await pilot.press("f")
         await until(pilot, lambda: isinstance(pilot.app.screen, ClassifyScreen))

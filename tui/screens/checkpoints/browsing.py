@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from mypt.bundle import BundleInfo
 from mypt.diff import step_and_loss
+from mypt.runs.record import RunRecord
 from mypt.text import size
 from mypt.watch.history import RunHistory
 from mypt.watch.run import Run
@@ -29,7 +30,7 @@ from tui.widgets.lines import KeyLine, TopLine
 from tui.widgets.lineview import LineView
 
 
-class BrowsingScreen(Screen[None]):
+class BrowsingScreen(Screen[RunRecord | None]):
     """Every model below the one that it was fine-tuned from; at the right what the chosen checkpoint holds. Changes nothing."""
 
     ACTIONS: ClassVar[tuple[Action, ...]] = ()
@@ -258,7 +259,7 @@ class BrowsingScreen(Screen[None]):
             self.remove_class("-inside")
             self.call_after_refresh(tree.focus)
         else:
-            self.dismiss()
+            self.dismiss(None)
 
     def on_descendant_focus(self, message: events.DescendantFocus) -> None:
         """Where the focus is, there is the room."""

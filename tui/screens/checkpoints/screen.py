@@ -24,7 +24,7 @@ _AREA = "Checkpoints"
 
 
 class CheckpointsScreen(BrowsingScreen):
-    """The tree and the details, and every action on a checkpoint."""
+    """The tree and the details, and every action on a checkpoint. Left with the run that was started from here, if any."""
 
     CSS_PATH = "checkpoints.tcss"
     ACTIONS: ClassVar[tuple[Action, ...]] = (
@@ -32,12 +32,12 @@ class CheckpointsScreen(BrowsingScreen):
         Action("compare", "v", "Compare", "The marked ones side by side, or the last with its gold", _AREA),
         Action("sample", "g", "Sample", "Let this one write, or two marked ones side by side", _AREA),
         Action("fine_tune", "f", "Fine-tune", "Train a new model from this one", _AREA, changes=True),
-        Action("classifier", "F", "Classifier", "Make a text classifier of this model", _AREA, False, True),
         Action(
             "resume", "r", "Resume", "Go on training this model from its last checkpoint", _AREA, changes=True
         ),
         Action("export", "e", "Export", "Write this checkpoint in a format of others", _AREA, changes=True),
         Action("import_checkpoint", "i", "Import", "Bring a checkpoint of others in", _AREA, changes=True),
+        Action("classifier", "F", "Classifier", "Make a text classifier of this model", _AREA, changes=True),
         Action("rename", "R,f2", "Rename", "Give the model another name, log and all", _AREA, changes=True),
         Action(
             "delete",
@@ -155,6 +155,12 @@ class CheckpointsScreen(BrowsingScreen):
     def _launched(self, record: RunRecord | None) -> None:
         if record is not None:
             self.app.live.hint()
+            # The form is still on top of this screen.
+            self.call_later(self._leave_with, record)
+
+    def _leave_with(self, record: RunRecord) -> None:
+        """What was started is watched where runs are."""
+        self.dismiss(record)
 
     def action_resume(self) -> None:
         """Go on from the model's last checkpoint, unless it is training or done."""

@@ -349,7 +349,7 @@ class HomeScreen(Listing[None]):
         """Go to the tree of checkpoints."""
         from tui.screens.checkpoints import CheckpointsScreen
 
-        self.app.push_screen(CheckpointsScreen())
+        self.app.push_screen(CheckpointsScreen(), self.launched)
 
     def action_sample(self) -> None:
         """Let the model of the run in view write: its gold, or what there is of it."""

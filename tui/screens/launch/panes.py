@@ -72,7 +72,7 @@ class PresetPane(Vertical):
         self._cost = Static("", id="cost", markup=False)
         self.name_field = Field(id="name")
         self._name_note = Static("", id="name-note", classes="note", markup=False)
-        self._base: Select[str] = Select([], prompt="none: a new model", id="base", compact=True)
+        self._base: Select[str] = Select([], prompt="none", id="base", compact=True)
         self.resume_from = Choice(["last", "gold"], "last", may_be_unset=False, id="resume-from")
 
     def compose(self) -> ComposeResult:
@@ -215,7 +215,7 @@ class DataPane(Vertical):
         self.choices: list[DataChoice] = []
         self._list = Listing("data")
         self._about = Static("", classes="about", markup=False)
-        self.path_field = Field(placeholder="or type a file or folder", id="path")
+        self.path_field = Field(placeholder="or type a path", id="path")
         self._note = Static("", id="data-note", classes="note", markup=False)
 
     def compose(self) -> ComposeResult:

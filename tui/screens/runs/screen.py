@@ -144,7 +144,9 @@ class RunsScreen(Listing[str | None]):
             sorted_by=(view.sort, view.descending),
             line=line,
         )
-        self.query_one(Detail).show(self.run_in_view, line)
+        detail = self.query_one(Detail)
+        detail.display = bool(runs)
+        detail.show(self.run_in_view, line)
         self._titles(len(listed), len(runs))
         counts = [
             (sum(run.state in (RunState.RUNNING, RunState.STARTING) for run in runs), "running"),
@@ -193,7 +195,7 @@ class RunsScreen(Listing[str | None]):
         """Go to the tree of checkpoints."""
         from tui.screens.checkpoints import CheckpointsScreen
 
-        self.app.push_screen(CheckpointsScreen())
+        self.app.push_screen(CheckpointsScreen(), self.launched)
 
     def action_back(self) -> None:
         """Peel one layer off: the filter, then the table."""
