@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from tui.chart.raster import Canvas, Run, Shape
+from tui.chart.dots import Shape
+from tui.chart.raster import Canvas, Run
 
 dots = st.one_of(st.floats(-1e6, 1e6), st.floats(-20, 60), st.just(math.nan))
 
@@ -118,6 +119,24 @@ def test_the_later_ink_has_the_cell_alone() -> None:
     canvas.span(0, 0, 3, 1)
     canvas.span(1, 0, 0, 2)
     assert canvas.rows() == [[("⠈", 2)]]
+
+
+bars = st.tuples(st.integers(-1, 6), st.integers(-3, 14), st.integers(-3, 14), st.integers(1, 3))
+
+
+@given(st.lists(bars, max_size=12))
+def test_each_cell_has_the_dots_of_the_ink_that_came_last(drawn: list[tuple[int, int, int, int]]) -> None:
+    canvas = Canvas(3, 3)
+    cells: dict[tuple[int, int], tuple[int, frozenset[tuple[int, int]]]] = {}
+    for x, y0, y1, ink in drawn:
+        canvas.span(x, y0, y1, ink)
+        for y in range(min(y0, y1), max(y0, y1) + 1):
+            if 0 <= x < 6 and 0 <= y < 12:
+                before, dots = cells.get((x // 2, y // 4), (ink, frozenset()))
+                cells[x // 2, y // 4] = (ink, (dots if before == ink else frozenset()) | {(x, y)})
+    assert lit(canvas) == {dot for _, dots in cells.values() for dot in dots}
+    inks = [[ink for part, ink in row for _ in part] for row in canvas.rows()]
+    assert inks == [[cells[x, y][0] if (x, y) in cells else 0 for x in range(3)] for y in range(3)]
 
 
 def test_runs_join_cells_of_one_ink() -> None:

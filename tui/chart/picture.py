@@ -15,8 +15,9 @@ from mypt.text import printable
 from mypt.watch.column import Bucket
 from mypt.watch.places import Axis
 from tui.chart import ink
+from tui.chart.dots import Shape
 from tui.chart.model import ChartData, Curve, Mark
-from tui.chart.raster import Canvas, Run, Shape
+from tui.chart.raster import Canvas, Run
 from tui.chart.scale import Scale, Tick, x_scale, x_ticks, y_scale, y_ticks
 from tui.chart.view import Window
 

@@ -176,7 +176,9 @@ class CompareTable(ScrollView, can_focus=True):
         # Known before the scroll bar is: it comes with the lines that do not fit.
         width = self.size.width - (1 if len(self._lines) + _HEADER > self.size.height else 0)
         longest = max((cell_len(plain(line.row.label)) for line in self._lines if line.row), default=8)
-        self._name_width = min(longest + _GUTTER + GAP, max(_WIDEST_NAME, width // 4), max(width * 2 // 5, 12))
+        self._name_width = min(
+            longest + _GUTTER + GAP, max(_WIDEST_NAME, width // 4), max(width * 2 // 5, 12)
+        )
         natural = [
             max(
                 [
