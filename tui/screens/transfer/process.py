@@ -88,7 +88,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), _PATIENCE_S)
+            # To the end of its output, so that nothing of its pipes is left to a loop that may be over by then.
+            await asyncio.wait_for(process.communicate(), _PATIENCE_S)
         except TimeoutError:
             process.kill()
             await process.wait()
