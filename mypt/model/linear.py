@@ -3,6 +3,9 @@
 torch multiplies float32 matrices with MKL where it has it. On processors that MKL does not take for its maker's it
 leaves half of their width unused; oneDNN, which torch computes convolutions with, uses all of it. A product is a
 convolution over tokens as pixels with a kernel of one pixel, forward and backward.
+
+With a single thread torch makes such convolutions with MKL again, whatever the processor, unless their kernel has holes.
+One pixel has none to tell apart, so it is said to have them.
 """
 
 from __future__ import annotations
@@ -59,5 +62,11 @@ def _through_onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     width_out, width_in = weight.shape
     # (1, in, 1, rows) in the channels-last order is how the rows lie in memory already: nothing is copied.
     pixels = x.reshape(1, 1, -1, width_in).permute(0, 3, 1, 2)
-    out = F.conv2d(pixels, weight[:, :, None, None], bias)
+    out = F.conv2d(pixels, weight[:, :, None, None], bias, dilation=_spread())
     return out.permute(0, 2, 3, 1).reshape(*x.shape[:-1], width_out)
+
+
+def _spread() -> int:
+    """How far apart the pixels of a kernel lie, were there several: 2 where torch would leave oneDNN aside for 1."""
+    alone: bool = torch.get_num_threads() == 1 and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return 2 if alone else 1

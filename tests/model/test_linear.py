@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -32,8 +34,16 @@ def both(layer: Linear, x: torch.Tensor) -> list[tuple[torch.Tensor, ...]]:
     return found
 
 
+@pytest.fixture(params=[1, 2])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("bias", [False, True])
-def test_both_ways_multiply_alike_forward_and_backward(bias: bool) -> None:
+def test_both_ways_multiply_alike_forward_and_backward(bias: bool, threads: int) -> None:
     layer = filled(160, 224, bias=bias)
     first, second = both(layer, torch.randn(3, FEWEST_ROWS, 160))
     assert len(first) == len(second) == 3 + bias
@@ -47,6 +57,17 @@ def test_an_input_that_does_not_lie_in_one_piece_is_multiplied_as_it_reads() -> 
     first, second = both(layer, torch.randn(160, 2, FEWEST_ROWS).permute(1, 2, 0))
     assert torch.allclose(first[0], second[0], atol=1e-3)
     assert torch.allclose(first[1], second[1], atol=1e-3)
+
+
+@pytest.mark.skipif("USE_MKLDNN=ON" not in torch.__config__.show(), reason="this torch has no oneDNN")
+def test_any_number_of_threads_and_rows_is_multiplied_by_onednn_both_ways(threads: int) -> None:
+    layer = filled(160, 224)
+    layer.matmul = "onednn"
+    for rows in (FEWEST_ROWS, FEWEST_ROWS + 1, 3 * FEWEST_ROWS + 7):
+        with torch.autograd.profiler.profile() as seen:
+            layer(torch.randn(rows, 160, requires_grad=True)).sum().backward()
+        names = {event.name for event in seen.function_events}
+        assert "aten::mkldnn_convolution" in names and not any("slow" in name for name in names)
 
 
 def test_onednn_gives_the_same_bits_each_time() -> None:
