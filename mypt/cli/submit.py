@@ -18,30 +18,30 @@ from mypt.housekeeping import recover
 from mypt.runs.directory import RunDirectory, runs_folder
 from mypt.runs.lock import ModelLock
 from mypt.settings.checks import check_shares
-from mypt.slurm.script import Ask, batch_file, unfit
-from mypt.slurm.submit import programs, submit
+from mypt.slurm.ask import HELP, Ask
+from mypt.slurm.script import batch_file, unfit
+from mypt.slurm.submit import submit
 from mypt.text import printable
 
-_HELP = {
-    "nodes": ("N", "how many machines [1]"),
-    "gpus_per_node": ("G", "GPUs on each, one process a GPU"),
-    "ntasks_per_node": ("K", "processes on each, where it is not one a GPU [1]"),
-    "cpus_per_task": ("C", "cores for each process"),
-    "time": (
-        "HH:MM:SS",
-        "the job's time limit; the run saves two minutes before it, queues again and goes on",
-    ),
-    "partition": ("P", "the partition of the cluster"),
-    "account": ("A", "the account that is charged"),
-    "qos": ("Q", "the quality of service"),
+_SHOWN = {
+    "nodes": "N",
+    "gpus_per_node": "G",
+    "ntasks_per_node": "K",
+    "cpus_per_task": "C",
+    "time": "HH:MM:SS",
+    "partition": "P",
+    "account": "A",
+    "qos": "Q",
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is asked of SLURM, and every setting of a training."""
     job = parser.add_argument_group("SLURM")
-    for name, (shown, text) in _HELP.items():
-        job.add_argument(f"--{name}", default="1" if name == "nodes" else "", metavar=shown, help=text)
+    for name, text in HELP.items():
+        default = "1" if name == "nodes" else ""
+        usual = " [1]" if name in ("nodes", "ntasks_per_node") else ""
+        job.add_argument(f"--{name}", default=default, metavar=_SHOWN[name], help=text + usual)
     group = train.add_request(parser)
     group.add_argument("--dry_run", action="store_true", help="print the batch file, and submit nothing")
     train.add_settings(parser)
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace, workspace: Path) -> int:
     """Submit what the flags ask for, after what is wrong was found."""
     ask = Ask(**{part.name: getattr(options, part.name) for part in parts(Ask)})
     asked_of_slurm = [*ask.problems(), *unfit(workspace)]
-    plain = {name: value for name, value in vars(options).items() if name not in _HELP}
+    plain = {name: value for name, value in vars(options).items() if name not in HELP}
     request = train.request_of(argparse.Namespace(**plain))
     if not options.dry_run:
         for sentence in recover(workspace):
@@ -65,7 +65,6 @@ def run(options: argparse.Namespace, workspace: Path) -> int:
     if options.dry_run:
         print(batch_file(ask, found, RunDirectory(runs_folder(workspace) / "RUN"), sys.executable), end="")
         return 0
-    programs()
     for notice in [*found.notices, *data.notices]:
         print(printable(f"Note: {notice}"))
     if (holder := ModelLock(workspace, found.model_name).holder()) is not None:

@@ -15,6 +15,7 @@ from mypt.runs.filelock import locked
 from mypt.runs.identity import ProcessIdentity
 from mypt.runs.lock import ModelLock
 from mypt.runs.record import RunRecord, list_records
+from mypt.slurm.standing import standing
 from mypt.text import printable
 from mypt.watch.checkpoints import base_model
 
@@ -61,22 +62,29 @@ def in_use(workspace: Path, models: Sequence[str]) -> list[Problem]:
             for pid in filter(_is_alive, pids):
                 message = f"is being saved right now, by process {pid}"
                 problems.append(_refused(name, message, "wait until it is done"))
-    for record in list_records(workspace).records:
-        if not goes_on(record, record.directory(workspace)):
-            continue
+    for record, message, remedy in _going_on(workspace):
         if record.model_name in models:
-            word = "is queued to be trained" if _waits(record) else "is being trained"
-            problems.append(
-                _refused(
-                    record.model_name, f"{word} (run {record.run_id})", "stop that run, or wait until it ends"
-                )
-            )
+            problems.append(_refused(record.model_name, message, remedy))
         elif (base := _base_of(record)) in models and not (
             workspace / "checkpoints" / record.model_name
         ).is_dir():
             message = f"the run of {record.model_name} is to begin with it (run {record.run_id})"
             problems.append(_refused(base, message, "wait until that run has saved its first checkpoint"))
     return problems
+
+
+def _going_on(workspace: Path) -> Iterator[tuple[RunRecord, str, str]]:
+    """The runs that are not over: on this machine, and SLURM's wherever they are; how each stands, and what to do."""
+    for record in list_records(workspace).records:
+        if goes_on(record, record.directory(workspace)) and record.job is None:
+            word = "is queued to be trained" if _waits(record) else "is being trained"
+            yield record, f"{word} (run {record.run_id})", "stop that run, or wait until it ends"
+    for found in standing(workspace):
+        yield (
+            found.record,
+            str(found),
+            f"wait until it ends, or cancel it (s in mypt-tui, or scancel {found.record.job})",
+        )
 
 
 def check_free(workspace: Path, models: Sequence[str]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from mypt import disk
 from mypt.errors import RunError, UserError
 from mypt.fsio import remove_folder, write_atomic
 from mypt.launch.start import TRAIN
-from mypt.runs.record import RunRecord, create, update
+from mypt.runs.directory import read_exit
+from mypt.runs.record import RunRecord, create, modify, update
 from mypt.settings.resolved import Resolved
 from mypt.slurm import command
-from mypt.slurm.script import Ask, batch_file
+from mypt.slurm.ask import Ask
+from mypt.slurm.script import batch_file
+from mypt.slurm.standing import refuse_second
 
 # A busy controller answers late; sbatch itself gives up after a while.
 _PATIENCE_S = 90.0
@@ -37,21 +41,22 @@ class _UnansweredError(RunError):
     """Nobody knows whether SLURM has the job."""
 
 
-def programs() -> None:
-    """Raise `UserError` where this machine has no SLURM."""
+def absent() -> str:
+    """Why nothing can be submitted on this machine; empty where it can."""
     if shutil.which("sbatch") is None:
-        raise UserError(
-            "there is no sbatch here: submit on a machine of a SLURM cluster (its login node), or train here by mypt train"
+        return (
+            "there is no sbatch here: submit on a machine of a SLURM cluster (its login node), or train here"
         )
+    return ""
 
 
 def submit(ask: Ask, run: Resolved, settings: Mapping[str, Any], python: str = sys.executable) -> Submitted:
     """Record the run, write its batch file and submit it; no shell is involved.
 
-    Raises `UserError` where there is no SLURM, `RunError` with what sbatch says where it refuses; nothing is left then,
-    except of a job of which nobody knows whether it was taken.
+    Raises `UserError` where there is no SLURM or a job for this model is there already, `RunError` with what sbatch says
+    where it refuses; nothing is left then, except of a job of which nobody knows whether it was taken.
     """
-    programs()
+    _able(run.workspace, run.model_name)
     record = create(
         run.workspace,
         model_name=run.model_name,
@@ -74,6 +79,38 @@ def submit(ask: Ask, run: Resolved, settings: Mapping[str, Any], python: str = s
         remove_folder(directory.path)
         raise
     return Submitted(update(directory, job=job), job, directory.job_file)
+
+
+def resubmit(workspace: Path, record: RunRecord) -> Submitted:
+    """Give the batch file of a run to sbatch again, as a person has left it: the same run goes on in another job.
+
+    Raises `UserError` where there is no SLURM, no file, or a job for this model already, `RunError` with what sbatch says.
+    """
+    _able(workspace, record.model_name)
+    directory = record.directory(workspace)
+    if not directory.job_file.is_file():
+        raise UserError(f"{directory.job_file}: is gone, so it cannot be given to sbatch again")
+    end = read_exit(directory)
+    try:
+        job = _sbatch(directory.job_file, workspace)
+    except OSError as error:
+        raise RunError(f"the run could not be submitted: {disk.told(error)}") from error
+    with contextlib.suppress(OSError):
+        # How it ended is history, and so is the request to; unless it has ended once more since.
+        if end is not None and read_exit(directory) == end:
+            directory.stop_file.unlink(missing_ok=True)
+            directory.exit_file.unlink()
+    # A job that has begun already has written this itself, and who trains.
+    begun = modify(
+        directory, lambda r: r if r.job == job else replace(r, job=job, started_at=None, trainer=None)
+    )
+    return Submitted(begun, job, directory.job_file)
+
+
+def _able(workspace: Path, model: str) -> None:
+    if why := absent():
+        raise UserError(why)
+    refuse_second(workspace, model)
 
 
 def _sbatch(file: Path, workspace: Path) -> str:

@@ -12,7 +12,8 @@ from mypt.check import check
 from mypt.cli import main
 from mypt.runs.directory import RunDirectory
 from mypt.settings.request import Request
-from mypt.slurm.script import Ask, batch_file, seconds_of, unfit
+from mypt.slurm.ask import Ask, seconds_of
+from mypt.slurm.script import batch_file, unfit
 from tests.workbench import TINY, listing
 
 FLAGS = dict(zip((flag[2:] for flag in TINY[::2]), TINY[1::2], strict=True))
