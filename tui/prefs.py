@@ -50,6 +50,7 @@ DEFAULTS: dict[str, Any] = {
     "drafts": {},
     "sample": {},
     "runs": {},
+    "slurm": {},
 }
 
 # Who holds the lock for longer is stuck.

@@ -167,7 +167,7 @@ def test_the_texts_own_characters_decide_the_size(workspace: Path) -> None:
 def test_a_value_that_looks_like_a_flag_reaches_the_trainer(workspace: Path) -> None:
     review = look(replace(DRAFT, given={"sample_prompt": "--once upon; rm *", "seed": "3"}), workspace)
     assert review.resolved is not None
-    words = shlex.split(command(review.resolved))
+    words = shlex.split(command(review.resolved, review.draft))
     assert "--sample_prompt=--once upon; rm *" in words and words[-2:] == ["--seed", "3"]
     from argparse import ArgumentParser
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mypt.slurm.ask import Ask
+
 if TYPE_CHECKING:
     from mypt.settings.resolve import Request, Resolved
 
@@ -16,7 +18,10 @@ MOST_PROCESSES = 1024
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The form at one moment. `data` is (setting, value), or None where preset or checkpoint decide; `given` is text."""
+    """The form at one moment. `data` is (setting, value), or None where preset or checkpoint decide; `given` is text.
+
+    It is to run in `processes` here, or as `slurm` says.
+    """
 
     model_name: str = ""
     preset: str | None = None
@@ -25,6 +30,7 @@ class Draft:
     data: tuple[str, str] | None = None
     given: dict[str, str] = field(default_factory=dict)
     processes: int = 1
+    slurm: Ask | None = None
 
     def request(self, without: frozenset[str] = frozenset()) -> Request:
         """What `resolve` is asked; settings named in `without` are left away."""
@@ -47,9 +53,11 @@ def arguments(resolved: Resolved, processes: int = 1) -> list[str]:
     return [*resolved.argv(), *(["--nproc", str(processes)] if processes > 1 else [])]
 
 
-def command(resolved: Resolved, processes: int = 1) -> str:
+def command(resolved: Resolved, draft: Draft) -> str:
     """The line that does the same in a shell."""
-    return shlex.join(["mypt", "train", *arguments(resolved, processes)])
+    if draft.slurm is not None:
+        return shlex.join(["mypt", "submit", *draft.slurm.argv(), *resolved.argv()])
+    return shlex.join(["mypt", "train", *arguments(resolved, draft.processes)])
 
 
 def data_of(path: str, workspace: Path) -> tuple[str, str]:

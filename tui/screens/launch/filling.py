@@ -15,6 +15,7 @@ from textual.widgets import Static
 
 from mypt.errors import Problem
 from mypt.runs.record import RunRecord
+from mypt.slurm.ask import HELP, Ask
 from mypt.text import printable
 from tui.actions import Action
 from tui.dashboard import Dashboard, shown_path
@@ -23,7 +24,7 @@ from tui.screens.launch import draft as drafts
 from tui.screens.launch.choices import Found
 from tui.screens.launch.draft import Draft
 from tui.screens.launch.form import ELSEWHERE, FIRST_ASKED, SettingRow, SettingsForm
-from tui.screens.launch.keep import Kept
+from tui.screens.launch.keep import Kept, KeptPlace
 from tui.screens.launch.look import Review, is_of_form
 from tui.screens.launch.looking import Looking, Reviewed
 from tui.screens.launch.machine import most_processes
@@ -41,11 +42,14 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
     ACTIONS: ClassVar[tuple[Action, ...]] = SteppedScreen.STEP_ACTIONS
 
     class Prepared(Message):
-        """What there is to choose from is known; `kept` is what was left here before, `most` are the processes that fit."""
+        """What there is to choose from is known; `kept` is what was left here before, `most` are the processes that fit.
 
-        def __init__(self, found: Found, kept: Draft | None, most: int) -> None:
+        `absent` says why SLURM cannot be asked from here.
+        """
+
+        def __init__(self, found: Found, kept: Draft | None, most: int, absent: str) -> None:
             super().__init__()
-            self.found, self.kept, self.most = found, kept, most
+            self.found, self.kept, self.most, self.absent = found, kept, most, absent
 
     class Settled(Message):
         """What is shown is the review of all that is chosen and typed."""
@@ -62,14 +66,16 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
         given: Mapping[str, Any] | None = None,
         resume_from: str = "last",
         processes: int = 1,
+        slurm: Ask | None = None,
     ) -> None:
         super().__init__()
-        self._processes = processes
+        self._processes, self._slurm = processes, slurm
         self._wanted = (preset, base, model_name, dict(given or {}), resume_from)
         self._taken: frozenset[str] = frozenset()
         self._name_is_own = model_name is not None
         self._looking: Looking
         self._kept: Kept
+        self._kept_place: KeptPlace
         self._begun_with: Draft | None = None
         self._prepared = self._starting = False
         self.review: Review | None = None
@@ -108,6 +114,7 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
             f"model {name}" if name else f"base {base}" if base else f"preset {preset}" if preset else "new"
         )
         self._kept = Kept(self._app.prefs, self._app.workspace, purpose)
+        self._kept_place = KeptPlace(self._app.prefs, self._app.workspace)
         self.show_step()
         self.run_worker(self._prepare, thread=True, group="prepare")
 
@@ -117,7 +124,9 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
         if kept is not None:
             preset, given = kept.preset, dict([kept.data] if kept.data else []) | kept.given
         found = choices.find_all(self._app.workspace, preset, given)
-        self.post_message(self.Prepared(found, kept, most_processes()))
+        from mypt.slurm.submit import absent
+
+        self.post_message(self.Prepared(found, kept, most_processes(), absent()))
 
     def on_filling_screen_prepared(self, message: Prepared) -> None:
         """Fill the lists and the form, choose what was asked for or left here, and look."""
@@ -140,7 +149,7 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
         left.set_name(name or typed or self._suggestion())
         data.fill(found.data, next(((n, found.given[n]) for n in ELSEWHERE if n in found.given), None))
         form.fill(found.given)
-        self.query_one(ReviewPane).offer(message.most, kept.processes if kept else self._processes)
+        self._offer_places(message)
         self._prepared = True
         self._begun_with = None if kept is not None else self._to_keep()
         self.query_one(TopLine).right = (
@@ -155,6 +164,20 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
         elif self.focused is None:
             self.focus_step()
         self._looking.changed(at_once=True)
+
+    def _offer_places(self, message: Prepared) -> None:
+        """What was left here is there again; else the place that was asked for; else that of the run before."""
+        kept, (before, last) = message.kept, self._kept_place.load()
+        asked = kept.slurm if kept is not None else self._slurm
+        processes = kept.processes if kept is not None else self._processes
+        as_before = kept is None and processes == 1 and last and not message.absent
+        self.query_one(ReviewPane).where.offer(
+            message.most,
+            processes,
+            asked or before,
+            slurm=asked is not None or as_before,
+            absent=message.absent,
+        )
 
     def _suggestion(self) -> str:
         left = self.query_one(PresetPane)
@@ -185,7 +208,8 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
             resume_from=left.resume_from.value,
             data=named,
             given=self.query_one(SettingsForm).given(),
-            processes=self.query_one(ReviewPane).processes,
+            processes=self.query_one(ReviewPane).where.processes,
+            slurm=self.query_one(ReviewPane).where.slurm,
         )
 
     def _to_keep(self) -> Draft:
@@ -216,7 +240,7 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
         if problem in review.data_problems():
             return DATA
         named_here = ("model_name", "config_file", "init_from_model", "resume_from")
-        if name == "nproc":
+        if name in ("nproc", "where", *HELP):
             return REVIEW
         if name in named_here or not is_of_form(problem):
             return PRESET
@@ -225,7 +249,12 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
     def step_changed(self) -> None:
         """Explain what has the focus."""
         row = self.query_one(SettingsForm).row_in_focus()
-        said = row.help() if row else Text("an empty field leaves the value as shown", "dim")
+        asked = self.query_one(ReviewPane).where.help
+        said = (
+            row.help()
+            if row
+            else Text(asked or "an empty field leaves the value as shown", "" if asked else "dim")
+        )
         self.query_one("#help", Static).update(said)
 
     def focus_step(self) -> None:

@@ -6,10 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mypt.slurm.ask import Ask
 from tui.prefs import Preferences
 from tui.screens.launch.draft import MOST_PROCESSES, Draft
 
-_PREFERENCE = "drafts"
+_PREFERENCE, _PLACES = "drafts", "slurm"
 # Drafts of workspaces that are long gone need not be kept for ever.
 _MOST = 20
 
@@ -37,6 +38,26 @@ class Kept:
         self._prefs[_PREFERENCE] = {key: value for key, value in drafts.items() if key != self._key}
 
 
+class KeptPlace:
+    """Where a workspace's last run was started, and what was asked of SLURM there the last time."""
+
+    def __init__(self, prefs: Preferences, workspace: Path) -> None:
+        self._prefs, self._key = prefs, str(workspace)
+
+    def load(self) -> tuple[Ask, bool]:
+        """What to begin with, and whether the last run was SLURM's."""
+        value = self._prefs[_PLACES].get(self._key)
+        ask = Ask.from_json(value)
+        return (ask, value.get("last") is True) if ask is not None else (Ask(), False)
+
+    def save(self, ask: Ask, *, last: bool) -> None:
+        """Keep what is asked; `last` says whether a run was started so."""
+        others = {key: value for key, value in self._prefs[_PLACES].items() if key != self._key}
+        if last or ask != Ask():
+            others = dict(list(others.items())[1 - _MOST :]) | {self._key: {**asdict(ask), "last": last}}
+        self._prefs[_PLACES] = others
+
+
 def _read(value: Any) -> Draft | None:
     """The draft in a JSON value; None where it is none, since the file may be edited by hand."""
     if not isinstance(value, dict):
@@ -62,4 +83,5 @@ def _read(value: Any) -> Draft | None:
         (data[0], data[1]) if named and data else None,
         dict(given or {}),
         processes if isinstance(processes, int) and 1 <= processes <= MOST_PROCESSES else 1,
+        Ask.from_json(value.get("slurm")),
     )

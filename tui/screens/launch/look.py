@@ -6,6 +6,7 @@ Reads the disk and imports pydantic and numpy, so the screen calls it in a threa
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from mypt import bundle
 from mypt.errors import Problem, UserError
+from mypt.slurm.ask import Ask
 from mypt.text import printable
 from tui.screens.launch.data_look import EXPECTED, DataFacts, problems_of
 from tui.screens.launch.draft import GIVEN_BY, Draft, command
@@ -49,9 +51,14 @@ class Review:
     parameters: int = 0
     tokens_per_step: int = 0
     memory: Memory | None = None
+    #: Where it would compute; None for a machine of SLURM's.
     room: Room | None = None
+    #: What it computes with, as torch calls it.
+    kind: str = "cpu"
     data: DataFacts | None = None
     command: str = ""
+    #: SLURM's batch file, where it is to run there; its run has no name yet.
+    batch: str = ""
     #: What the model name means: new, or which checkpoint it resumes.
     name_note: str = ""
     #: Somebody trains this model now: the run can only be queued.
@@ -159,32 +166,40 @@ def look(draft: Draft, workspace: Path, data: DataFacts | None = None) -> Review
         problems.append(
             Problem(f"{draft.model_name} is already trained to {step}", field="max_iters", remedy=remedy)
         )
-    if draft.processes > 1 and not unsure & {"batch_size", "grad_accum_steps"}:
-        from mypt.settings.checks import check_shares
-
-        try:
-            check_shares(shown.settings, draft.processes)
-        except UserError as error:
-            problems += error.problems
-    parameters, memory, where = _size(shown, data.rows if data else None)
+    asked = ask_problems(draft, workspace)
+    problems += [
+        *asked,
+        *([] if asked or unsure & {"batch_size", "grad_accum_steps"} else _shares(draft, shown)),
+    ]
     s = shown.settings
+    here = room(s.device) if draft.slurm is None else None
+    kind = here.kind if here is not None else _kind_there(s.device, draft.slurm)
+    parameters, memory = _size(shown, data.rows if data else None, kind)
     right = shown if not found.problems and draft.model_name else None
+    held = held_by(workspace, draft.model_name)
     return Review(
         draft=draft,
         resolved=right,
         shown=shown,
         problems=_unique(problems),
-        notices=(*shown.notices, *(data.notices if data else ()), *_no_gpu(s.device, where)),
+        notices=(
+            *shown.notices,
+            *(data.notices if data else ()),
+            *_no_gpu(s.device, here),
+            *_there(draft, held),
+        ),
         held=frozenset(name for name in shown.values if shown.held(name)),
         unsure=unsure,
         parameters=parameters,
         tokens_per_step=s.batch_size * s.block_size * s.grad_accum_steps,
         memory=memory,
-        room=where,
+        room=here,
+        kind=kind,
         data=data,
-        command=command(right, draft.processes) if right else "",
+        command=command(right, draft) if right and not asked else "",
+        batch=_batch(draft.slurm, right) if right and not asked and draft.slurm else "",
         name_note=_name_note(shown) if not bundle.check_model_name(draft.model_name) else "",
-        busy=held_by(workspace, draft.model_name),
+        busy=held if draft.slurm is None else "",
     )
 
 
@@ -197,30 +212,72 @@ def _without_what_is_wrong(draft: Draft, workspace: Path, found: Survey) -> Reso
     return next((run for d in tries if (run := survey(d.request(wrong), workspace).resolved)), None)
 
 
-def _size(resolved: Resolved, rows: int | None) -> tuple[int, Memory, Room]:
+def ask_problems(draft: Draft, workspace: Path) -> list[Problem]:
+    """What is wrong with what is asked of SLURM, or why it cannot be asked from here."""
+    if draft.slurm is None:
+        return []
+    from mypt.slurm.script import unfit
+    from mypt.slurm.submit import absent
+
+    why = absent()
+    missing = [Problem(why.partition(": ")[0], field="where", remedy=why.partition(": ")[2])] if why else []
+    return [*missing, *draft.slurm.problems(), *unfit(workspace)]
+
+
+def _shares(draft: Draft, shown: Resolved) -> list[Problem]:
+    """What keeps the processes from sharing an update."""
+    from mypt.settings.checks import check_shares
+
+    try:
+        if draft.slurm is not None:
+            check_shares(shown.settings, draft.slurm.ranks, field="ntasks_per_node")
+        elif draft.processes > 1:
+            check_shares(shown.settings, draft.processes)
+    except UserError as error:
+        return list(error.problems)
+    return []
+
+
+def _kind_there(device: str, ask: Ask | None) -> str:
+    """What a machine of SLURM's computes with: a GPU where one is asked for."""
+    kind = device.partition(":")[0]
+    return kind if kind != "auto" else "cuda" if ask is not None and ask.gpus_per_node else "cpu"
+
+
+def _batch(ask: Ask, run: Resolved) -> str:
+    from mypt.runs.directory import RunDirectory, runs_folder
+    from mypt.slurm.script import batch_file
+
+    return batch_file(ask, run, RunDirectory(runs_folder(run.workspace) / "RUN"), sys.executable)
+
+
+def _there(draft: Draft, held: str) -> tuple[str, ...]:
+    return (f"{held}: the job fails if it still is when SLURM starts it",) if held and draft.slurm else ()
+
+
+def _size(resolved: Resolved, rows: int | None, kind: str) -> tuple[int, Memory]:
     from mypt import estimate
 
     s = resolved.settings
     config = replace(resolved.config, vocab_size=rows) if rows else resolved.config
-    where = room(s.device)
     dtypes = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
     dtype = dtypes.get(s.precision, "")
     if not dtype:
         lower = dtypes.get(s.amp_dtype, "bfloat16")
-        dtype = lower if where.kind == "cuda" and s.use_amp else "float32"
+        dtype = lower if kind == "cuda" and s.use_amp else "float32"
     needed = estimate.memory(
         config,
         batch_size=s.batch_size,
         grad_accum_steps=s.grad_accum_steps,
         dtype=dtype,
         kernel="plain" if s.attention == "plain" else "sdpa",
-        device_type=where.kind,
+        device_type=kind,
     )
-    return estimate.parameters(config), needed, where
+    return estimate.parameters(config), needed
 
 
-def _no_gpu(device: str, where: Room) -> tuple[str, ...]:
-    if device.startswith("cuda") and where.kind == "cuda" and where.name == MAIN_MEMORY:
+def _no_gpu(device: str, where: Room | None) -> tuple[str, ...]:
+    if where is not None and device.startswith("cuda") and where.kind == "cuda" and where.name == MAIN_MEMORY:
         return (f"device {device}: no such GPU was found on this machine",)
     return ()
 

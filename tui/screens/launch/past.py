@@ -62,20 +62,24 @@ def judge(review: Review, runs: Iterable[Run]) -> Judged | None:
     A run of the same shape on the same kind of device says it itself; of others the nearest is taken, and its speed
     scaled by the work a token is: 6·N + 12·L·d·T operations.
     """
-    run, room = review.shown, review.room
-    if run is None or room is None or not review.is_sized:
+    run, asked = review.shown, review.draft.slurm
+    if run is None or not review.is_sized or (asked is not None and asked.problems()):
         return None
     s = run.settings
     wanted = _Work(
-        room.kind,
+        review.kind,
         (*_shape(run.config), s.block_size),
-        (s.batch_size, s.grad_accum_steps, review.draft.processes),
+        (s.batch_size, s.grad_accum_steps, review.draft.processes if asked is None else asked.ranks),
         _flops(review.parameters, s.n_layer, s.n_embd, s.block_size),
         review.parameters,
     )
     tokens = max(s.max_iters - run.start_step, 0) * review.tokens_per_step
     best: tuple[tuple[float, bool, float], Judged] | None = None
     for other in runs:
+        # What a machine of SLURM's does in an hour says nothing on this one.
+        theirs = other.record is not None and other.record.origin == "slurm"
+        if theirs != (asked is not None):
+            continue
         found = _judged(wanted, tokens, other)
         if found is not None and (best is None or found[0] < best[0]):
             best = found

@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Static
 
+from mypt.slurm.ask import Ask
 from mypt.text import count, printable, size, whole
 from tui.screens.launch import tables
 from tui.screens.launch.beside import Beside, Inheritance, inheritance
@@ -20,7 +21,7 @@ from tui.screens.launch.form import shown_source, shown_value
 from tui.screens.launch.look import Review, in_list
 from tui.screens.launch.panes import Edited
 from tui.screens.launch.past import UNKNOWN, Judged
-from tui.widgets.editors import Choice
+from tui.screens.launch.where import Where
 
 if TYPE_CHECKING:
     from mypt.estimate import Memory
@@ -30,17 +31,6 @@ if TYPE_CHECKING:
 _NAMED = 3
 _EMPTY_ROW = ("", "", "", "", "")
 _PARTS = {"optimizer": "AdamW", "process": "PyTorch itself"}
-
-
-_HERE = "this machine, one process"
-
-
-def _named(processes: int) -> str:
-    return _HERE if processes == 1 else f"{processes} processes here"
-
-
-def _number(named: str) -> int:
-    return 1 if named == _HERE else int(named.partition(" ")[0])
 
 
 def parts_of(memory: Memory) -> str:
@@ -63,32 +53,20 @@ class ReviewPane(Vertical):
         self._judged: Judged | None = None
         self._body = Static("reading …", id="review-body", markup=False)
         self._state = Static("", id="review-state", markup=False)
-        self.where = Choice([_HERE], _HERE, may_be_unset=False, id="where")
+        self.where = Where()
 
     def compose(self) -> ComposeResult:
         """State and buttons on top, where no toast lies over them; the picture below scrolls."""
         yield self._state
-        with Horizontal(id="where-line", classes="line"):
-            yield Static("where", classes="label")
-            yield self.where
+        yield self.where
         with Horizontal(id="buttons"):
             yield Button("Start ^s", id="start", variant="primary", compact=True)
             yield Button("Queue F6", id="queue", compact=True)
         with VerticalScroll(id="review-scroll", can_focus=True):
             yield self._body
 
-    @property
-    def processes(self) -> int:
-        """How many processes are to train."""
-        return _number(self.where.value)
-
-    def offer(self, most: int, chosen: int) -> None:
-        """Let a person choose up to so many processes, the `chosen` number first."""
-        numbers = {1, most, chosen, *(2**n for n in range(most.bit_length()) if 2**n <= most)}
-        self.where.offer([_named(number) for number in sorted(numbers)], _named(chosen))
-
-    def on_choice_changed(self, message: Choice.Changed) -> None:
-        """Another number of processes."""
+    def on_where_changed(self, message: Where.Changed) -> None:
+        """Another place, or another wish."""
         message.stop()
         self.post_message(Edited("where"))
 
@@ -104,6 +82,7 @@ class ReviewPane(Vertical):
     def show(self, review: Review, judged: Judged | None = None) -> None:
         """Show this one from now on; `judged` says how long it would take."""
         self.review, self._judged = review, judged
+        self._fit_buttons(review)
         self._draw()
         number = len(review.problems)
         if number:
@@ -121,6 +100,13 @@ class ReviewPane(Vertical):
             self.say("✓ ready" if not review.data.later else "✓ ready, as far as looked at", "success")
         self.query_one("#start", Button).disabled = not review.ready or bool(review.busy)
         self.query_one("#queue", Button).disabled = not review.ready
+
+    def _fit_buttons(self, review: Review) -> None:
+        """SLURM is a queue itself; what it is asked is right or wrong field by field."""
+        ask = review.draft.slurm
+        self.query_one("#queue", Button).display = ask is None
+        self.query_one("#start", Button).label = "Start ^s" if ask is None else "Submit ^s"
+        self.where.mark(frozenset(p.field for p in ask.problems()) if ask is not None else frozenset())
 
     def busy(self, text: str) -> None:
         """Something is under way that a second press would only repeat."""
@@ -197,6 +183,8 @@ class ReviewPane(Vertical):
         table.add_row("parameters", Text(count(review.parameters)).append(exact, "dim"))
         s = run.settings
         steps = max(s.max_iters - run.start_step, 0)
+        if review.draft.slurm is not None:
+            table.add_row("where", self._place(review.draft.slurm))
         table.add_row("tokens a step", self._tokens(review, run))
         after = f" from step {whole(run.start_step)}" if run.start_step else ""
         table.add_row("updates", f"{whole(steps)}{after}, {count(steps * review.tokens_per_step)} tokens")
@@ -212,9 +200,20 @@ class ReviewPane(Vertical):
         parts += [f"{s.grad_accum_steps} batches"] if s.grad_accum_steps > 1 else []
         return Text(whole(review.tokens_per_step)).append(f"  ({' × '.join(parts)})", "dim")
 
+    def _place(self, ask: Ask) -> str:
+        if ask.problems():
+            return "SLURM"
+        nodes = "one node" if ask.nodes == "1" else f"{ask.nodes} nodes"
+        of_each = "one a GPU" if ask.gpus_per_node and ask.tasks == ask.gpus_per_node else ""
+        number = "one process" if ask.ranks == 1 else f"{ask.ranks} processes"
+        return ", ".join(["SLURM: " + number + f" on {nodes}", *([of_each] if of_each else [])])
+
     def _memory(self, review: Review) -> Text:
-        if review.memory is None or review.room is None:
+        if review.memory is None:
             return Text("–")
+        if review.room is None:
+            text = Text(f"about {size(review.memory.total)} for each process")
+            return text.append(f"\n{parts_of(review.memory)}", "dim")
         fits = review.needed <= review.room.free
         text = Text(f"about {size(review.needed)}", "" if fits else self._ink("error"))
         text.append(f" of {size(review.room.free)} free ({review.room.name})", "not bold")

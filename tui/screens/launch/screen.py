@@ -15,6 +15,7 @@ from textual.widgets import Button
 from mypt.text import printable, size
 from tui.actions import Action, bindings
 from tui.screens.launch import choices, preset_copy
+from tui.screens.launch.batch_file import BatchFileScreen
 from tui.screens.launch.draft import Draft
 from tui.screens.launch.filling import FillingScreen
 from tui.screens.launch.form import SettingsForm
@@ -85,6 +86,13 @@ class LaunchScreen(FillingScreen):
 
     class Refused(Message):
         """The run was not started; the review says why."""
+
+        def __init__(self, review: Review) -> None:
+            super().__init__()
+            self.review = review
+
+    class Written(Message):
+        """All is right, and the review has the batch file that SLURM is to get."""
 
         def __init__(self, review: Review) -> None:
             super().__init__()
@@ -221,7 +229,9 @@ class LaunchScreen(FillingScreen):
 
     def action_queue(self) -> None:
         """Start it when all before it have ended."""
-        if self._app.allow(_QUEUE):
+        if self._prepared and self.draft().slurm is not None:
+            self.notify("SLURM is a queue itself: ^s submits", severity="warning", markup=False)
+        elif self._app.allow(_QUEUE):
             self._ask_or_begin(queue=True)
 
     def _ask_or_begin(self, *, queue: bool) -> None:
@@ -241,20 +251,35 @@ class LaunchScreen(FillingScreen):
         else:
             self._begin(queue=queue)
 
-    def _begin(self, *, queue: bool) -> None:
+    def _begin(self, *, queue: bool, seen: str = "") -> None:
         if self._starting or not self._prepared:
             return
         self._starting = True
         draft = self.draft()
-        self.query_one(ReviewPane).busy("checking the data …")
-        self.run_worker(lambda: self._start(draft, queue), thread=True, group="start")
+        self.query_one(ReviewPane).busy("submitting to SLURM …" if seen else "checking the data …")
+        self.run_worker(lambda: self._start(draft, queue, seen), thread=True, group="start")
 
-    def _start(self, draft: Draft, queue: bool) -> None:
-        result = start(draft, self._app.workspace, queue=queue, cancelled=self._cancelled.is_set)
-        if isinstance(result, Review):
+    def _start(self, draft: Draft, queue: bool, seen: str) -> None:
+        result = start(draft, self._app.workspace, queue=queue, seen=seen, cancelled=self._cancelled.is_set)
+        if isinstance(result, Review) and result.batch and not result.problems:
+            self.post_message(self.Written(result))
+        elif isinstance(result, Review):
             self.post_message(self.Refused(result))
         elif result is not None:
             self.post_message(self.Started(result))
+
+    def on_launch_screen_written(self, message: Written) -> None:
+        """Nothing is handed to SLURM that was not to be seen first."""
+        self._starting = False
+        review = message.review
+        self.query_one(ReviewPane).rest()
+        self._show(review)
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._begin(queue=False, seen=review.batch)
+
+        self.app.push_screen(BatchFileScreen(review.batch), answered)
 
     def on_launch_screen_refused(self, message: Refused) -> None:
         """Show what is wrong, where it is."""
@@ -282,8 +307,12 @@ class LaunchScreen(FillingScreen):
     def on_launch_screen_started(self, message: Started) -> None:
         """Leave, with the record."""
         record = message.record
+        where = self.query_one(ReviewPane).where
         self._kept.drop()
-        word = "queued" if record.queued else "started"
+        self._kept_place.save(where.asked, last=record.origin == "slurm")
+        word = (
+            f"waits in SLURM as job {record.job}" if record.job else "queued" if record.queued else "started"
+        )
         self.notify(f"{printable(record.model_name, newline=False)} {word}", markup=False)
         self.app.post_message(self.Launched(record))
         while self.app.screen is not self and self in self.app.screen_stack:

@@ -7,21 +7,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mypt.errors import Problem
+from mypt.errors import Problem, raise_for
 from tui.screens.launch.data_look import EXPECTED, check_data, problems_of
 from tui.screens.launch.draft import Draft, arguments
 from tui.screens.launch.look import Review, look
 
 if TYPE_CHECKING:
     from mypt.runs.record import RunRecord
+    from mypt.settings.resolve import Resolved
+    from mypt.slurm.ask import Ask
 
 
 def start(
-    draft: Draft, workspace: Path, *, queue: bool, cancelled: Callable[[], bool]
+    draft: Draft, workspace: Path, *, queue: bool, seen: str, cancelled: Callable[[], bool]
 ) -> RunRecord | Review | None:
     """Start (or queue) what `draft` asks for: its record; or the review with what keeps it from starting.
 
-    None where it was called off before anything was started.
+    For SLURM nothing but the batch file that was `seen` is submitted: another is in the review, which has no problems
+    then. None where it was called off before anything was started.
     """
     from mypt.launch.start import launch
 
@@ -37,6 +40,8 @@ def start(
     if resolved is None or review.problems:
         return review
     try:
+        if draft.slurm is not None:
+            return _submit(draft.slurm, review, resolved, seen)
         return launch(
             workspace,
             arguments(resolved, draft.processes),
@@ -47,6 +52,19 @@ def start(
         )
     except EXPECTED as error:
         return _with(review, *problems_of(error))
+
+
+def _submit(ask: Ask, review: Review, run: Resolved, seen: str) -> RunRecord | Review:
+    from mypt.check import log_problems
+    from mypt.slurm.standing import refuse_second
+    from mypt.slurm.submit import submit
+
+    if review.batch != seen:
+        # Nobody shall read a file that is then refused.
+        refuse_second(run.workspace, run.model_name)
+        return review
+    raise_for(log_problems(run))
+    return submit(ask, run, run.summary(review.parameters)).record
 
 
 def _with(review: Review, *problems: Problem) -> Review:
