@@ -97,8 +97,8 @@ class Doing(Screen[Result]):
         if last is not None and last.is_classifier:
             opening.go_on(self.app, last, self.launched)
         elif last is not None:
-            processes = starting.processes_of(run.record) if run.record else 1
-            self.app.push_screen(LaunchScreen(model_name=run.name, processes=processes), self.launched)
+            place = starting.place_of(self.app, run.record)
+            self.app.push_screen(LaunchScreen(model_name=run.name, **place), self.launched)
         elif filled is not None:
             form = LaunchScreen(
                 filled.preset,
@@ -106,7 +106,7 @@ class Doing(Screen[Result]):
                 filled.model_name,
                 filled.given,
                 filled.resume_from,
-                filled.processes,
+                **starting.place_of(self.app, run.record),
             )
             self.app.push_screen(form, self.launched)
         elif run.record is not None and opening.as_started(self.app, run.record, self.launched):

@@ -33,7 +33,8 @@ def go_on(
         from tui.screens.launch import LaunchScreen
 
         app.notify(f"{said} has done all its steps: set max_iters higher to go on")
-        app.push_screen(LaunchScreen(model_name=name), launched)
+        place = starting.place_of(app, run.record if run is not None else None)
+        app.push_screen(LaunchScreen(model_name=name, **place), launched)
 
 
 def ask_for_an_epoch(

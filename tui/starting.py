@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from mypt.bundle import BundleInfo, check_model_name
 from mypt.errors import MyptError
+from mypt.files import read_file
 from mypt.launch.start import CLASSIFY, TRAIN, launch
 from mypt.runs.record import RunRecord
 from mypt.runs.state import RunState
+from mypt.slurm.ask import Ask
 from mypt.text import printable
 from mypt.watch.run import Run
 from tui.dashboard import Dashboard
@@ -86,6 +89,9 @@ def resume(
     """Go on with a model from its last checkpoint, with the settings that it was saved with."""
     log = run.record.log_file if run is not None and run.record is not None else ""
     said = f"{printable(name, newline=False)} goes on"
+    if run is not None and run.record is not None and run.record.origin == "slurm":
+        submit_again(app, run.record, done=done)
+        return
     last = last_bundle(app, name)
     program = CLASSIFY if last is not None and last.is_classifier else TRAIN
     processes = processes_of(run.record) if run is not None and run.record is not None else 1
@@ -96,6 +102,9 @@ def resume(
 def again(app: Dashboard, run: Run, *, done: Callable[[RunRecord], None] = lambda record: None) -> bool:
     """Start a run that never came to a checkpoint once more, as it was started; False where nobody knows how."""
     record = run.record
+    if record is not None and record.origin == "slurm":
+        submit_again(app, record, done=done)
+        return True
     known = [program for program in (CLASSIFY, TRAIN) if record is not None and program[-1] in record.command]
     if record is None or not known:
         return False
@@ -104,6 +113,48 @@ def again(app: Dashboard, run: Run, *, done: Callable[[RunRecord], None] = lambd
     said = f"{run.label} is tried again"
     start(app, arguments, run.name, said=said, log_file=record.log_file, done=done, program=program)
     return True
+
+
+def submit_again(app: Dashboard, record: RunRecord, *, done: Callable[[RunRecord], None]) -> None:
+    """Give the batch file of a run to SLURM again, as a person has left it, and say what came of it."""
+    name = printable(record.model_name, newline=False)
+
+    def work() -> None:
+        from mypt.slurm.submit import resubmit
+
+        try:
+            submitted = resubmit(app.workspace, record)
+        except (MyptError, OSError) as error:
+            why = f"{printable(str(error))}\nE opens the form, where another place can be chosen"
+            app.call_from_thread(
+                app.notify, why, title="SLURM did not take it", severity="error", timeout=12, markup=False
+            )
+            return
+        app.live.hint()
+        app.call_from_thread(done, submitted.record)
+        app.call_from_thread(app.notify, f"{name} waits in SLURM as job {submitted.job}", markup=False)
+
+    app.run_worker(work, thread=True, group="start", exit_on_error=False)
+
+
+class Place(TypedDict):
+    """Where a run is to be started, as the form is told."""
+
+    processes: int
+    slurm: Ask | None
+
+
+def place_of(app: Dashboard, record: RunRecord | None) -> Place:
+    """The place where a run was started."""
+    if record is None:
+        return {"processes": 1, "slurm": None}
+    ask = None
+    if record.origin == "slurm":
+        try:
+            ask = Ask.of_file(read_file(record.directory(app.workspace).job_file).decode(errors="replace"))
+        except OSError:
+            ask = Ask()
+    return {"processes": processes_of(record), "slurm": ask}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +166,6 @@ class FilledIn:
     model_name: str
     given: dict[str, str]
     resume_from: str
-    processes: int
 
 
 def processes_of(record: RunRecord) -> int:
@@ -136,7 +186,6 @@ def filled_in(record: RunRecord) -> FilledIn | None:
         base=given.pop("init_from_model", None),
         model_name=given.pop("model_name", record.model_name),
         resume_from=given.pop("resume_from", "last"),
-        processes=processes_of(record),
         given=given,
     )
 

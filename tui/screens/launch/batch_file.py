@@ -25,7 +25,7 @@ class BatchFileScreen(Dialogue[bool]):
     DEFAULT_CSS = """
     BatchFileScreen {
         & .box { width: 112; height: 95%; }
-        & VerticalScroll { height: 1fr; scrollbar-size-vertical: 1; }
+        & VerticalScroll { height: 1fr; margin-bottom: 1; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

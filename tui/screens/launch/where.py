@@ -26,11 +26,12 @@ _LABELS = {
 }
 _USUAL = {
     "nodes": "1",
-    "ntasks_per_node": "one a GPU",
+    "ntasks_per_node": "1/GPU",
     "gpus_per_node": "none",
     "cpus_per_task": "1",
-    "time": "HH:MM:SS",
 }
+# How a person is to write it, where that is not plain.
+_WRITTEN = {"time": "HH:MM:SS, D-HH:MM:SS or minutes: "}
 
 
 class Where(Vertical):
@@ -43,7 +44,7 @@ class Where(Vertical):
         super().__init__(id="where-lines")
         self.choice = Choice([_HERE], _HERE, may_be_unset=False, id="where")
         self._fields = {
-            name: Field(placeholder=_USUAL.get(name, "the usual"), id=f"slurm-{name}") for name in _LABELS
+            name: Field(placeholder=_USUAL.get(name, "usual"), id=f"slurm-{name}") for name in _LABELS
         }
         self._absent = ""
 
@@ -97,7 +98,8 @@ class Where(Vertical):
     @property
     def help(self) -> str:
         """What the field with the cursor is for; empty where it is in none."""
-        return next((f"{HELP[name]}" for name, field in self._fields.items() if field.has_focus), "")
+        name = next((name for name, field in self._fields.items() if field.has_focus), "")
+        return f"{_WRITTEN.get(name, '')}{HELP[name]}" if name else ""
 
     def mark(self, wrong: frozenset[str]) -> None:
         """Show which of the fields are wrong; why stands in the list of what keeps the run from starting."""
