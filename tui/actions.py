@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -148,6 +149,12 @@ def part_name(node: DOMNode) -> str:
     return str(getattr(node, "HELP_NAME", ""))
 
 
+def _begins(text: str, wanted: list[str]) -> bool:
+    """Whether each of the wanted beginnings is that of a word of `text`."""
+    words = re.findall(r"\w+", text.casefold())
+    return bool(wanted) and all(any(word.startswith(begin) for word in words) for begin in wanted)
+
+
 class Actions(Provider):
     """The palette: every action of the screen in front and of the parts in it, and those of the whole app."""
 
@@ -172,6 +179,29 @@ class Actions(Provider):
                     found.append((f"{name}: {label}", help, key, binding.action, part))
         return found
 
+    @property
+    def _elsewhere(self) -> list[tuple[str, str, str, str, DOMNode]]:
+        """What can be done with a checkpoint, where that is a screen away: as `_there`, the key with the way to it."""
+        if not hasattr(self.screen, "action_checkpoints"):
+            return []
+        from tui.screens.checkpoints.screen import CheckpointsScreen
+
+        keys: Mapping[str, str] = getattr(self.app, "keys", {})
+        here: tuple[Action, ...] = getattr(self.screen, "ACTIONS", ())
+        way = next((action.mapped(keys).key for action in here if action.name == "checkpoints"), "")
+        own = {action.label for action in here}
+        return [
+            (
+                f"{action.area}: {action.label}",
+                action.help,
+                f"{way}, then {action.mapped(keys).key}",
+                "checkpoints",
+                self.screen,
+            )
+            for action in CheckpointsScreen.ACTIONS
+            if action.area == "Checkpoints" and action.label not in own and action.shown
+        ]
+
     def _parts(self) -> list[Widget]:
         """The named parts in sight, the one in focus first."""
         focused = self.focused
@@ -188,15 +218,19 @@ class Actions(Provider):
             yield DiscoveryHit(name, self._runner(action, node), help=f"{help}  ({key})" if key else help)
 
     async def search(self, query: str) -> Hits:
-        """Those that match what is typed."""
+        """Those that match what is typed: by words in their name, then by words of what they do, then by letters of the
+        name.
+        """
         matcher = self.matcher(query)
-        for name, help, key, action, node in self._there:
-            words = f"{name} – {help}"
-            score = matcher.match(words)
+        wanted = query.casefold().split()
+        for name, help, key, action, node in [*self._there, *self._elsewhere]:
+            begun = [_begins(text, wanted) for text in (name, f"{name} {help}")]
+            score = 3.0 if begun[0] else 2.0 if begun[1] else matcher.match(name)
             if score > 0:
+                words = f"{name} – {help}"
                 yield Hit(
                     score,
-                    matcher.highlight(words),
+                    matcher.highlight(words if score >= 2 else name),
                     self._runner(action, node),
                     help=f"key {key}" if key else "",
                 )

@@ -19,7 +19,7 @@ from tui.widgets.confirm import Confirm
 from tui.widgets.states import state_word
 
 START = (
-    Action("new", "n", "New run", "Choose a preset, data and settings, and start", "Runs", changes=True),
+    Action("new", "n", "New run", "Choose a preset, data and settings, and launch a run", "Runs", changes=True),
     Action("stop", "s", "Stop", "Ask the run to save a checkpoint and stop; take it from the queue", "Runs", changes=True),
     Action("edit", "E", "Edit", "The form with what this run was started with, to change it and start", "Runs", False, True),
     Action(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -181,7 +182,7 @@ def _bound(node: type[DOMNode]) -> Iterator[Bound]:
         if binding.id is None:
             continue
         action = actions.get(binding.id)
-        name = str(getattr(node, "HELP_NAME", "")) or node.__name__
+        name = str(getattr(node, "HELP_NAME", "")) or _spelled(node.__name__)
         yield Bound(
             binding.id,
             (canonical(binding.key),),
@@ -192,6 +193,11 @@ def _bound(node: type[DOMNode]) -> Iterator[Bound]:
             kind,
             node.__module__.rpartition(".")[0],
         )
+
+
+def _spelled(class_name: str) -> str:
+    """A class's name as people would write it: SavePresetScreen is the place to save a preset."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", class_name.removesuffix("Screen")).lower()
 
 
 def _names() -> frozenset[str]:

@@ -107,13 +107,14 @@ class Server:
         host = os.environ.get("SSH_CONNECTION", "").split(" ")
         machine = f"{getpass.getuser()}@{host[2] if len(host) == 4 else socket.gethostname()}"
         other_port = f"-p {host[3]} " if len(host) == 4 and host[3] != "22" else ""
+        can = "see all of it, and change nothing" if self._readonly else "start and stop runs"
         return [
             f"MyPT shows {printable(str(self.workspace.resolve()), newline=False)} in a browser:"
             + (" (read-only)" if self._readonly else ""),
             f"  http://127.0.0.1:{port}/{self.token}/",
             "From another machine, run this there and then open the same address:",
             f"  ssh {other_port}-L {port}:127.0.0.1:{port} {printable(machine, newline=False)}",
-            "Whoever has the address can start and stop runs. Ctrl+C ends it; what trains goes on.",
+            f"Whoever has the address can {can}. Ctrl+C ends it; what trains goes on.",
         ]
 
     def application(self) -> web.Application:

@@ -37,7 +37,7 @@ def words(runs: list[Run]) -> str:
 
 def test_without_a_cursor_the_latest_values_and_the_last_gold_are_told() -> None:
     assert words(readout(DATA, "step", None, 1.0, 120)) == (
-        "  step 20 │ val 2.0000  train 3.5000 │ ★ gold 3.000 at 10"
+        "  step 20 │ val 2.0000  train 3.5000 at 10 │ ★ gold 3.000 at 10"
     )
 
 
@@ -48,6 +48,17 @@ def test_the_cursor_tells_the_values_and_the_mark_there() -> None:
     )
     assert ("2.0000", ink.of_curve(0)) in runs
     assert runs[-1][1] == ink.TROUBLE
+
+
+def test_between_two_points_the_value_is_the_one_known_then_with_its_step() -> None:
+    dense = Curve("dense", "dense", "series-2", column(*(5 - n / 10 for n in range(21)), every=1))
+    data = ChartData((DATA.curves[0], dense))
+    # Nearer to the evaluation at 20, which was still to come.
+    assert words(readout(data, "step", Cursor(17.0, 17), 0.5, 120)) == (
+        "┃ step 17 │ val 3.0000 at 10  dense 3.3000"
+    )
+    # Within a cell of a point it is that one's.
+    assert "val 2.0000  " in words(readout(data, "step", Cursor(19.4, 19), 0.5, 120))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +85,7 @@ def test_what_is_no_number_is_said_so() -> None:
     data = ChartData(
         (Curve("a", "a", "series-1", column(1.0, math.nan)), Curve("b", "b", "series-1", column(math.inf)))
     )
-    assert words(readout(data, "step", None, 1.0, 80)) == "  step 10 │ a nan  b inf"
+    assert words(readout(data, "step", None, 1.0, 80)) == "  step 10 │ a nan  b inf at 0"
 
 
 def test_a_curve_may_write_its_own_values() -> None:

@@ -259,6 +259,9 @@ async def test_many_sides_scroll_beside_their_settings(place: Path) -> None:
             await pilot.press("right")
         await until(pilot, lambda: "model7" in drawn(screen)[0])
         assert drawn(screen)[3].split()[-1] == "8"
+        # What begins behind the names is a whole cell here too.
+        name = drawn(screen)[0].split()[1]
+        assert name in names and drawn(screen)[3].split()[2] == str(names.index(name) + 1)
         for _ in names:
             await pilot.press("left")
         await until(pilot, lambda: drawn(screen) == first)

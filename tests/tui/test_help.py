@@ -155,3 +155,22 @@ async def test_the_palette_has_what_the_parts_of_the_screen_can_do(tmp_path: Pat
         await pilot.press("down", "enter")
         await pilot.pause()
         assert chart.window is not None, "it did what its key does"
+
+
+async def test_the_palette_finds_words_first_and_what_is_a_screen_away(tmp_path: Path) -> None:
+    write_run(tmp_path, "one")
+    app = MyptApp(tmp_path)
+    async with app.run_test(size=(120, 50)) as pilot:
+        chart = app.screen.query_one(Chart)
+        await until(pilot, lambda: chart.data.curves)
+        for typed, first in (
+            ("delete", "Checkpoints: Delete"),
+            ("rename", "Checkpoints: Rename"),
+            ("launch", "Runs: New run"),
+            ("resume", "Runs: Resume"),
+        ):
+            assert (await palette(pilot, typed))[0].startswith(first), typed
+            await pilot.press("escape")
+        await palette(pilot, "delete")
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: isinstance(app.screen, CheckpointsScreen))

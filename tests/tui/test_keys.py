@@ -71,6 +71,14 @@ def test_a_map_is_taken() -> None:
     assert judged.taken == {"runs.stop": "x,f7", "chart.log": "L"} and not judged.problems
 
 
+def test_the_map_that_the_guide_shows_is_taken() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "dashboard.md").read_text(encoding="utf-8")
+    shown = [line for line in guide.splitlines() if line.startswith('{"keys": ')]
+    assert shown
+    for line in shown:
+        assert not judge(json.loads(line)["keys"], catalogue()).problems
+
+
 def test_two_keys_may_change_places() -> None:
     judged = judge({"runs.stop": "r", "runs.resume": "s"}, ALL)
     assert judged.taken == {"runs.stop": "r", "runs.resume": "s"} and not judged.problems

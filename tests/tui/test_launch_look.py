@@ -190,6 +190,9 @@ def test_a_typed_path_is_a_dataset_where_it_is_a_folder(workspace: Path) -> None
     (workspace / "set").mkdir()
     assert data_of("set", workspace) == ("dataset_dir", "set")
     assert data_of("a.txt", workspace) == ("input_file", "a.txt")
+    # A dataset that has gone is missed as one.
+    assert data_of("data/gone", workspace) == ("dataset_dir", "data/gone")
+    assert data_of("gone.txt", workspace) == ("input_file", "gone.txt")
     assert data_of("builtin:python", workspace) == ("input_file", "builtin:python")
 
 

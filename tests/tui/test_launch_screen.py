@@ -361,7 +361,10 @@ async def test_what_is_filled_in_is_there_again_until_it_is_begun_afresh(workspa
         assert review.draft.given == {"max_iters": "77"} and review.draft.data == ("input_file", "abc.txt")
         assert review.draft.preset == "configs/mini.json" and review.draft.model_name == "mini"
         assert "f4 begins afresh" in shown(b.app)
-        await b.pilot.press("f4")
+        b.screen.action_afresh()
+        # Nothing can be typed that would be overwritten.
+        assert b.screen.query_one("#panes").disabled
+        await b.until(lambda: not b.screen.query_one("#panes").disabled, "the form")
         await b.until(lambda: b.screen.draft().given == {}, "the empty form")
         assert (await b.review()).draft.preset == "tiny_char"
         await b.pilot.press("escape")

@@ -18,6 +18,7 @@ from mypt import events
 from mypt.events import LogWriter
 from mypt.runs.record import create
 from tests.tui.logs import log_path, write_run
+from tests.tui.painted import painted
 from tests.tui.test_home import event_lines, facts, home
 from tests.tui.toasts import toasts
 from tests.tui.waiting import until
@@ -28,6 +29,7 @@ from tui.overlay import MOST, Overlay
 from tui.prefs import Preferences
 from tui.screens.compare import CompareScreen
 from tui.screens.home.monitor import Monitor
+from tui.screens.home.panels.config import config_lines
 from tui.screens.home.panels.console import ConsolePanel
 from tui.screens.home.panels.samples import SamplePanel
 from tui.screens.home.widgets import RunList
@@ -206,6 +208,59 @@ async def test_a_low_terminal_shows_one_of_the_two_charts(tmp_path: Path) -> Non
         await until(pilot, lambda: monitor.chart.display and not monitor.second.display)
 
 
+async def test_a_panel_has_all_the_room_of_a_low_terminal_too(tmp_path: Path) -> None:
+    write_learning(tmp_path, "a", 60)
+    async with looking(tmp_path, size=(80, 24)) as (_, monitor, pilot):
+        await pilot.press("z")
+        await until(pilot, lambda: monitor.below.size.height >= 18)
+        await pilot.press("z")
+        await until(pilot, lambda: monitor.below.size.height <= 8 and monitor.chart.display)
+
+
+async def test_a_second_chart_names_what_the_run_in_view_has_not_measured(tmp_path: Path) -> None:
+    write_learning(tmp_path, "a", 30)
+    write_run(tmp_path, "b")
+    async with looking(tmp_path) as (app, monitor, pilot):
+        await until(pilot, lambda: all(run.known for run in app.live.workspace.runs))
+        for name in ("b", "a"):
+            home(app).select(app.live.workspace.find(name)[0].key)
+            await pilot.press("space")
+        app.prefs["metric"] = "memory"
+        home(app).select(app.live.workspace.find("b")[0].key)
+        await until(pilot, lambda: [curve.label for curve in monitor.second.data.curves] == ["a"])
+        await until(pilot, lambda: "memory" in painted(app))
+        home(app).select(app.live.workspace.find("a")[0].key)
+        await until(pilot, lambda: not monitor.second.data.note)
+
+
+async def test_a_zoom_that_holds_nothing_says_so(tmp_path: Path) -> None:
+    write_learning(tmp_path, "a", 60)
+    write_learning(tmp_path, "b", 20)
+    async with looking(tmp_path) as (app, monitor, pilot):
+        await until(pilot, lambda: all(run.known for run in app.live.workspace.runs))
+        for name in ("b", "a"):
+            home(app).select(app.live.workspace.find(name)[0].key)
+            await pilot.press("space")
+        await until(pilot, lambda: any(curve.key.startswith("run:") for curve in monitor.chart.data.curves))
+        monitor.chart.look_at(40, 60)
+        await until(pilot, lambda: "40 – 60" in painted(app))
+        assert "nothing there" not in painted(app)
+        curves = monitor.chart.data.curves
+        monitor.chart.hide({curve.key for curve in curves if not curve.key.startswith("run:")})
+        await until(pilot, lambda: "nothing there, esc shows the whole run" in painted(app))
+
+
+async def test_escape_leads_back_to_the_runs(tmp_path: Path) -> None:
+    write_learning(tmp_path, "a", 60)
+    async with looking(tmp_path) as (app, monitor, pilot):
+        await pilot.click(monitor.chart, offset=(40, 5))
+        await until(pilot, lambda: app.focused is monitor.chart and monitor.chart.cursor is not None)
+        await pilot.press("escape")
+        await until(pilot, lambda: monitor.chart.cursor is None)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.focused, RunList))
+
+
 async def test_the_sample_is_the_one_of_the_step_that_the_cursor_stands_at(tmp_path: Path) -> None:
     write_learning(tmp_path, "a", 60, samples=(0, 30, 60))
     async with looking(tmp_path) as (_, monitor, pilot):
@@ -252,6 +307,32 @@ async def test_settings_stand_there_with_where_they_came_from(tmp_path: Path) ->
         assert said[3] == ["seed", "7", "default"]
 
 
+def test_where_a_setting_came_from_has_room_before_its_value() -> None:
+    settings = {"input_file": "a/very/long/path/" * 5, "seed": 7}
+    lines = config_lines(settings, {"input_file": "command line"}, {}, {}, 40)
+    assert lines[1].plain.endswith("…  command line") and lines[1].cell_len <= 40
+
+
+async def test_a_run_that_waits_says_what_it_was_given(tmp_path: Path) -> None:
+    write_learning(tmp_path, "a", 20)
+    create(
+        tmp_path,
+        model_name="b",
+        log_file="logs/train/b_eval.jsonl",
+        command=["mypt", "train"],
+        origin="queue",
+        queued=True,
+        settings={"max_iters": 1234, "learning_rate": 0.01},
+    )
+    async with looking(tmp_path) as (app, monitor, pilot):
+        await until(pilot, lambda: len(app.live.workspace.runs) == 2)
+        home(app).select(app.live.workspace.find("b")[0].key)
+        await until(pilot, lambda: "steps 1 234" in painted(app) or "steps 1234" in painted(app))
+        monitor.below.choose("config")
+        view = monitor.below.query_one("#config")
+        await until(pilot, lambda: "max_iters" in "".join(line.plain for line in getattr(view, "lines", ())))
+
+
 async def test_the_machine_is_looked_at_while_it_is_shown(tmp_path: Path) -> None:
     write_run(tmp_path, "a")
     async with looking(tmp_path) as (app, monitor, pilot):
@@ -288,6 +369,26 @@ async def test_the_console_is_searched_and_filtered(tmp_path: Path) -> None:
         assert len(panel.view.lines) == 200 and "found" not in panel.note()
         await pilot.press("end")
         await until(pilot, lambda: panel.view.following)
+
+
+async def test_a_long_line_of_the_console_is_folded_and_found(tmp_path: Path) -> None:
+    write_run(tmp_path, "a", complete=False)
+    record = create(
+        tmp_path, model_name="a", log_file="logs/train/a_eval.jsonl", command=["mypt"], origin="shell"
+    )
+    lines = ["short", "dataset_dir: " + "no such folder " * 20 + "END", "last"]
+    record.directory(tmp_path).console.write_text("\n".join(lines) + "\n")
+    async with looking(tmp_path) as (_, monitor, pilot):
+        await pilot.press("ctrl+f")
+        panel = monitor.query_one(ConsolePanel)
+        await until(pilot, lambda: len(panel.view.lines) > 4)
+        width = panel.view.size.width
+        assert all(line.cell_len <= width for line in panel.view.lines)
+        assert "".join(line.plain for line in panel.view.lines).endswith("ENDlast")
+        await pilot.press(*"last", "enter")
+        await until(pilot, lambda: panel.note() == "1 of 1 found")
+        reversed_ones = [line.plain for line in panel.view.lines if "reverse" in str(line.spans)]
+        assert reversed_ones == ["last"]
 
 
 async def test_a_forecast_says_what_it_is_or_why_there_is_none(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ Smooth = Callable[[Column], Column]
 """From a column to the one to draw before it, as `mypt.watch.smooth.Smoothing.of` is."""
 
 #: A few evaluations are means of many batches already: an average over them would hide where the run is.
-FEWEST_SMOOTHED = 100
+FEWEST_SMOOTHED = 20
 
 #: Evaluation sets that are no losses: they would press the losses flat, so they are a metric of the second chart.
 SCORES = ("accuracy", "macro_f1")
@@ -125,18 +125,20 @@ def metrics_of(histories: Iterable[RunHistory]) -> list[Metric]:
 
 
 def metric_data(metric: Metric, runs: Iterable[Shown]) -> ChartData:
-    """One metric of the runs, each in its colour; the first run comes first."""
+    """One metric of the runs, each in its colour; the first run comes first, and names the metric where it has it."""
     curves: list[Curve] = []
+    note = metric.label
     for number, run in enumerate(runs):
         there = [name for name in metric.names if name in run.history.curves]
         for place, name in enumerate(there):
             own = metric.label if len(metric.names) == 1 else name.removeprefix("eval:")
+            note = "" if number == 0 else note
             label = own if number == 0 else run.label if len(there) == 1 else f"{run.label} {own}"
             color = run.color or series_color(place)
             column = run.history.curves[name]
             key = f"{run.key}:{name}"
             curves.append(Curve(key, label, color, column, dashed=place > 0, format=metric.format))
-    return ChartData(tuple(curves))
+    return ChartData(tuple(curves), note=note if curves else "")
 
 
 def _with_raw(curve: Curve, smooth: Smooth | None) -> list[Curve]:

@@ -38,6 +38,8 @@ class Drawn(Widget):
     """Whether values stand on a logarithmic scale (those that are not positive are left out)."""
     ascii_only: reactive[bool] = reactive(False, init=False)
     """Draw with plain ASCII, for terminals without braille."""
+    compact: reactive[bool] = reactive(False, init=False)
+    """Whether there is only a legend beside the plot: for a chart below another one that has the rest."""
     empty_text: reactive[str] = reactive("No points yet", init=False)
     """What stands in the middle while there is nothing to draw."""
 
@@ -54,8 +56,7 @@ class Drawn(Widget):
         super().__init__(name=name, id=id, classes=classes)
         self.set_reactive(Drawn.empty_text, empty_text)
         self.set_reactive(Drawn.ascii_only, ascii_only)
-        self.compact = compact
-        """Whether there is only a legend beside the plot: for a chart below another one that has the rest."""
+        self.set_reactive(Drawn.compact, compact)
         self.least_gutter = 4
         """Cells left of the plot; charts below each other want the same."""
         self._given = ChartData()
@@ -130,6 +131,10 @@ class Drawn(Widget):
         self._repaint()
 
     def watch_ascii_only(self) -> None:
+        """Paint anew."""
+        self._repaint()
+
+    def watch_compact(self) -> None:
         """Paint anew."""
         self._repaint()
 
@@ -211,6 +216,8 @@ class Drawn(Widget):
             label = number_label if self.axis in ("step", "tokens") else time_label
             fine = max(self._window.width / 100, 1.0)
             said.append(f"{label(round(lo), fine)} – {label(round(hi), fine)}")
+            if not any(_reaches(curve, self.axis, self._window) for curve in self._data.curves):
+                said.append("nothing there, esc shows the whole run")
         return " · ".join(said)
 
     def _strip(self, runs: list[Run], width: int) -> Strip:
@@ -229,6 +236,12 @@ class Drawn(Widget):
 def owner(key: str) -> str:
     """The key of the curve that one with this key backs, or itself."""
     return key.partition("~")[0]
+
+
+def _reaches(curve: Curve, axis: Axis, window: Window) -> bool:
+    """Whether a part of the curve is in the window, be it only the line between two points."""
+    first, last = curve.column.first(), curve.column.last()
+    return bool(curve.visible and first and last and first.x(axis) <= window.hi and last.x(axis) >= window.lo)
 
 
 def _look(curve: Curve) -> tuple[str, bool, bool]:

@@ -81,18 +81,10 @@ def readout(data: ChartData, axis: Axis, cursor: Cursor | None, reach: float, wi
     tail: list[Run] = []
     if mark:
         tail = [(" │ ", ink.AXIS), (_said(mark, at=cursor is None), ink.OF_MARK[mark.kind])]
-    values: list[list[Run]] = []
-    for number, curve in enumerate(data.curves):
-        said = value_of(curve, axis, cursor, reach) if curve.visible and not curve.quiet else None
-        if said is not None:
-            label = clipped(text.printable(curve.label, newline=False), 24)
-            values.append(
-                [
-                    ("  " if values else " │ ", ink.AXIS),
-                    (f"{label} ", ink.LABEL),
-                    (said, ink.of_curve(number)),
-                ]
-            )
+    values = _values(data, axis, cursor, reach)
+    if _width(head, *values, tail) > width:
+        # Values come before the steps that they are of.
+        values = _values(data, axis, cursor, reach, steps=False)
     if cursor is None and _width(head, *values, tail) > width:
         # Nobody asked for the mark: the values come first.
         tail, mark = [], None
@@ -107,6 +99,21 @@ def readout(data: ChartData, axis: Axis, cursor: Cursor | None, reach: float, wi
     return [*head, *(run for value in values for run in value), *tail]
 
 
+def _values(
+    data: ChartData, axis: Axis, cursor: Cursor | None, reach: float, *, steps: bool = True
+) -> list[list[Run]]:
+    latest = _latest_step(data) if steps else None
+    values: list[list[Run]] = []
+    for number, curve in enumerate(data.curves):
+        seen = curve.visible and not curve.quiet
+        said = value_of(curve, axis, cursor, reach, latest, steps=steps) if seen else None
+        if said is not None:
+            label = clipped(text.printable(curve.label, newline=False), 24)
+            between = "  " if values else " │ "
+            values.append([(between, ink.AXIS), (f"{label} ", ink.LABEL), (said, ink.of_curve(number))])
+    return values
+
+
 def _sample(curve: Curve, number: int, ascii_only: bool) -> str:
     if ascii_only:
         return ink.ascii_of_curve(number) * 2
@@ -118,8 +125,13 @@ def _width(*parts: list[Run]) -> int:
 
 
 def _latest(data: ChartData) -> str:
+    step = _latest_step(data)
+    return "" if step is None else f"step {text.whole(int(step))}"
+
+
+def _latest_step(data: ChartData) -> float | None:
     steps = [p.step for c in data.curves if c.visible and not c.quiet and (p := c.column.last())]
-    return f"step {text.whole(max(steps))}" if steps else ""
+    return max(steps, default=None)
 
 
 def _place(data: ChartData, axis: Axis, cursor: Cursor) -> str:
@@ -144,15 +156,36 @@ def _said(mark: Mark, at: bool) -> str:
     return f"{said} at {text.whole(int(mark.step))}" if at else said
 
 
-def value_of(curve: Curve, axis: Axis, cursor: Cursor | None, reach: float) -> str | None:
-    """The curve's value there; a dash where it does not reach so far; None where it has no point at all."""
+def value_of(
+    curve: Curve,
+    axis: Axis,
+    cursor: Cursor | None,
+    reach: float,
+    latest: float | None = None,
+    *,
+    steps: bool = True,
+) -> str | None:
+    """What the curve was last known to be at the cursor, with the step of that where it is another one; without a
+    cursor its end, with the step where others go on to `latest`. A dash where it does not reach so far; None where it
+    has no point at all.
+    """
     column = curve.raw or curve.column
-    point = column.last() if cursor is None else column.nearest(axis, cursor.x)
-    if point is None:
+    shown = curve.format or value_label
+    last = column.last()
+    if last is None:
         return None
-    if cursor is not None:
-        first, last = column.first(), column.last()
-        margin = 2 * reach
-        if first and last and not first.x(axis) - margin <= cursor.x <= last.x(axis) + margin:
-            return "–"
-    return (curve.format or value_label)(point.y)
+    if cursor is None:
+        return shown(last.y) + ("" if latest is None or last.step >= latest else _at(last.step))
+    first, margin = column.first(), 2 * reach
+    if first and not first.x(axis) - margin <= cursor.x <= last.x(axis) + margin:
+        return "–"
+    point = column.nearest(axis, cursor.x)
+    if point is not None and abs(point.x(axis) - cursor.x) > margin:
+        # What comes later was not known then.
+        point = column.at_or_before(axis, cursor.x) or point
+        return shown(point.y) + (_at(point.step) if steps else "")
+    return shown(point.y) if point is not None else None
+
+
+def _at(step: float) -> str:
+    return f" at {text.whole(int(step))}"

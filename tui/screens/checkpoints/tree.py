@@ -179,11 +179,13 @@ class BundleTree(ScrollView, can_focus=True):
 
     def _columns(self, width: int) -> tuple[int, int, int]:
         """Widths of step, loss and size; those that do not fit are 0, the size first."""
+        value = max((len(loss(v)) for _, v in self._numbers.values() if v is not None), default=0)
+        value = min(max(value + 2, 8), 14)
         if width < 30:
-            return (0, 8 if width >= 22 else 0, 0)
+            return (0, value if width >= 14 + value else 0, 0)
         step = max((len(whole(s)) for s, _ in self._numbers.values() if s is not None), default=0)
         step = min(max(step + 2, 7), 12)
-        return (step, 8, 9) if width >= 44 else (step, 8, 0)
+        return (step, value, 9) if width >= 36 + value else (step, value, 0)
 
     def _line(self, row: TreeRow, width: int, columns: tuple[int, int, int]) -> list[tuple[str, Style]]:
         style = {name: self._ink(name) for name in ("dim", "gold", "trouble", "mark", "number", "name")}

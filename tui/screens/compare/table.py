@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -131,10 +132,7 @@ class CompareTable(ScrollView, can_focus=True):
 
     def action_side(self, way: int) -> None:
         """To the next checkpoint that is not in sight."""
-        starts = [0]
-        for width in self._widths:
-            starts.append(starts[-1] + width)
-        now = self.scroll_offset.x
+        starts, now = self._starts, self.scroll_offset.x
         later = [x for x in starts if x > now] if way > 0 else [x for x in reversed(starts) if x < now]
         if later:
             self.scroll_to(x=later[0], animate=False, immediate=True)
@@ -190,7 +188,16 @@ class CompareTable(ScrollView, can_focus=True):
             for i, head in enumerate(self._heads)
         ]
         self._widths = column_widths(natural, width - self._name_width)
-        self.virtual_size = Size(self._name_width + sum(self._widths), len(self._lines) + _HEADER)
+        # At the right end, too, a checkpoint begins where the names end: a number that is cut is another number.
+        room, starts = max(width - self._name_width, 0), self._starts
+        last = next((x for x in starts if starts[-1] - x <= room), 0)
+        wide = self._name_width + max(starts[-1], last + room if last else 0)
+        self.virtual_size = Size(wide, len(self._lines) + _HEADER)
+
+    @property
+    def _starts(self) -> list[int]:
+        """Where each checkpoint's cells begin, and where the last one's end."""
+        return list(accumulate(self._widths, initial=0))
 
     # ── drawing ─────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -59,7 +59,7 @@ ACTIONS: tuple[Action, ...] = (
 
 EMPTY_ACTIONS: tuple[Action, ...] = (
     Action("demo", "d", "Demo", "Watch a small model learn to tell stories", "Runs"),
-    Action("new", "n", "New run", "Choose a preset, data and settings, and start", "Runs"),
+    Action("new", "n", "New run", "Choose a preset, data and settings, and launch a run", "Runs"),
     Action("checkpoints", "c", "Checkpoints", "The tree of checkpoints", "Go to"),
 )
 """Where there is no run yet."""

@@ -145,7 +145,7 @@ class Monitor(Vertical):
             (run.key, run.history.revision, run.state),
             *((other.key, other.history.revision, self.overlay.colour(other.key)) for other in self._others),
             (self.overlay.colour(run.key), prefs["smoothing"], prefs["metric"], prefs["forecast"]),
-            self.chart.axis,
+            (self.chart.axis, self._is_low),
         )
         if wanted == self._drawn:
             return
@@ -158,6 +158,11 @@ class Monitor(Vertical):
         self._drawn, self._drawn_at = wanted, time.monotonic()
         self._draw(run)
 
+    @property
+    def _is_low(self) -> bool:
+        """Whether the terminal has room for one chart only."""
+        return self.app.size.height < _ROOM_FOR_TWO
+
     def _redraw(self) -> None:
         self._redraw_pending = False
         if self.screen.is_current:
@@ -169,8 +174,7 @@ class Monitor(Vertical):
             "the first values appear here" if not run.state.is_over else "no losses in this log"
         )
         metric = self.metric
-        # A low terminal has room for one of the two.
-        alone = metric is not None and self.app.size.height < _ROOM_FOR_TWO
+        alone = metric is not None and self._is_low
         chart.least_gutter = second.least_gutter = _GUTTER if metric and not alone else 4
         prefs = self.app.prefs
         losses = self._curves.losses(

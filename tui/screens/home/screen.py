@@ -332,8 +332,9 @@ class HomeScreen(Listing[None]):
         self.monitor.below.search_console()
 
     def action_back(self) -> None:
-        """Peel one layer off: large panels, the cursor, the zoom."""
-        self.monitor.back()
+        """Peel one layer off: large panels, the cursor, the zoom; then back to the runs."""
+        if not self.monitor.back():
+            self.focus_list()
 
     def action_table(self) -> None:
         """Go to the table; whoever leaves it with Enter looks at that run."""

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from mypt.runs.state import USUAL, RunState
-from mypt.text import count, duration, loss, rate, whole
+from mypt.text import count, duration, loss, printable, rate, whole
 from mypt.watch.forecast import Forecast, NoForecast
 from mypt.watch.marks import Mark
 from mypt.watch.run import Run
@@ -170,6 +170,11 @@ def facts(run: Run, expected: Forecast | NoForecast | None = None) -> list[tuple
         total = f" of {whole(s.max_iters)}" if s.max_iters else ""
         share = f" ({percent(s.progress)})" if s.progress is not None else ""
         add("step", f"{whole(s.step)}{total}{share}")
+    if not history.curves and run.record is not None:
+        asked = run.record.settings
+        add("steps", whole(asked["max_iters"]) if isinstance(asked.get("max_iters"), int) else None)
+        for name in ("learning_rate", "batch_size", "preset", "dataset_dir", "input_file"):
+            add(name, printable(str(asked[name]), newline=False) if asked.get(name) is not None else None)
     if run.state is RunState.RUNNING:
         eta = run.eta_s
         clock = (
@@ -243,8 +248,7 @@ def event_line(mark: Mark, colours: Colours, step_width: int = 7) -> Text:
         "complete": f"bold {colours.get('accent', '')}",
     }.get(mark.kind, "dim" if mark.kind == "eval" else "")
     sign = _MARK_SIGNS.get(mark.kind, "·")
-    words = f"phase {mark.text}" if mark.kind == "phase" else mark.text
-    text.append(f"{sign} {words}", style)
+    text.append(f"{sign} {mark.text}", style)
     return text
 
 
@@ -273,6 +277,9 @@ def next_step(run: Run, colours: Colours) -> Text:
     }
     if run.state is RunState.QUEUED and run.record is not None and not run.record.queued:
         hints[run.state] = QUEUED_IN_SLURM
+    ended_at = run.history.latest("val")
+    if run.state is RunState.FINISHED and ended_at is not None and not math.isfinite(ended_at):
+        text.append(f"  its last val loss is {loss(ended_at)}", colours.get("error", ""))
     if run.state in hints:
         text.append(f"  ({hints[run.state]})", "dim")
     return text

@@ -61,10 +61,14 @@ def command(resolved: Resolved, draft: Draft) -> str:
 
 
 def data_of(path: str, workspace: Path) -> tuple[str, str]:
-    """The setting that a typed path means: a folder is a dataset, anything else a text."""
+    """The setting that a typed path means: a folder is a dataset, anything else a text.
+
+    Of what is not there its name tells: texts have an ending.
+    """
     if path.startswith("builtin:"):
         return ("input_file", path)
     typed = Path(path).expanduser()
     full = workspace / typed
     value = str(typed) if path.startswith("~") else path
-    return ("dataset_dir" if full.is_dir() else "input_file", value)
+    is_folder = full.is_dir() or (bool(path) and not full.suffix and not full.exists())
+    return ("dataset_dir" if is_folder else "input_file", value)

@@ -131,6 +131,7 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
     def on_filling_screen_prepared(self, message: Prepared) -> None:
         """Fill the lists and the form, choose what was asked for or left here, and look."""
         found, kept, (preset, base, name, _, resume_from) = message.found, message.kept, self._wanted
+        self.query_one("#panes").disabled = False
         self._taken = found.taken
         if kept is not None:
             preset, base, resume_from = kept.preset or "", kept.base, kept.resume_from

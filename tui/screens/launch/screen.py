@@ -26,6 +26,7 @@ from tui.screens.launch.review import ReviewPane
 from tui.screens.launch.start import start
 from tui.screens.launch.steps import PRESET, REVIEW, SETTINGS
 from tui.widgets.confirm import Confirm
+from tui.widgets.lines import TopLine
 
 if TYPE_CHECKING:
     from mypt.runs.record import RunRecord
@@ -151,6 +152,10 @@ class LaunchScreen(FillingScreen):
             return
         self._kept.drop()
         self._name_is_own = self._wanted[2] is not None
+        # What is typed before all of it has been read would be overwritten without a word.
+        self._prepared = False
+        self.query_one("#panes").disabled = True
+        self.query_one(TopLine).right = "reading what there is …"
         self.run_worker(self._prepare, thread=True, group="prepare")
 
     # ── presets of one's own ────────────────────────────────────────────────────────────────────────────────────

@@ -158,6 +158,11 @@ class Stage(Screen[None]):
         sides = self.desk.talk.sides
         self.set_class(len(sides) > 1, "-two")
         self.set_class(not sides, "-empty")
+        # Out of sight it must take no keys.
+        if self.prompt.disabled != (not sides):
+            self.prompt.disabled = not sides
+            if sides:
+                self.prompt.focus()
         if not sides:
             self.query_one("#empty", Static).update(self._teach())
         for side in sides:

@@ -16,6 +16,7 @@ from tui.widgets.lineview import LineView
 
 _WIDEST_NAME = 24
 _WIDEST_VALUE = 40
+_NARROWEST_VALUE = 10
 _HEADINGS = (("settings", "Settings"), ("model", "Model"), ("runtime", "Machine"))
 
 
@@ -26,21 +27,31 @@ class ConfigPanel(LineView):
     app: Dashboard
 
     def __init__(self) -> None:
-        super().__init__(id="config", empty="its log does not say what it was set to")
+        super().__init__(id="config", empty="its settings are not known")
         self._look: object = None
+        self._run: Run | None = None
         self._settings = 0
 
     def show_run(self, run: Run) -> None:
         """Show what this run was set to at its last start."""
+        self._run = run
         history = run.history
-        look = (run.key, history.last_start_at, len(history.settings), len(history.config), self.app.theme)
+        # Before its log begins, its record has what it was asked for.
+        given = run.record.settings if run.record is not None else {}
+        settings = history.settings or history.config or given
+        width = self.scrollable_content_region.width
+        look = (run.key, history.last_start_at, len(settings), len(history.model), self.app.theme, width)
         if look == self._look:
             return
         self._look = look
-        self._settings = len(history.settings or history.config)
-        self.show(
-            config_lines(history.settings or history.config, history.sources, history.model, history.runtime)
-        )
+        self._settings = len(settings)
+        self.show(config_lines(settings, history.sources, history.model, history.runtime, width))
+
+    def on_resize(self) -> None:
+        """Other columns for another room."""
+        super().on_resize()
+        if self._run is not None:
+            self.show_run(self._run)
 
     def heading(self) -> str:
         """What it is."""
@@ -59,8 +70,12 @@ def config_lines(
     sources: Mapping[str, Any],
     model: Mapping[str, Any],
     runtime: Mapping[str, Any],
+    width: int = 0,
 ) -> list[Text]:
-    """Three columns (name, value, source) under headings; what was decided by somebody before what is by default."""
+    """Three columns (name, value, source) under headings; what was decided by somebody before what is by default.
+
+    Where `width` cells have no room for all of it, values are cut before sources: these are short.
+    """
     from mypt.diff import flatten, value_text
 
     lines: list[Text] = []
@@ -76,18 +91,24 @@ def config_lines(
         lines.append(Text().append(heading, "bold"))
         wide = min(max(cell_len(printable(key, newline=False)) for key, _ in rows), _WIDEST_NAME)
         room = min(max(cell_len(value) for _, value in rows), _WIDEST_VALUE)
+        said = (
+            [printable(str(said), newline=False) for said in sources.values()] if name == "settings" else []
+        )
+        if said and width:
+            told = max(map(cell_len, said))
+            room = min(room, max(width - wide - told - 4, _NARROWEST_VALUE))
         for key, value in rows:
             line = Text()
             line.append(fit(printable(key, newline=False), wide) + "  ", "dim")
-            said = sources.get(_first(key)) if name == "settings" else None
-            if said is None:
+            source = sources.get(_first(key)) if name == "settings" else None
+            if source is None:
                 by_default = name == "settings" and bool(sources)
                 line.append(fit(value, room) if by_default else value, "dim" if by_default else "")
                 if by_default:
                     line.append("  default", "dim")
             else:
                 line.append(fit(value, room))
-                line.append(f"  {printable(str(said), newline=False)}", "dim")
+                line.append(f"  {printable(str(source), newline=False)}", "dim")
             lines.append(line)
     return lines
 

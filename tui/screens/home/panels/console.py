@@ -43,6 +43,7 @@ class ConsolePanel(Vertical):
         self._wanted = ""
         self._only = False
         self._found: list[int] = []
+        self._row_of: dict[int, int] = {}
         self._at = -1
 
     def compose(self) -> ComposeResult:
@@ -131,9 +132,8 @@ class ConsolePanel(Vertical):
             return
         at = self._at if self._at >= 0 else (len(self._found) if by < 0 else -1)
         self._at = (at + by) % len(self._found)
-        row = self._at if self.only else self._found[self._at]
-        self.view.look_at(row)
         self._show()
+        self.view.look_at(self._row_of[self._found[self._at]])
 
     def on_input_changed(self, message: Input.Changed) -> None:
         """What is typed is found at once, the last place first."""
@@ -158,9 +158,22 @@ class ConsolePanel(Vertical):
         numbers: Sequence[int] = self._found if self.only else range(len(self._lines))
         chosen = self._found[self._at] if self._at >= 0 else -1
         hits = set(self._found)
-        self.view.show([self._line(n, n in hits, n == chosen) for n in numbers])
+        rows: list[Text] = []
+        width = self.view.scrollable_content_region.width
+        for number in numbers:
+            self._row_of[number] = len(rows)
+            rows += self._folded(self._line(number, number in hits, number == chosen), width)
+        self.view.show(rows)
         # What was found is told in the frame.
         self.post_message(LineView.Scrolled())
+
+    def on_resize(self) -> None:
+        """Long lines are folded elsewhere."""
+        self._show()
+
+    def _folded(self, line: Text, width: int) -> list[Text]:
+        """Why something failed stands at the end of a long line as often as not."""
+        return [line] if line.cell_len <= width or not width else list(line.wrap(self.app.console, width))
 
     def _line(self, number: int, hit: bool, chosen: bool) -> Text:
         text = Text(self._lines[number], end="")
