@@ -58,6 +58,7 @@ class Quiet:
         pass
 
     def gold(self, *nothing: Any) -> None: ...
+    def check(self) -> None: ...
     def sample(self, step: int) -> bool:
         if any(self.stop.asked() for _ in range(3)):
             return False
