@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import partial
 
 from mypt import memory
+from mypt.machine import saves_behind
 from mypt.memory import ran_out
-from mypt.settings.fields import Settings
 from mypt.text import size
 from mypt.training.engine import Engine
 from mypt.training.held import Copies, Held
@@ -20,22 +20,13 @@ Write = Callable[[Held], None]
 _MOST_OF_FREE = 0.8
 
 
-def is_behind(settings: Settings, device_kind: str) -> bool:
-    """Whether checkpoints are written while training goes on, on "cpu", "cuda" or "mps".
-
-    A CUDA GPU has memory of its own, and needs few of the processor's cores; elsewhere the copy would take from what the
-    training itself lives in.
-    """
-    return settings.async_save == "on" or (settings.async_save == "auto" and device_kind == "cuda")
-
-
 class Saver:
     """Saves what `engine` holds. `say` is told once where it has to go on otherwise than was wanted."""
 
     def __init__(self, engine: Engine, say: Callable[[str], None] = lambda text: None) -> None:
         self.say = say
         self._engine = engine
-        self._behind = is_behind(engine.settings, engine.numerics.kind)
+        self._behind = saves_behind(engine.settings, engine.numerics.kind)
         self._queue = Queue()
         self._copies = Copies()
         self._copy: tuple[int, Held] | None = None

@@ -105,8 +105,9 @@ def _answer(asked: dict[str, Any], folder: Path) -> Ended:
 def main() -> None:
     """Answer each line of standard input."""
     # What takes seconds to import, once for all children.
-    for name in ("mypt.training.session", "mypt.training.already", "mypt.training.follower"):
-        importlib.import_module(name)
+    for name in ("session", "already", "follower", "rows"):
+        importlib.import_module(f"mypt.training.{name}")
+    importlib.import_module("torch.distributed.fsdp")
     for line in sys.stdin:
         with tempfile.TemporaryDirectory() as folder:
             print(json.dumps(_answer(json.loads(line), Path(folder))._asdict()), flush=True)
