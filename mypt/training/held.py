@@ -47,6 +47,7 @@ class Copies:
 
     def __init__(self) -> None:
         self._room: dict[tuple[Any, ...], Tensor] = {}
+        self._same: dict[tuple[Any, ...], Tensor] = {}
         self._pinned = True
 
     @property
@@ -56,16 +57,17 @@ class Copies:
 
     def take(self, held: Held) -> Held:
         """A copy of `held` in main memory, in the room of the one before. MemoryError and the like pass."""
-        self._same: dict[tuple[Any, ...], Tensor] = {}
+        self._same.clear()
         made = Held(self._copied(held.weights, ("weights",)), self._copied(held.moments, ("moments",)))
-        if torch.cuda.is_available():
-            # All copies were only begun.
+        if torch.cuda.is_initialized():
+            # All copies from a GPU were only begun.
             torch.cuda.synchronize()
         return made
 
     def give_back(self) -> None:
         """Let go of the room."""
         self._room.clear()
+        self._same.clear()
 
     def _copied(self, value: Any, place: tuple[Any, ...]) -> Any:
         if isinstance(value, Part):
@@ -80,7 +82,7 @@ class Copies:
 
     def _tensor(self, tensor: Tensor, place: tuple[Any, ...]) -> Tensor:
         # Two names of one matrix are two names of one copy.
-        which = (tensor.data_ptr(), tensor.shape, tensor.stride()) if tensor.numel() else place
+        which = (tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride()) if tensor.numel() else place
         if which in self._same:
             return self._same[which]
         room = self._room.get(place)
