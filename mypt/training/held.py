@@ -7,6 +7,7 @@ it is pinned, so that nothing but the copying is waited for.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -38,8 +39,8 @@ class Held:
 
     @property
     def size(self) -> int:
-        """Bytes of its tensors that are here."""
-        return _size([self.weights, self.moments])
+        """Bytes of its tensors that are here, each once."""
+        return _size({_where(tensor): tensor for tensor in _tensors([self.weights, self.moments])})
 
 
 class Copies:
@@ -49,19 +50,21 @@ class Copies:
         self._room: dict[tuple[Any, ...], Tensor] = {}
         self._same: dict[tuple[Any, ...], Tensor] = {}
         self._pinned = True
+        # Copies from a GPU that are to be waited for.
+        self._begun = False
 
     @property
-    def has_room(self) -> bool:
-        """Whether the room was taken already."""
-        return bool(self._room)
+    def size(self) -> int:
+        """Bytes of the room that is taken."""
+        return _size(self._room)
 
     def take(self, held: Held) -> Held:
         """A copy of `held` in main memory, in the room of the one before. MemoryError and the like pass."""
         self._same.clear()
         made = Held(self._copied(held.weights, ("weights",)), self._copied(held.moments, ("moments",)))
-        if torch.cuda.is_initialized():
-            # All copies from a GPU were only begun.
+        if self._begun:
             torch.cuda.synchronize()
+            self._begun = False
         return made
 
     def give_back(self) -> None:
@@ -82,7 +85,7 @@ class Copies:
 
     def _tensor(self, tensor: Tensor, place: tuple[Any, ...]) -> Tensor:
         # Two names of one matrix are two names of one copy.
-        which = (tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride()) if tensor.numel() else place
+        which = _where(tensor) if tensor.numel() else place
         if which in self._same:
             return self._same[which]
         room = self._room.get(place)
@@ -93,6 +96,7 @@ class Copies:
         ):
             room = self._room[place] = self._new(tensor)
         room.copy_(tensor.detach(), non_blocking=tensor.is_cuda)
+        self._begun |= tensor.is_cuda
         self._same[which] = room
         return room
 
@@ -108,11 +112,19 @@ class Copies:
         return torch.empty_like(tensor, device="cpu")
 
 
-def _size(value: Any) -> int:
+def _where(tensor: Tensor) -> tuple[Any, ...]:
+    return tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride()
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
     if isinstance(value, Part):
-        return _size(value.own)
-    if isinstance(value, Tensor):
-        return value.numel() * value.element_size()
-    if isinstance(value, dict | list):
-        return sum(map(_size, value.values() if isinstance(value, dict) else value))
-    return 0
+        yield value.own
+    elif isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(item)
+
+
+def _size(tensors: Mapping[Any, Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())

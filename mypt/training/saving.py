@@ -67,9 +67,10 @@ class Saver:
         # Its room is that of the one before, which may still be written.
         self.wait()
         held, self._copy = self._engine.held(moments=True), None
-        free = memory.free()
-        if not self._copies.has_room and free is not None and held.size > _MOST_OF_FREE * free:
-            self._go_without(f"takes {size(held.size)}, and {size(free)} are free")
+        # Before the first update there are no moments, and a copy takes more later.
+        lacking, free = held.size - self._copies.size, memory.free()
+        if lacking > 0 and free is not None and lacking > _MOST_OF_FREE * free:
+            self._go_without(f"takes {size(lacking)}, and {size(free)} are free")
             return None
         try:
             copy = self._copies.take(held)

@@ -156,7 +156,7 @@ def test_parts_go_on_with_a_bundle_and_leave_one(
 def test_a_rank_with_a_part_that_dies_ends_the_run_with_a_sentence(
     together: Together, workspace: Path
 ) -> None:
-    flags = [*MASKED, "--parallel", "fsdp", "--max_iters", "5000"]
+    flags = [*MASKED, "--parallel", "fsdp", "--max_iters", "5000", "--async_save", "on"]
     ended = together.train(workspace, *flags, send=(1, signal.SIGKILL, 12))
     assert ended.statuses == [1, -9]
     assert "another rank is gone without a word" in ended.said[0] and "Traceback" not in ended.said[0]

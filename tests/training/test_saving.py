@@ -22,7 +22,7 @@ from mypt.settings.fields import Settings
 from mypt.training import checkpointing
 from mypt.training import optimizer as adamw
 from mypt.training.engine import Engine
-from mypt.training.held import Held
+from mypt.training.held import Copies, Held
 from mypt.training.numerics import Numerics
 from mypt.training.saving import Queue, Saver
 from mypt.watch.inventory import Workspace
@@ -107,6 +107,16 @@ def test_the_light_copy_comes_after_all_that_is_still_written(engine: Engine) ->
     threading.Timer(0.01, release.set).start()
     saver.save(1, lambda held: done.append(f"light, moments: {held.moments}"), light=True)
     assert done == ["last", "light, moments: None"]
+
+
+def test_a_copy_is_of_each_number_once(engine: Engine) -> None:
+    held, copies = engine.held(moments=True), Copies()
+    copies.take(held)
+    # Weights, two moments, and a count for each tensor; the matrix with two names once.
+    expected = 12 * engine.model.num_parameters() + 4 * len(list(engine.model.parameters()))
+    assert held.size == copies.size == expected
+    copies.give_back()
+    assert copies.size == 0
 
 
 @pytest.mark.parametrize("why", ["free", "refused", "thread"])
@@ -195,7 +205,8 @@ def sums(workspace: Path, name: str) -> dict[str, str]:
 @pytest.fixture
 def struck(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, Callable[[], None]], None]]:
     """Has something done right before the n-th `model.pt` is written, in whatever thread writes it."""
-    write, count, deeds = checkpointing._write, 0, {}
+    write, count = checkpointing._write, 0
+    deeds: dict[int, Callable[[], None]] = {}
 
     def writing(content: object, file: Path) -> None:
         nonlocal count
