@@ -249,6 +249,7 @@ def test_a_copy_to_save_from_counts_where_the_device_computes_in_main_memory(
 ) -> None:
     assert saves_behind(Settings(async_save=asked), device) is behind
     without, copied = (memory(UNIFIED, device_type=device, copied=copied) for copied in (False, behind))
-    bytes_of_copy = 12 * parameters(UNIFIED) * behind
-    assert (without.copy, copied.copy) == (0, bytes_of_copy)
-    assert copied.total - without.total == (0 if device == "cuda" else bytes_of_copy)
+    of_copy = 12 * parameters(UNIFIED) * behind
+    assert (copied.copy, copied.aside) == ((0, of_copy) if device == "cuda" else (of_copy, 0))
+    assert (without.copy, without.aside) == (0, 0)
+    assert copied.total - without.total == copied.copy
