@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,11 +21,13 @@ class LogWriter:
     """Appends events to one log file, a line a write. Opening it repairs nothing but a torn last line's lack of `\\n`.
 
     Raises `OSError` where the file cannot be opened or written; a line is then either whole or not there. Folders below
-    `root` are made where they are missing; where `root` itself is, that is an error.
+    `root` are made where they are missing; where `root` itself is, that is an error. Threads may share a writer.
     """
 
     def __init__(self, path: Path, root: Path | None = None) -> None:
         self.path, self.root = path, root
+        # One that a signal's handler may take again, in whatever it interrupts.
+        self._lock = threading.RLock()
         self._fd = self._opened()
 
     def _opened(self) -> int:
@@ -43,11 +46,12 @@ class LogWriter:
 
     def write(self, event: Event) -> None:
         """Append `event`, giving it the present time where it has none."""
-        if not event.timestamp:
-            event.timestamp = now()
-        if not self._is_there():
-            self._begin_again()
-        append_line(self._fd, encode(event))
+        with self._lock:
+            if not event.timestamp:
+                event.timestamp = now()
+            if not self._is_there():
+                self._begin_again()
+            append_line(self._fd, encode(event))
 
     def _begin_again(self) -> None:
         """Somebody moved the file or its folder away: what follows belongs where everybody looks for it.
@@ -78,7 +82,13 @@ class LogWriter:
 
     def sync(self) -> None:
         """Force what was written onto the disk (done when a checkpoint is saved)."""
-        fsync_file(self._fd)
+        with self._lock:
+            fd = os.dup(self._fd)
+        try:
+            # A disk that takes its time does not keep whoever writes the next line.
+            fsync_file(fd)
+        finally:
+            os.close(fd)
 
     def close(self) -> None:
         """Close the file; the writer is not to be used afterwards."""
