@@ -8,7 +8,7 @@ from typing import Any
 
 from mypt.watch.smooth import HEAVIEST, Smoothing
 from tui.chart.curves import Shown, Smooth, with_others
-from tui.chart.model import ChartData, Mark, series_color
+from tui.chart.model import ChartData, Column, Mark, series_color
 from tui.chart.widget import Chart
 from tui.screens.compare.items import Compared, numbers
 
