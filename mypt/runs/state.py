@@ -9,6 +9,7 @@ import signal
 import time
 from datetime import datetime
 from pathlib import Path
+from types import EllipsisType
 
 from mypt import signals
 from mypt.runs.directory import CANCELLED, NOT_STARTED, ExitRecord, read_exit, stop_requested
@@ -46,14 +47,17 @@ def evidence_of(
     wrote_event: bool,
     silence: Silence | None = None,
     slurm: Told | None = None,
+    exit_record: ExitRecord | EllipsisType | None = ...,
 ) -> Evidence:
     """Look at the processes and files of a recorded run; what its log says comes from the caller, who reads it.
 
     `silent_s` is the age of the log's last growth where this run has written to it, else None. Who asks again and again
-    gives a `silence` of this run, which goes on counting when the clock on the wall is set.
+    gives a `silence` of this run, which goes on counting when the clock on the wall is set. Who has just read the
+    `exit_record` saves a second look at the file.
     """
     run = record.directory(workspace)
-    exit_record = read_exit(run)
+    if exit_record is ...:
+        exit_record = read_exit(run)
     if not wrote_event:
         # Before its first event the console is where a run shows that it lives (reading data, compiling).
         signs = (_moment(record.started_at or record.created_at), _changed_at(run.console))

@@ -59,7 +59,7 @@ def batch_file(ask: Ask, run: Resolved, directory: RunDirectory, python: str) ->
             *(f"    {line}" for line in _words("flags", go_on).splitlines()),
             "fi",
         ]
-    asked = signals.STATUS["SIGUSR1"]
+    asked, ended = signals.STATUS["SIGUSR1"], signals.STATUS["SIGTERM"]
     lines += [
         "",
         "# Processes that stop together end with 0, so that srun kills none that still saves; the first one tells more.",
@@ -69,7 +69,13 @@ def batch_file(ask: Ask, run: Resolved, directory: RunDirectory, python: str) ->
         f'{shlex.join(train)} "${{flags[@]}}" || status=$?',
         f'[ "$status" != 0 ] || [ ! -s "${RANKS_VARIABLE}/exit-0" ] || status=$(cat "${RANKS_VARIABLE}/exit-0")',
         "",
-        f"# Told of the time limit it has saved and ended with {asked}: it queues again, and goes on.",
+        f"# Told of the time limit it has saved and ended with {asked}, and with {ended} where another job takes its place.",
+        f'if [ "$status" = {ended} ] && [ ! -e "${RUN_DIR_VARIABLE}/{directory.stop_file.name}" ] &&',
+        "    scontrol show job \"$SLURM_JOB_ID\" | grep -q ' PreemptTime=[0-9]'; then",
+        f"    status={asked}",
+        f'    printf \'{{"code": %d}}\' "$status" > "${RUN_DIR_VARIABLE}/{directory.exit_file.name}"',
+        "fi",
+        "# Then it queues again, and goes on.",
         f'if [ "$status" = {asked} ]; then',
         '    scontrol requeue "$SLURM_JOB_ID" && exit 0',
         "fi",

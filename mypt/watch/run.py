@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from mypt.runs.directory import RunDirectory, read_exit
+from mypt.runs.directory import ExitRecord, RunDirectory, read_exit
 from mypt.runs.record import RunRecord
 from mypt.runs.silence import Silence
 from mypt.runs.state import Evidence, RunState, decide, evidence_of
@@ -75,6 +75,8 @@ class Run:
         self._clock = clock
         self._squeue = squeue
         self._over: dict[str, tuple[RunState, str]] = {}
+        # How the latest attempt ended, of a run of SLURM's.
+        self._end: ExitRecord | None = None
         self._evaluate_at = -math.inf
         self._settled = False
         self._silence = Silence(clock=clock)
@@ -148,6 +150,7 @@ class Run:
             record.run_id: self._beginnings.get(record.run_id) or Silence(clock=self._clock)
             for record in attempts[-_MOST_ATTEMPTS:]
         }
+        self._end = None
         self.attempts = attempts
         self.record = attempts[-1] if attempts else None
         self.name = printable(attempts[-1].model_name, newline=False) if attempts else self._file_name()
@@ -183,11 +186,14 @@ class Run:
 
     @property
     def jobs(self) -> list[str]:
-        """The SLURM job of the latest attempt, where SLURM can tell something of it that is not over; or nothing."""
+        """The SLURM job of the latest attempt, where SLURM can tell something of it that is not over; or nothing.
+
+        How the attempt ended is known as of the last `evaluate`.
+        """
         latest = self.attempts[-1] if self.attempts else None
         if latest is None or latest.origin != "slurm" or latest.job is None:
             return []
-        end = read_exit(latest.directory(self._workspace))
+        end = self._end
         # One that saved before its limit queues again; what else was said is the last word once SLURM has forgotten it.
         over = end is not None and not end.requeues
         return [] if over and (self.age_s or 0.0) > _FORGOTTEN_S else [latest.job]
@@ -207,14 +213,11 @@ class Run:
         if now < self._evaluate_at:
             return False
         latest = self.attempts[-1] if self.attempts else None
-        if (
-            latest is not None
-            and self._told_by_slurm(latest) is None
-            and latest.origin == "slurm"
-            and self._squeue
-        ):
-            # Its first answer is on its way: nothing wrong is said until then.
-            return False
+        if latest is not None and latest.origin == "slurm" and self._squeue:
+            self._end = read_exit(latest.directory(self._workspace))
+            if self._told_by_slurm(latest) is None:
+                # Its first answer is on its way: nothing wrong is said until then.
+                return False
         state, sentence = self._decide()
         self.known = not self.reading
         over = _EVALUATE_SETTLED_S if self._settled else _EVALUATE_OVER_S
@@ -262,6 +265,9 @@ class Run:
             wrote_event=wrote,
             silence=self._beginnings.get(record.run_id),
             slurm=self._told_by_slurm(record),
+            exit_record=self._end
+            if record.origin == "slurm" and record is self.attempts[-1] and self._squeue
+            else ...,
         )
         state, sentence = decide(evidence)
         if record is self.attempts[-1]:

@@ -27,7 +27,7 @@ def missing() -> str:
 
 
 class Slurm:
-    """Runs from construction until `close`."""
+    """Runs from construction until `close`: one node, a partition `p`, and `urgent` that pre-empts what runs in `p`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -60,10 +60,13 @@ class Slurm:
             "ReturnToService": 2,
             "MailProg": "/bin/true",
             "SchedulerParameters": "sched_interval=1,bf_interval=1",
+            "PreemptType": "preempt/partition_prio",
+            "PreemptMode": "REQUEUE",
         }
         text = "".join(f"{name}={value}\n" for name, value in lines.items())
         text += f"NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=4000 State=UNKNOWN\n"
-        text += f"PartitionName=p Nodes={host} Default=YES MaxTime=INFINITE State=UP\n"
+        text += f"PartitionName=p Nodes={host} Default=YES MaxTime=INFINITE State=UP GraceTime=60\n"
+        text += f"PartitionName=urgent Nodes={host} MaxTime=INFINITE State=UP PriorityTier=10\n"
         self.configuration.write_text(text)
         for name, *flags in (("slurmctld", "-c", "-D"), ("slurmd", "-D")):
             self._start(name, *flags)
