@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,31 @@ def test_what_is_asked_of_slurm_is_said_once_each(workspace: Path) -> None:
     }
     # sbatch reads directives up to the first command.
     assert text.index("\ncd ") > text.rindex("#SBATCH")
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        Ask(),
+        Ask(nodes="2", gpus_per_node="8", time="12:00:00", account="lab"),
+        Ask(gpus_per_node="8", ntasks_per_node="4", qos="low"),
+        Ask(ntasks_per_node="3", cpus_per_task="4", partition="a,b"),
+    ],
+)
+def test_what_was_asked_is_read_back_from_file_flags_and_json(ask: Ask, workspace: Path) -> None:
+    text = batch(workspace, ask)
+    assert Ask.of_file(text) == ask and Ask.from_json(asdict(ask)) == ask
+    flags = ask.argv()
+    assert Ask(**{flag[2:].replace("-", "_"): value for flag, value in batched(flags)}) == ask
+    # A person may write as sbatch reads it.
+    assert Ask.of_file(text.replace("--nodes=", "--nodes ")) == ask
+    wrong: list[object] = [None, [], {"nodes": 1}, {**asdict(ask), "qos": None}]
+    for value in wrong:
+        assert Ask.from_json(value) is None
+
+
+def batched(words: list[str]) -> list[tuple[str, str]]:
+    return list(zip(words[::2], words[1::2], strict=True))
 
 
 def test_a_run_that_has_saved_goes_on_without_what_would_begin_anew(trained: Path) -> None:

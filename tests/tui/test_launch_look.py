@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mypt.errors import Problem
+from mypt.slurm.ask import Ask
 from tui.screens.launch.data_look import check_data
 from tui.screens.launch.draft import Draft, command, data_of
 from tui.screens.launch.look import Review, in_list, look
@@ -107,6 +108,32 @@ def test_a_value_that_loses_is_said_to_be_ignored(workspace: Path) -> None:
     assert review.ready and review.values is not None
     assert review.values["batch_size"].value == 2
     assert any("batch_size=64 (form) is ignored" in notice for notice in review.notices)
+
+
+def test_for_slurm_there_is_a_batch_file_and_no_room_of_this_machine(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = workspace / "bin"
+    programs.mkdir()
+    draft = replace(DRAFT, given={"grad_accum_steps": "2"}, slurm=Ask(nodes="2", gpus_per_node="2"))
+    monkeypatch.setenv("PATH", str(programs))
+    (problem,) = look(draft, workspace).problems
+    assert "there is no sbatch here" in in_list(problem) and "login node" in in_list(problem)
+    (programs / "sbatch").write_text("#!/bin/sh\n")
+    (programs / "sbatch").chmod(0o755)
+    review = look(draft, workspace)
+    assert review.ready and review.room is None and review.kind == "cuda" and not review.busy
+    assert review.command.startswith(
+        "mypt submit --nodes 2 --gpus-per-node 2 --config_file configs/mini.json"
+    )
+    assert "#SBATCH --gpus-per-node=2" in review.batch and "#SBATCH --comment=RUN" in review.batch
+    # What is wrong with what is asked is told at once with all else, and then there is no file to read.
+    wrong = look(replace(draft, given={"max_iters": "x"}, slurm=Ask(nodes="0", time="1")), workspace)
+    assert [p.field for p in wrong.problems] == ["max_iters", "nodes", "time"] and not wrong.batch
+    few = look(replace(draft, slurm=Ask(nodes="9")), workspace)
+    assert [p.field for p in few.problems] == ["ntasks_per_node"] and "4 sequences" in few.problems[0].message
+    here = look(replace(draft, slurm=None), workspace)
+    assert here.ready and here.room is not None and not here.batch
 
 
 def test_resuming_goes_on_until_there_is_nothing_left_to_do(workspace: Path) -> None:
