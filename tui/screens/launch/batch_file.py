@@ -25,6 +25,7 @@ class BatchFileScreen(Dialogue[bool]):
     DEFAULT_CSS = """
     BatchFileScreen {
         & .box { width: 112; height: 95%; }
+        & VerticalScroll > Static { padding: 0 1 0 0; }
         & VerticalScroll { height: 1fr; margin-bottom: 1; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
     }
     """
