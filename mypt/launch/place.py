@@ -17,8 +17,8 @@ from mypt.runs.identity import ProcessIdentity
 RANKS_VARIABLE = "MYPT_RANKS"
 """The environment variable in which `mypt train --nproc` names the folder where its ranks say what becomes of them."""
 
-# Where srun names no port: one that every rank computes alike from the job's number, outside of the usual ones.
-_FIRST_PORT, _PORTS = 20_000, 20_000
+# Where srun names no port: one that every rank computes alike from the job's number, below those that systems hand out.
+_FIRST_PORT, _PORTS = 20_000, 12_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ class Slurm:
             "SlurmctldHost": f"{host}(127.0.0.1)",
             "SlurmctldPort": ports[0],
             "SlurmdPort": ports[1],
+            # Ranks meet at a port that is computed from the job's number: clusters beside each other need others.
+            "FirstJobId": ports[0] % 700 * 16 + 1,
             "AuthType": "auth/munge",
             "AuthInfo": f"socket={self._socket}",
             "CryptoType": "crypto/munge",

@@ -155,7 +155,7 @@ def test_places() -> None:
         "SLURM_STEP_NUM_TASKS": "7",
         "SLURM_LOCALID": "1",
         "SLURM_STEP_NODELIST": "gpu[03-05,9],login",
-        "SLURM_JOB_ID": "40007",
+        "SLURM_JOB_ID": "24007",
     }
     assert here(step) == Place(5, 7, 1, "gpu03", 20007)
     assert here({**step, "SLURM_STEP_NODELIST": "node1"}).address == "node1"

@@ -214,7 +214,7 @@ async def submit_by_keys(app: MyptApp, pilot: Pilot[None], part: str) -> None:
 
 
 async def cancel_by_keys(app: MyptApp, pilot: Pilot[None], record: RunRecord) -> None:
-    await waiting.until(pilot, lambda: "s cancels its job" in painted(app))
+    await waiting.until(pilot, lambda: "s cancels its" in painted(app))
     await pilot.press("s")
     await waiting.until(pilot, lambda: f"Cancel job {record.job} of m?" in painted(app))
     assert isinstance(app.screen, Confirm) and "scancel" in painted(app)
