@@ -32,6 +32,9 @@ MODEL = "model.pt"
 OPTIMIZER = "optimizer.pt"
 MANIFEST = "manifest.json"
 _DOCUMENTS = (CONFIG, STATE, TOKENIZER)
+#: What a config must say, since no default would be true and weights do not tell all of it.
+SHAPE = ("block_size", "vocab_size", "n_embd", "n_head", "n_layer")
+_LACKS = f"{CONFIG} has no "
 _OURS = frozenset((*_DOCUMENTS, MODEL, OPTIMIZER, MANIFEST))
 
 # No model may be called so: a leading dot is refused in model names.
@@ -159,6 +162,8 @@ class BundleInfo:
         """What to do about `problem`."""
         if self.was_read and "edited by hand?" in self.problem and MODEL not in self.problem:
             return f"undo the change, or remove {MANIFEST} to take the checkpoint as it is now"
+        if self.problem.startswith(_LACKS):
+            return "write it into the file as it was when the model was trained, or restore the file"
         return "restore the file, or remove the folder to begin anew"
 
     @property
@@ -189,6 +194,9 @@ def read_info(path: Path) -> BundleInfo:
                 documents[name] = read_json_object(path / name)
             except UserError as error:
                 problems.append(error.problems[0].message if not error.problems[0].where else str(error))
+            else:
+                lacks = [f for f in SHAPE if name == CONFIG and documents[name].get(f) is None]
+                problems += [f"{_LACKS}{', '.join(lacks)}"] * bool(lacks)
         elif not problems and name != STATE:
             # The original's single-file past had no state; a config and a tokenizer every bundle needs.
             problems.append(f"{name} is missing")

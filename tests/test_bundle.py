@@ -37,7 +37,8 @@ SAMPLES = Path(__file__).parents[2] / "shared" / "samples" / "original" / "check
 
 def fill(folder: Path, step: int, size: int = 1000) -> None:
     """The files of a bundle whose every part tells its step."""
-    (folder / "config.json").write_text(json.dumps({"n_layer": 2, "step": step}))
+    shape = dict.fromkeys(bundle.SHAPE, 2)
+    (folder / "config.json").write_text(json.dumps({**shape, "step": step}))
     (folder / "training_state.json").write_text(json.dumps({"step": step, "training_config": {"seed": step}}))
     (folder / "tokenizer.json").write_text(json.dumps({"token_kind": "gpt2", "step": step}))
     (folder / "model.pt").write_bytes(step.to_bytes(8, "little") * (size // 8))
@@ -355,6 +356,21 @@ def test_a_missing_file_is_named_once(tmp_path: Path, name: str) -> None:
     info = read_info(tmp_path / "dante")
     assert info.problem == f"{name} is missing"
     assert info.remedy.startswith("restore the file")
+
+
+def test_a_config_without_what_no_default_can_stand_for_is_told(tmp_path: Path) -> None:
+    path = save(tmp_path, "dante", 3)
+    (path / "manifest.json").unlink()
+    for field in bundle.SHAPE:
+        (path / "config.json").write_text(json.dumps({**dict.fromkeys(bundle.SHAPE, 2), field: None}))
+        assert read_info(path).problem == f"config.json has no {field}"
+        with pytest.raises(
+            UserError, match=rf"dante: .*config.json has no {field}; write it into the file as"
+        ):
+            find(tmp_path, "dante")
+    (path / "config.json").write_text("{}")
+    wanted = "config.json has no block_size, vocab_size, n_embd, n_head, n_layer"
+    assert [info.problem for info in list_bundles(tmp_path)] == [wanted]
 
 
 @pytest.mark.parametrize("name", ["config.json", "training_state.json", "tokenizer.json"])

@@ -329,8 +329,7 @@ def _foreign(make: Callable[[Path], None], name: str, *patterns: str, also: tupl
 
 
 _ALL = ("checkpoints/m/*",)
-#: Without its block_size a model has the usual one, for which a text may be too short.
-_OF_BUNDLE = ("checkpoints/m", "m/", "a smaller block_size")
+_OF_BUNDLE = ("checkpoints/m", "m/")
 
 READERS: dict[str, Reader] = {
     "bundle": Reader(_make_bundle, _ALL, _read_bundle, at_rest=True, also=_OF_BUNDLE),
