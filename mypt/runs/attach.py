@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mypt.cgroup import kills
 from mypt.runs.directory import (
     ExitRecord,
     RunDirectory,
@@ -60,6 +61,7 @@ def attach(
             log_file=log,
             settings=dict(settings),
             started_at=record.started_at or now(),
+            kills=kills(),
             # A batch file that a person submitted again has another number than the first time.
             job=os.environ.get("SLURM_JOB_ID", record.job) if record.origin == "slurm" else record.job,
         ),

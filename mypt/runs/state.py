@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from mypt import signals
+from mypt.cgroup import killed_since
 from mypt.runs.directory import CANCELLED, NOT_STARTED, ExitRecord, read_exit, stop_requested
 from mypt.runs.evidence import (
     GROWS,
@@ -82,7 +83,14 @@ def evidence_of(
         and record.trainer.is_suspended(),
         here=host_name(),
         slurm=slurm,
+        starved=_starved(record) if trainer is Alive.DEAD else "",
     )
+
+
+def _starved(record: RunRecord) -> str:
+    """How the system killed a run that left no word for lack of memory, where its counters tell."""
+    same = record.trainer is not None and record.trainer.is_of_this_kernel()
+    return killed_since(record.kills) if record.kills is not None and same else ""
 
 
 def decide(evidence: Evidence) -> tuple[RunState, str]:
@@ -186,6 +194,8 @@ def _killed(evidence: Evidence, number: int) -> tuple[RunState, str]:
     if name := signals.name_of_number(number):
         when = "could save" if evidence.wrote_event else "began to train"
         return RunState.STOPPED, f"ended by {name} before it {when}"
+    if evidence.exit is not None and evidence.exit.reason:
+        return RunState.FAILED, f"killed by signal {number}: {evidence.exit.reason}"
     guess = _GUESSES.get(number, "")
     return RunState.FAILED, f"killed by signal {number}{f' ({guess}?)' if guess else ''}"
 
@@ -250,7 +260,8 @@ def _vanished(evidence: Evidence, record: RunRecord) -> tuple[RunState, str]:
             else "before it trained"
         )
         return RunState.FAILED, f"its supervisor ended {where} (killed, or the machine was restarted)"
-    return RunState.FAILED, "ended without a word (killed, or the machine was restarted)"
+    how = f"killed {evidence.starved}" if evidence.starved else "killed, or the machine was restarted"
+    return RunState.FAILED, f"ended without a word ({how})"
 
 
 _GUESSES = {

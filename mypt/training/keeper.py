@@ -61,6 +61,13 @@ class BundleKeeper:
             return f"the last good checkpoint is {self.shown(bundle.Kind.LAST)}{of}"
         return "no checkpoint had been saved yet"
 
+    def further_back(self) -> str:
+        """How to go on from an earlier state than the last one, which may be near its ruin; empty where there is none."""
+        steps = [bundle.read_info(self.folder(kind)).step for kind in (bundle.Kind.GOLD, bundle.Kind.LAST)]
+        if None in steps or steps[0] >= steps[1]:  # type: ignore[operator]
+            return ""
+        return f"; --resume_from gold goes on from step {steps[0]}"
+
     def last(self, progress: Progress) -> None:
         """Save the checkpoint that resuming begins from."""
         if self.log is not None:

@@ -60,9 +60,8 @@ class Session:
             except NotFiniteError as error:
                 self.console.end_progress()
                 self._tell_why(log, "nan", str(error))
-                raise RunError(
-                    f"step {error.step}: {error.what}; {error.before}, and {self.keeper.kept()}. {error.remedy}"
-                ) from None
+                what = f"step {error.step}: {error.what}; {error.before}, and {self.keeper.kept()}"
+                raise RunError(f"{what}. {error.remedy}{self.keeper.further_back()}") from None
             except KeyboardInterrupt:
                 # Only of a second signal within a program: it is not waited for a checkpoint any longer.
                 self.console.end_progress()
