@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,6 +26,8 @@ class LogWriter:
 
     def __init__(self, path: Path, root: Path | None = None) -> None:
         self.path, self.root = path, root
+        #: Called before each line; raises where the log is another's to write by now.
+        self.check_ours: Callable[[], None] | None = None
         self._fd = self._opened()
 
     def _opened(self) -> int:
@@ -45,6 +48,8 @@ class LogWriter:
         """Append `event`, giving it the present time where it has none."""
         if not event.timestamp:
             event.timestamp = now()
+        if self.check_ours is not None:
+            self.check_ours()
         if not self._is_there():
             self._begin_again()
         append_line(self._fd, encode(event))

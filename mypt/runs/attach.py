@@ -76,6 +76,8 @@ def finish(run: RunDirectory, code: int, reason: str = "") -> None:
     A living supervisor sees the end itself and writes it down, with the signal if there was one; this is for the
     runs that have none. Never raises for a full disk: the run is over either way, and its log has the last word.
     """
+    with contextlib.suppress(OSError):
+        run.crash_file.unlink()
     record = load(run)
     if isinstance(record, BrokenRecord):
         return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import threading
 from collections.abc import Callable
 
 from mypt import bundle, events, signals
@@ -54,7 +53,7 @@ class Session:
         Raises `RunError` for bad luck, after saying so in the log where it can still be written.
         """
         with self._open_log() as log:
-            self.keeper.log = log
+            self.keeper.log, log.check_ours = log, self.keeper.check_ours
             try:
                 end = self._train(log)
             except NotFiniteError as error:
@@ -122,8 +121,8 @@ class Session:
         return Trainer(self.engine, self.data, self.progress, reporter, self.keeper, self.stop, peak)
 
     def _tell_why(self, log: LogWriter, reason: str, message: str) -> None:
-        # The log itself may be what cannot be written.
-        with contextlib.suppress(OSError):
+        # The log itself may be what cannot be written, or another run's by now.
+        with contextlib.suppress(OSError, LostError):
             log.write(events.TrainingStopped(iter=self.progress.iter, reason=reason, message=message))
 
     def end_at_once(self, name: str, finish: Callable[[int, str], None]) -> None:
@@ -133,9 +132,7 @@ class Session:
         get their last word, and a half-written checkpoint is removed; a disk that does not answer is not waited for.
         """
         status = signals.STATUS[name]
-        guard = threading.Timer(_PATIENCE_S, os._exit, (status,))
-        guard.daemon = True
-        guard.start()
+        signals.end_within(_PATIENCE_S, status)
         folder = self.keeper.target
         for step in (
             lambda: bundle.repair(folder.parent, folder.name),
