@@ -44,6 +44,7 @@ _SWAPPED = ".new."
 _ASIDE = ".old."
 # Metadata is read by the dashboard, so a file that claims to be JSON must not fill its memory.
 _LARGEST_JSON = 256 * 1024 * 1024
+_MOST_DIGITS = 300
 
 
 class Kind(StrEnum):
@@ -224,7 +225,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
         raise UserError(Problem(why, where=where))
     try:
         text = read_file(path, _LARGEST_JSON).decode("utf-8-sig")
-        value = json.loads(text)
+        value = json.loads(text, parse_int=_whole)
     except OSError as error:
         reason = "" if error.errno == errno.EFBIG else "cannot be read: "
         raise UserError(Problem(f"{reason}{error.strerror}", where=where)) from None
@@ -243,6 +244,13 @@ def read_json_object(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(Problem("must hold one JSON object", where=where))
     return value
+
+
+def _whole(digits: str) -> int:
+    """A whole number of a JSON file. Raises ValueError for one beyond every float: whoever counts with it would fail."""
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
 
 
 def list_bundles(checkpoints: Path) -> list[BundleInfo]:

@@ -368,6 +368,8 @@ def test_a_config_without_what_no_default_can_stand_for_is_told(tmp_path: Path) 
             UserError, match=rf"dante: .*config.json has no {field}; write it into the file as"
         ):
             find(tmp_path, "dante")
+    (path / "config.json").write_text('{"n_embd": ' + "9" * 400 + "}")
+    assert read_info(path).problem == "config.json: holds a value that cannot be read: a number of 400 digits"
     (path / "config.json").write_text("{}")
     wanted = "config.json has no block_size, vocab_size, n_embd, n_head, n_layer"
     assert [info.problem for info in list_bundles(tmp_path)] == [wanted]

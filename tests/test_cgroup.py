@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-
 from mypt.cgroup import Kills, Room, killed_since, kills, room
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has control groups")

@@ -528,3 +528,21 @@ def test_a_line_that_comes_byte_by_byte_is_the_same_line() -> None:
     found = [event for byte in line * 2 for event in reader.feed(bytes([byte]))]
     assert [event.text for event in found if isinstance(event, Sample)] == ["x" * 500] * 2
     assert (reader.pending, reader.bad) == (0, 0)
+
+
+@pytest.mark.parametrize("field", ["iter", "tokens_processed", "memory"])
+def test_a_count_beyond_every_count_is_a_bad_line(field: str) -> None:
+    line = b'{"event": "train", "iter": 3, "train_loss": 1.0, "%s": %s}' % (field.encode(), b"9" * 400)
+    with pytest.raises(BadLineError):
+        events.decode(line.replace(b'"iter": 3, ', b"") if field == "iter" else line)
+    from mypt.watch.lines import LineDecoder
+
+    decoder = LineDecoder()
+    assert not decoder.feed(line + b"\n") and decoder.bad == 1
+
+
+def test_a_run_of_unheard_of_size_is_told_without_it() -> None:
+    from mypt.watch.marks import start_words
+
+    start = events.TrainingStart(config={"max_iters": 10**400}, model={"total_params": 1200})
+    assert start_words(start) == "training starts: 1.2k parameters"

@@ -329,7 +329,8 @@ def _foreign(make: Callable[[Path], None], name: str, *patterns: str, also: tupl
 
 
 _ALL = ("checkpoints/m/*",)
-_OF_BUNDLE = ("checkpoints/m", "m/")
+#: A vocabulary that lacks a character of the text is told of the text.
+_OF_BUNDLE = ("checkpoints/m", "m/", "the model's vocabulary lacks")
 
 READERS: dict[str, Reader] = {
     "bundle": Reader(_make_bundle, _ALL, _read_bundle, at_rest=True, also=_OF_BUNDLE),
@@ -339,7 +340,7 @@ READERS: dict[str, Reader] = {
         _ALL,
         _read_resumed,
         at_rest=True,
-        also=("checkpoints/m", "m/", "checkpoint m"),
+        also=(*_OF_BUNDLE, "checkpoint m"),
         writes=True,
     ),
     "nanogpt": _foreign(_make_nanogpt, "ckpt.pt", also=("model_args", "n_head")),

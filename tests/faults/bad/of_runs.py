@@ -308,7 +308,13 @@ READERS: dict[str, Reader] = {
         also=("rename.json", "run.json"),
         writes=True,
     ),
-    "preset": Reader(_make_preset, ("configs/*.json",), _read_preset),
+    # What a preset asks of its data is told of the data.
+    "preset": Reader(
+        _make_preset,
+        ("configs/*.json",),
+        _read_preset,
+        also=("data/one", "data/two", "eval set general", "dataset_dir"),
+    ),
     "preferences": Reader(_make_preferences, ("dashboard.json",), _read_preferences, at_rest=True),
     "sample-history": Reader(_make_history, (".mypt/*.jsonl",), _read_history, at_rest=True),
     "messages": Reader(_make_messages, ("*.jsonl",), _read_messages),
