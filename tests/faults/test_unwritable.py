@@ -202,13 +202,16 @@ def test_a_model_that_another_run_took_is_left_to_it(
         "import shutil, subprocess, sys; shutil.rmtree(workspace / '.mypt');"
         f"shutil.copytree(workspace / 'checkpoints', {str(copied)!r}, ignore=shutil.ignore_patterns('.*'));"
         f"words = [sys.executable, '-c', {HOLDER!r}, str(workspace)];"
-        "other = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE); other.stdout.readline()"
+        "other = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE); other.stdout.readline();"
+        f"shutil.copytree(workspace / 'logs', {str(copied)!r} + '.logs')"
     )
     # While the second bundle is begun: it is in its place already when the next one is refused.
     ended = striker.run(ground, *TRAIN, do_at=removed[1] + 1, do=deed)
     assert_ended_well(ended)
     assert ended.status == 1 and "another run has taken it since (pid " in ended.output, ended.output
     assert listing(ground / "checkpoints") == listing(copied)
+    # Not a line more, though no checkpoint was due.
+    assert listing(ground / "logs") == listing(copied.with_name("copied.logs"))
     assert "training_stopped" not in {event["event"] for event in events(ground, "m")}
     assert wait_for(lambda: not is_locked(ground / ".mypt" / "locks" / "m.lock"))
     assert_goes_on(striker, whole, ground)
