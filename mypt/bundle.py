@@ -21,6 +21,7 @@ from typing import Any
 from mypt.errors import Problem, UserError
 from mypt.files import read_file, why_no_file
 from mypt.fsio import fsync_file, remove_folder, replace, swap_in, write_json_atomic
+from mypt.imprint import imprint
 from mypt.names import why_no_name
 from mypt.own_files import move_on
 from mypt.text import printable
@@ -32,6 +33,8 @@ MODEL = "model.pt"
 OPTIMIZER = "optimizer.pt"
 MANIFEST = "manifest.json"
 _DOCUMENTS = (CONFIG, STATE, TOKENIZER)
+#: What is another at each save of a run.
+_CHANGING = (MODEL, OPTIMIZER, STATE)
 #: What a config must say, since no default would be true and weights do not tell all of it.
 SHAPE = ("block_size", "vocab_size", "n_embd", "n_head", "n_layer")
 _LACKS = f"{CONFIG} has no "
@@ -45,6 +48,7 @@ _ASIDE = ".old."
 # Metadata is read by the dashboard, so a file that claims to be JSON must not fill its memory.
 _LARGEST_JSON = 256 * 1024 * 1024
 _MOST_DIGITS = 300
+_LOOKS = 20
 
 
 class Kind(StrEnum):
@@ -281,15 +285,13 @@ def find(checkpoints: Path, name: str) -> BundleInfo:
     if not mere and not path.exists():
         remedy = f"a mere name, such as {path.name}, is looked for in {checkpoints.name}/"
         raise UserError(Problem("no such folder", field="model_name", value=name, remedy=remedy))
-    info = read_info(checkpoints / name if mere and (checkpoints / name).is_dir() else path)
-    if info.problem:
-        raise UserError(
-            Problem(
-                f"the checkpoint is broken: {info.problem}",
-                where=str(info.path),
-                remedy=info.remedy,
-            )
-        )
+    info, other = _settled(checkpoints / name if mere and (checkpoints / name).is_dir() else path)
+    problem, remedy = info.problem, info.remedy
+    if other:
+        problem = f"{other} is of another save than {MANIFEST} (copied while it was saved, or edited?)"
+        remedy = f"copy the folder once more, or remove {MANIFEST} to take the checkpoint as it is"
+    if problem:
+        raise UserError(Problem(f"the checkpoint is broken: {problem}", where=str(info.path), remedy=remedy))
     return info
 
 
@@ -315,12 +317,14 @@ def writing(target: Path, *, parents: bool = True) -> Iterator[Path]:
     staging.mkdir()
     try:
         yield staging
-        sizes = {}
+        sizes, imprints = {}, {}
         for file in sorted(staging.iterdir()):
             with file.open("rb+") as handle:
                 fsync_file(handle.fileno())
             sizes[file.name] = file.stat().st_size
-        write_json_atomic(staging / MANIFEST, {"files": sizes}, durable=True)
+            if file.name in _CHANGING:
+                imprints[file.name] = imprint(file)
+        write_json_atomic(staging / MANIFEST, {"files": sizes, "imprints": imprints}, durable=True)
         replace(staging, swapped)
         aside = target.parent / f"{_ASIDE}{target.name}"
         swap_in(swapped, target, aside, remove=lambda folder: _clear(folder, target))
@@ -392,6 +396,37 @@ def _listed(folder: Path) -> set[str]:
     except UserError:
         return set()
     return set(files) if isinstance(files, dict) else set()
+
+
+def _settled(path: Path) -> tuple[BundleInfo, str]:
+    """The bundle in `path`, and which of its files is of another save than its manifest."""
+    for _ in range(_LOOKS):
+        before = _inode(path)
+        info = read_info(path)
+        other = "" if info.problem else _of_another_save(info)
+        # A run may have saved between two looks: then each was right.
+        if _inode(path) == before:
+            break
+    return info, other
+
+
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
+
+
+def _of_another_save(info: BundleInfo) -> str:
+    """A file of the bundle that another save wrote than the one that wrote its manifest; empty where there is none."""
+    if MANIFEST not in info.files:
+        return ""
+    with contextlib.suppress(UserError, OSError):
+        told = read_json_object(info.path / MANIFEST).get("imprints")
+        for name, wanted in told.items() if isinstance(told, dict) else ():
+            if name in _CHANGING and name in info.files and imprint(info.path / name) != wanted:
+                return str(name)
+    return ""
 
 
 def _against_manifest(path: Path, files: dict[str, int]) -> list[tuple[str, str]]:

@@ -14,6 +14,19 @@ _PROGRAMS = frozenset({"mypt", "mypt-tui"})
 _PACKAGES = frozenset({"mypt", "tui"})
 
 
+def open_streams() -> None:
+    """Let nothing that is opened take the place of a standard stream that was closed before (`>&-`, some timers).
+
+    A library that writes there would write into a log or a checkpoint.
+    """
+    if not _is_ours():
+        return
+    with contextlib.suppress(OSError):
+        while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+            pass
+        os.close(fd)
+
+
 def end_quietly() -> None:
     """Let Ctrl+C do what it does to a program that knows nothing of it, where this process is one of ours."""
     if _is_ours() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -40,3 +53,4 @@ def _is_ours() -> bool:
 
 
 end_quietly()
+open_streams()

@@ -132,7 +132,9 @@ def _main(arguments: list[str]) -> int:
             raise
         print(f"mypt: {printable(said, newline=False)}", file=sys.stderr)
     try:
-        sys.stdout.flush()
+        # Closed by who started us (`>&-`, some timers), there is none.
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except (OSError, ValueError):
         _let_go_of_stdout()
     return code
