@@ -92,7 +92,7 @@ def assert_told(workspace: Path, ended: Struck, sent: list[tuple[int, int, float
     said = events(workspace, "m")
     if not said and len(sent) > 1:
         # Twice, between the run's record and its first line.
-        assert seen["state"] == "stopped" and "before it began to train" in seen["why"], seen
+        assert seen["state"] == "stopped" and "before it began to train" in str(seen["why"]), seen
         return
     last = said[-1]
     if end.code == 0:
