@@ -114,7 +114,8 @@ class ModelLock:
         at is not worth an error.
         """
         before, deadline = self._lock.fd, time.monotonic() + patience_s
-        if before < 0 or self._written is None:
+        # Made again, the workspace would be another one than the one that was renamed.
+        if before < 0 or self._written is None or not self.workspace.is_dir():
             return
         try:
             while self._lock.renew() is False:

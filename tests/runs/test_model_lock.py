@@ -296,6 +296,17 @@ def test_a_lock_whose_file_was_removed_is_taken_anew(tmp_path: Path) -> None:
     assert not is_locked(lock.path)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="what is open cannot be moved there")
+def test_a_lock_does_not_make_a_workspace_again_that_was_renamed(tmp_path: Path) -> None:
+    place = tmp_path / "workspace"
+    place.mkdir()
+    with ModelLock(place, "dante").acquire(command=["mypt", "train"]) as lock:
+        place.rename(tmp_path / "elsewhere")
+        lock.keep()
+        assert not place.exists()
+    assert not is_locked(tmp_path / "elsewhere" / ".mypt" / "locks" / "dante.lock")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="what is open cannot be removed there")
 def test_a_lock_whose_file_was_removed_and_taken_by_another_is_lost(tmp_path: Path, hold: Hold) -> None:
     lock = ModelLock(tmp_path, "dante").acquire(command=["mypt", "train"])
