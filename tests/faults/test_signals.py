@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,16 @@ pytestmark = [
 PARTS = 4 if ROUNDS > 1 else 1
 NAMES = [*signals.NUMBERS]
 UGLY = ("Traceback", "Exception ignored", "KeyboardInterrupt", "Stopped")
+
+
+@pytest.fixture(autouse=True)
+def listening() -> Iterator[None]:
+    """What a shell starts in the background ignores Ctrl+C, and so does what that starts."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def strikes(chance: random.Random, step: int) -> list[tuple[int, int, float]]:

@@ -254,3 +254,14 @@ def test_folders_that_may_not_be_written(ground: Path, whole: Path, striker: Str
     rest = striker.run(ground, *TRAIN, humble=True)
     assert rest.status == 0, rest.output
     assert_same_run(whole, ground, "m")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere root cannot give up its rights")
+def test_a_workspace_that_may_not_be_read_is_not_said_to_be_empty(ground: Path, striker: Striker) -> None:
+    (ground / "logs").mkdir(exist_ok=True)
+    (ground / "logs").chmod(0)
+    try:
+        ended = striker.run(ground, "status", humble=True)
+    finally:
+        (ground / "logs").chmod(0o755)
+    assert ended.status == 0 and "logs may not be read" in ended.output and "No runs in" not in ended.output
