@@ -314,8 +314,8 @@ def writing(target: Path, *, parents: bool = True) -> Iterator[Path]:
     staging = target.parent / f"{_STAGING}{os.getpid()}.{target.name}"
     swapped = target.parent / f"{_SWAPPED}{os.getpid()}.{os.urandom(4).hex()}.{target.name}"
     remove_folder(staging)
-    staging.mkdir()
     try:
+        staging.mkdir()
         yield staging
         sizes, imprints = {}, {}
         for file in sorted(staging.iterdir()):
