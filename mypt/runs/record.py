@@ -194,15 +194,12 @@ def create(
                 aside.rmdir()
                 raise
     except OSError as error:
-        raise RunError(
-            str(
-                Problem(
-                    where=str(folder),
-                    message=f"cannot record the run: {error.strerror or error}",
-                    remedy="the workspace must be writable and its disk not full",
-                )
-            )
-        ) from error
+        files = disk.holds_no_more_files(folder)
+        remedy = "the workspace must be writable and its disk not full" + (
+            " of files (df -i)" if files else ""
+        )
+        what = f"cannot record the run: {error.strerror or error}"
+        raise RunError(str(Problem(where=str(folder), message=what, remedy=remedy))) from error
     return record
 
 
