@@ -329,8 +329,8 @@ def _foreign(make: Callable[[Path], None], name: str, *patterns: str, also: tupl
 
 
 _ALL = ("checkpoints/m/*",)
-#: A vocabulary that lacks a character of the text is told of the text.
-_OF_BUNDLE = ("checkpoints/m", "m/", "the model's vocabulary lacks")
+#: What a vocabulary that lacks a character, and a context that is larger, ask of the text is told of the text.
+_OF_BUNDLE = ("checkpoints/m", "m/", "the model's vocabulary lacks", "fewer than one block of")
 
 READERS: dict[str, Reader] = {
     "bundle": Reader(_make_bundle, _ALL, _read_bundle, at_rest=True, also=_OF_BUNDLE),
