@@ -63,6 +63,19 @@ def within(group: Path, *words: str) -> int:
     return subprocess.run(command, env=environment(), capture_output=True, check=False).returncode
 
 
+ROOM = """
+from mypt.memory import in_all
+from tui.screens.launch.machine import room
+there = room("cpu")
+assert there.total == %d and 0 < there.free < there.total, there
+assert in_all().startswith("a limit of 67.1 MB (cgroup), of "), in_all()
+"""
+
+
+def test_what_a_job_may_hold_is_the_memory_of_its_machine(group: Path) -> None:
+    assert within(group, "-c", ROOM % LIMIT) == 0
+
+
 def told(workspace: Path, record: RunRecord) -> tuple[RunState, str]:
     return decide(evidence_of(workspace, record, closing=None, silent_s=5.0, wrote_event=True))
 
