@@ -205,6 +205,10 @@ def read_info(path: Path) -> BundleInfo:
         elif not problems and name != STATE:
             # The original's single-file past had no state; a config and a tokenizer every bundle needs.
             problems.append(f"{name} is missing")
+    step = documents[STATE].get("step")
+    # The original counts one less at its end.
+    if isinstance(step, int) and step < (0 if "progress" in documents[STATE] else -1):
+        problems.append(f"{STATE} has a step below 0 ({step})")
     if MODEL not in files and not problems:
         problems.append(f"{MODEL} is missing")
     told = {problem.replace(":", " ").partition(" ")[0] for problem in problems}

@@ -407,6 +407,15 @@ def test_pieces_tell_large_files_apart(tmp_path: Path) -> None:
         before = imprint(file)
 
 
+def test_a_step_that_no_run_can_be_at_is_told(tmp_path: Path) -> None:
+    path = save(tmp_path, "dante", 3)
+    (path / "manifest.json").unlink()
+    (path / "training_state.json").write_text('{"step": -1, "progress": {}}')
+    assert read_info(path).problem == "training_state.json has a step below 0 (-1)"
+    (path / "training_state.json").write_text('{"step": -1}')
+    assert not read_info(path).problem
+
+
 def test_a_config_without_what_no_default_can_stand_for_is_told(tmp_path: Path) -> None:
     path = save(tmp_path, "dante", 3)
     (path / "manifest.json").unlink()

@@ -329,8 +329,14 @@ def _foreign(make: Callable[[Path], None], name: str, *patterns: str, also: tupl
 
 
 _ALL = ("checkpoints/m/*",)
-#: What a vocabulary that lacks a character, and a context that is larger, ask of the text is told of the text.
-_OF_BUNDLE = ("checkpoints/m", "m/", "the model's vocabulary lacks", "fewer than one block of")
+#: What is wrong with a text, because a vocabulary, a context or its own name is another, is told of the text.
+_OF_BUNDLE = (
+    "checkpoints/m",
+    "m/",
+    "the model's vocabulary lacks",
+    "fewer than one block of",
+    "input_file: no such",
+)
 
 READERS: dict[str, Reader] = {
     "bundle": Reader(_make_bundle, _ALL, _read_bundle, at_rest=True, also=_OF_BUNDLE),
