@@ -315,7 +315,7 @@ READERS: dict[str, Reader] = {
         _make_preset,
         ("configs/*.json",),
         _read_preset,
-        also=("data/one", "data/two", "eval set general", "dataset_dir"),
+        also=("data/one", "data/two", "eval set general", "dataset_dir", "the name is too long"),
     ),
     "preferences": Reader(_make_preferences, ("dashboard.json",), _read_preferences, at_rest=True),
     "sample-history": Reader(_make_history, (".mypt/*.jsonl",), _read_history, at_rest=True),
