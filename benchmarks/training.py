@@ -1,6 +1,6 @@
 """Speed of training: against nanoGPT in whole commands in turn, and what logs and checkpoints cost.
 
-python -m benchmarks.training [PART …], with the parts `little small precision logging checkpoint`; nanoGPT's checkout
+python -m benchmarks.training [PART …], with the parts `little small precision logging checkpoint stopped`; nanoGPT's checkout
 is named by NANOGPT_DIR.
 """
 
@@ -14,7 +14,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -33,12 +35,18 @@ from benchmarks.trainings import (
 from mypt import events
 from mypt.events import LogWriter
 from mypt.model import GPT, GPTConfig
+from mypt.settings.fields import Settings
 from mypt.settings.presets import find_preset
 from mypt.text import size, whole
 from mypt.training import checkpointing
 from mypt.training import optimizer as adamw
 from mypt.training.console import Console
+from mypt.training.engine import Engine
+from mypt.training.held import Held
+from mypt.training.numerics import Numerics
 from mypt.training.report import RunReporter
+from mypt.training.rows import leaves
+from mypt.training.saving import Saver
 
 OURS, FP32 = (), ("--precision", "fp32")
 
@@ -124,33 +132,18 @@ def checkpoint(rounds: int = 4) -> None:
 
     The first save of a process also takes memory for the first time and is left out of the ratio.
     """
-    preset = json.loads(Path(find_preset(Path.cwd(), "150M")).read_text())
-    shape = {k: v for k, v in preset.items() if k not in ("name", "description")}
-    extra = {"device": "cpu", "head_bias": False, "mlp_bias": False, "norm_bias": False}
-    model = GPT(GPTConfig.from_dict(shape | extra))
-    optimizer = adamw.build(model, learning_rate=1e-4, weight_decay=0.1)
-    for parameter in model.parameters():
-        parameter.grad = torch.full_like(parameter, 1e-3)
-    optimizer.step()
-    optimizer.zero_grad()
+    engine = _of_150m("cpu")
     # Not /tmp, which may be memory; a disk is where checkpoints lie.
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
         target, copied = Path(name) / "checkpoints" / "m", Path(name) / "copy"
         first, saves, copies = 0.0, [], []
         for number in range(rounds + 1):
-            began = time.perf_counter()
-            checkpointing.save(
-                target, model, {"token_kind": "gpt2"}, {"step": number}, device="cpu",
-                optimizer=optimizer.state_dict(),
-            )  # fmt: skip
-            took = time.perf_counter() - began
+            took = _seconds(_saving(engine, target, number), engine.held(moments=True))
             if not number:
                 first = took
                 continue
             saves.append(took)
-            began = time.perf_counter()
-            _copy(target, copied)
-            copies.append(time.perf_counter() - began)
+            copies.append(_seconds(_copy, target, copied))
             shutil.rmtree(copied)
         total = sum(file.stat().st_size for file in target.iterdir())
     ratios = [a / b for a, b in zip(saves, copies, strict=True)]
@@ -158,6 +151,83 @@ def checkpoint(rounds: int = 4) -> None:
         f"checkpoint of 150M ({size(total)}): {statistics.median(saves):.2f} s, copying its bytes "
         f"{statistics.median(copies):.2f} s: {_spread(ratios)} times; goal under 1.2 (the process's first: {first:.2f} s)"
     )
+
+
+def stopped(rounds: int = 5, pairs: int = 20) -> None:
+    """How long training waits for a checkpoint of the 150M preset: until it is written, or until it is copied.
+
+    Beside the copy, in turn, stands a plain one of the same bytes into memory that was taken before. What goes on behind
+    the training's back is not waited for, and nothing is written there. A run's first copy also takes its memory and is
+    left out.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    engine = _of_150m(device)
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
+        saver, target = _saver_of(engine, "off"), Path(name) / "checkpoints" / "m"
+        waits = [_seconds(saver.save, n, _saving(engine, target, n)) for n in range(rounds + 1)][1:]
+    held = engine.held(moments=True)
+    found = [t for _, t in leaves([held.weights, held.moments], "") if isinstance(t, torch.Tensor)]
+    # A matrix with two names is copied once.
+    tensors = list({t.data_ptr(): t for t in found}.values())
+    room = [torch.empty_like(t, device="cpu", pin_memory=t.is_cuda) for t in tensors]
+    saver, rows = _saver_of(engine, "on"), []
+    for number in range(pairs + 1):
+        took = _seconds(saver.save, number, lambda held: None)
+        saver.wait()
+        rows.append((took, _seconds(_into_memory, tensors, room)))
+    copied, plain = zip(*rows[1:], strict=True)
+    ratios = [a / b for a, b in zip(copied, plain, strict=True)]
+    held_bytes = sum(int(t.numel()) * t.element_size() for t in tensors)
+    print(
+        f"training on {device} waits for a checkpoint of 150M ({size(held_bytes)}): {statistics.median(waits):.2f} s until "
+        f"it is written; {statistics.median(copied):.3f} s (best {min(copied):.3f}) until it is copied, beside "
+        f"{statistics.median(plain):.3f} s (best {min(plain):.3f}) for a plain copy of the same bytes: {_spread(ratios)} "
+        "times; goal 1.2"
+    )
+
+
+def _of_150m(device: str) -> Engine:
+    """The 150M preset, one update old."""
+    preset = json.loads(Path(find_preset(Path.cwd(), "150M")).read_text())
+    shape = {k: v for k, v in preset.items() if k not in ("name", "description")}
+    extra = {"device": device, "head_bias": False, "mlp_bias": False, "norm_bias": False}
+    model = GPT(GPTConfig.from_dict(shape | extra)).to(device)
+    optimizer = adamw.build(model, learning_rate=1e-4, weight_decay=0.1)
+    for parameter in model.parameters():
+        parameter.grad = torch.full_like(parameter, 1e-3)
+    optimizer.step()
+    optimizer.zero_grad()
+    numerics = Numerics(device=device, precision="fp32", attention="sdpa", compile=False, threads=1)
+    return Engine(model, optimizer, Settings(), numerics)
+
+
+def _saver_of(engine: Engine, mode: str) -> Saver:
+    return Saver(replace(engine, settings=Settings.model_validate({"async_save": mode})))
+
+
+def _saving(engine: Engine, target: Path, number: int) -> Callable[[Held], None]:
+    """What writes the bundle `target`."""
+
+    def write(held: Held) -> None:
+        checkpointing.save(
+            target, engine.model, {"token_kind": "gpt2"}, {"step": number}, device="cpu",
+            optimizer=held.moments, weights=held.weights,
+        )  # fmt: skip
+
+    return write
+
+
+def _into_memory(tensors: Sequence[torch.Tensor], room: Sequence[torch.Tensor]) -> None:
+    for tensor, into in zip(tensors, room, strict=True):
+        into.copy_(tensor, non_blocking=True)
+    if tensors[0].is_cuda:
+        torch.cuda.synchronize()
+
+
+def _seconds(do: Callable[..., object], *arguments: Any) -> float:
+    began = time.perf_counter()
+    do(*arguments)
+    return time.perf_counter() - began
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -188,6 +258,7 @@ PARTS: dict[str, Callable[[], None]] = {
     "precision": precision,
     "logging": logging,
     "checkpoint": checkpoint,
+    "stopped": stopped,
 }
 
 

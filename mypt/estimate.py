@@ -99,6 +99,10 @@ class Memory:
     logits: int
     #: Python, torch and its libraries, and what the allocator holds back; on CPUs only.
     process: int
+    #: What checkpoints are written from while training goes on, where the device computes in main memory.
+    copy: int
+    #: The same in main memory, where the device has memory of its own; not of it, and so not in the total.
+    aside: int
     #: The most that is held at one moment.
     total: int
 
@@ -112,6 +116,7 @@ def memory(
     optimizer: str = "adamw",
     kernel: str = "sdpa",
     device_type: str = "cuda",
+    copied: bool = False,
 ) -> Memory:
     """The memory of a training with `batch_size` sequences (the config's where None) of `block_size` tokens a step.
 
@@ -121,7 +126,8 @@ def memory(
     a head. With activation checkpointing only one input a layer stays, and one layer at a time is whole. The peak is
     either at the start of the backward pass (activations and logits, gradients only of earlier micro-batches) or at
     its end (gradients). On CPUs the process itself and the holes in its heap are added; on GPUs what driver, libraries
-    and allocator take for themselves is not included, nor anywhere a text that is read whole.
+    and allocator take for themselves is not included, nor anywhere a text that is read whole. With `copied` checkpoints
+    are written from a copy of weights and moments.
     """
     c = config
     size = _BYTES[dtype]
@@ -142,7 +148,9 @@ def memory(
     if device_type == "cpu":
         holes = _HOLES * min(tokens * widest, _HEAP_LIMIT) + round(_HOLES_PER_KEPT * activations)
         process = PROCESS_ON_CPU + holes
-    held = weights + moments
+    of_copy = 4 * count + moments if copied else 0
+    copy, aside = (0, of_copy) if device_type == "cuda" else (of_copy, 0)
+    held = weights + moments + copy
     backward_begins = held + activations + max(logits, _IN_WORK * tokens * widest)
     return Memory(
         weights=weights,
@@ -151,6 +159,8 @@ def memory(
         activations=activations,
         logits=logits,
         process=process,
+        copy=copy,
+        aside=aside,
         total=process + max(backward_begins + (gradients if grad_accum_steps > 1 else 0), held + gradients),
     )
 

@@ -38,6 +38,15 @@ def _precision(settings: Settings, device_type: str) -> str:
     return "bf16" if cpu_has_fast_bf16() and wanted != "fp16" else "fp32"
 
 
+def saves_behind(settings: Settings, device_type: str) -> bool:
+    """Whether checkpoints are written while training goes on, on "cpu", "cuda" or "mps".
+
+    A CUDA GPU has memory of its own, and needs few of the processor's cores; elsewhere the copy that is written would
+    take from what the training itself lives in.
+    """
+    return settings.async_save == "on" or (settings.async_save == "auto" and device_type == "cuda")
+
+
 @lru_cache(maxsize=1)
 def cpu_has_fast_bf16() -> bool:
     """Whether the processor multiplies bf16 matrices itself (AVX-512 bf16 or AMX); elsewhere bf16 is slower than fp32."""

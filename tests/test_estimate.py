@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mypt.estimate import PROCESS_ON_CPU, flops_per_token, memory, parameters, peak_flops, utilisation
+from mypt.machine import saves_behind
 from mypt.model import GPT, GPTConfig
+from mypt.settings.fields import Settings
 
 # Operations this small are slower on several threads, and far slower beside other programs.
 torch.set_num_threads(1)
@@ -237,3 +239,17 @@ def test_peaks_by_dtype() -> None:
     assert peak_flops("Tesla T4", "float16") == 65e12
     assert peak_flops("NVIDIA H100 80GB HBM3", "float16") == 989e12
     assert peak_flops("NVIDIA H100 80GB HBM3", "float32") is None
+
+
+@pytest.mark.parametrize(("device", "asked", "behind"), [
+    ("cuda", "auto", True), ("cuda", "off", False), ("cpu", "auto", False), ("cpu", "on", True), ("mps", "auto", False),
+])  # fmt: skip
+def test_a_copy_to_save_from_counts_where_the_device_computes_in_main_memory(
+    device: str, asked: Literal["auto", "on", "off"], behind: bool
+) -> None:
+    assert saves_behind(Settings(async_save=asked), device) is behind
+    without, copied = (memory(UNIFIED, device_type=device, copied=copied) for copied in (False, behind))
+    of_copy = 12 * parameters(UNIFIED) * behind
+    assert (copied.copy, copied.aside) == ((0, of_copy) if device == "cuda" else (of_copy, 0))
+    assert (without.copy, without.aside) == (0, 0)
+    assert copied.total - without.total == copied.copy

@@ -16,6 +16,7 @@ SETTINGS = (
     *("weight_decay", "grad_clip", "seed"),
     *("eval_interval", "eval_iters", "eval_seed", "save_every", "log_interval", "log_file"),
     *("device", "precision", "use_amp", "amp_dtype", "attention", "matmul", "compile", "use_checkpoint"),
+    "async_save",
     *("freeze_layers", "freeze_embeddings", "neftune_alpha"),
 )
 #: Where `mypt train` has other defaults, made for training from scratch.

@@ -86,17 +86,20 @@ class ClassifierKeeper(BundleKeeper):
 class _Reporter(RunReporter):
     """Tells of golds by what decides on them."""
 
-    score: float | None = None
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._scores: dict[int, float | None] = {}
 
     def evaluation(self, event: events.Eval) -> None:
         """An evaluation."""
-        self.score = event.eval_sets.get(metrics.MACRO_F1)
+        # A gold may be told of when it is saved at last, which can be after the next evaluation.
+        self._scores[event.iter] = event.eval_sets.get(metrics.MACRO_F1)
         super().evaluation(event)
 
     def gold(self, decision: Decision, step: int, val_loss: float, train_loss: float | None) -> None:
         """The best one so far."""
         self.log.write(events.GoldCheckpoint(iter=step, val_loss=val_loss, prev_best=decision.prev_best))
-        shown = f"{metrics.MACRO_F1}={self.score or 0:.4f}, val_loss={val_loss:.4f}"
+        shown = f"{metrics.MACRO_F1}={self._scores.get(step) or 0:.4f}, val_loss={val_loss:.4f}"
         self.console.line(f"  🏆 New GOLD checkpoint! {shown} at step {step}", "gold")
 
 

@@ -108,7 +108,7 @@ _OF_TRAINING = frozenset(
     ]
 )
 _OF_MACHINE = frozenset(
-    ["device", "use_checkpoint", "precision", "use_amp", "amp_dtype", "attention", "compile"]
+    ["device", "use_checkpoint", "precision", "use_amp", "amp_dtype", "attention", "compile", "async_save"]
 )
 _OF_DATA = frozenset(
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +23,7 @@ class LogWriter:
     """Appends events to one log file, a line a write. Opening it repairs nothing but a torn last line's lack of `\\n`.
 
     Raises `OSError` where the file cannot be opened or written; a line is then either whole or not there. Folders below
-    `root` are made where they are missing; where `root` itself is, that is an error.
+    `root` are made where they are missing; where `root` itself is, that is an error. Threads may share a writer.
     """
 
     def __init__(self, path: Path, root: Path | None = None) -> None:
@@ -30,6 +31,8 @@ class LogWriter:
         #: Called before each line; raises where the log is another's to write by now.
         self.check_ours: Callable[[], None] | None = None
         self._start, self._size = b"", 0
+        # One that a signal's handler may take again, in whatever it interrupts.
+        self._lock = threading.RLock()
         self._fd = self._opened()
 
     def _opened(self) -> int:
@@ -48,21 +51,22 @@ class LogWriter:
 
     def write(self, event: Event) -> None:
         """Append `event`, giving it the present time where it has none."""
-        if not event.timestamp:
-            event.timestamp = now()
-        if self.check_ours is not None:
-            self.check_ours()
-        line = encode(event)
-        if not self._is_there():
-            self._begin_again()
-            self._say_what_begins()
-        elif os.fstat(self._fd).st_size < self._size:
-            # Cut short under us, as by a logrotate that copies and truncates.
-            self._say_what_begins()
-        append_line(self._fd, line)
-        self._size = os.fstat(self._fd).st_size
-        if isinstance(event, TrainingStart):
-            self._start = line
+        with self._lock:
+            if not event.timestamp:
+                event.timestamp = now()
+            if self.check_ours is not None:
+                self.check_ours()
+            line = encode(event)
+            if not self._is_there():
+                self._begin_again()
+                self._say_what_begins()
+            elif os.fstat(self._fd).st_size < self._size:
+                # Cut short under us, as by a logrotate that copies and truncates.
+                self._say_what_begins()
+            append_line(self._fd, line)
+            self._size = os.fstat(self._fd).st_size
+            if isinstance(event, TrainingStart):
+                self._start = line
 
     def _say_what_begins(self) -> None:
         """Repeat the line that says which run this is, where the file has lost it or is another one."""
@@ -100,7 +104,13 @@ class LogWriter:
 
     def sync(self) -> None:
         """Force what was written onto the disk (done when a checkpoint is saved)."""
-        fsync_file(self._fd)
+        with self._lock:
+            fd = os.dup(self._fd)
+        try:
+            # A disk that takes its time does not keep whoever writes the next line.
+            fsync_file(fd)
+        finally:
+            os.close(fd)
 
     def close(self) -> None:
         """Close the file; the writer is not to be used afterwards."""

@@ -253,6 +253,8 @@ class Settings(BaseModel):
     """Activation checkpointing: less memory, about a third more time."""
     parallel: Literal["ddp", "fsdp"] = _set("ddp", _T, Group.MACHINE)
     """What several processes share: the batch (ddp), or weights and optimizer as well (fsdp, for large models)."""
+    async_save: Literal["auto", "on", "off"] = _set("auto", _T, Group.MACHINE)
+    """Write checkpoints while training goes on, from a copy (12 bytes a parameter of main memory); auto: on CUDA."""
 
     # ── fine-tuning ─────────────────────────────────────────────────────────────────────────────────────────────
     use_loss_mask: bool = _set(False, _L, Group.FINE_TUNING)

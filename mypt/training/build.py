@@ -93,7 +93,7 @@ def build(run: Resolved, data: RunData, console: Console, make_model: MakeModel 
     kept = run.checkpoint.training_state.get("numerics") if run.checkpoint else None
     before = run.checkpoint.training_config if run.checkpoint else {}
     numerics, notices = machine.choose(run.settings, kept if isinstance(kept, dict) else None, before)
-    in_parts = run.settings.parallel == "fsdp" and not here().alone
+    in_parts = _in_parts(run)
     if numerics.kind == "cpu":
         (give_back_freed_memory if in_parts else keep_freed_memory)()
     config = copy.deepcopy(run.config)
@@ -110,7 +110,8 @@ def build(run: Resolved, data: RunData, console: Console, make_model: MakeModel 
         optimizer = adamw.build(
             model, learning_rate=run.settings.learning_rate, weight_decay=run.settings.weight_decay
         )
-        progress = _resume(run, optimizer, notices, data) if run.checkpoint is not None else Progress()
+        resumes = run.checkpoint is not None
+        progress = _resume(run, optimizer, notices, data, in_parts) if resumes else Progress()
     if short := disk.check_space(run.workspace, disk.needed_space(model)):
         notices.append(short)
     scaler = torch.amp.GradScaler(numerics.kind) if numerics.precision == "fp16" else None
@@ -121,11 +122,16 @@ def build(run: Resolved, data: RunData, console: Console, make_model: MakeModel 
     return Built(run, data, engine, progress, notices, _base_step(run.base))
 
 
+def _in_parts(run: Resolved) -> bool:
+    """Whether this is one of several processes, each of which will keep a part of the model."""
+    return run.settings.parallel == "fsdp" and not here().alone
+
+
 def _model_of(
     run: Resolved, config: GPTConfig, data: RunData, console: Console, notices: list[str]
 ) -> LanguageModel:
     if run.checkpoint is not None:
-        model = checkpointing.load_model(run.checkpoint, config)
+        model = checkpointing.load_model(run.checkpoint, config, mapped=_in_parts(run))
         for name, what in not_finite(model.state_dict()).items():
             notices.append(f"{run.checkpoint.name}/{bundle.MODEL}: {name}: {what}")
         return model
@@ -134,7 +140,7 @@ def _model_of(
     return build_model(config, seed=key_of(run.settings.seed, "weights") >> 1)
 
 
-def _resume(run: Resolved, optimizer: AdamW, notices: list[str], data: RunData) -> Progress:
+def _resume(run: Resolved, optimizer: AdamW, notices: list[str], data: RunData, in_parts: bool) -> Progress:
     info = run.checkpoint
     assert info is not None
     step = info.step or 0
@@ -145,7 +151,8 @@ def _resume(run: Resolved, optimizer: AdamW, notices: list[str], data: RunData) 
     elif bundle.OPTIMIZER not in info.files:
         notices.append("the checkpoint has no optimizer.pt, so the optimizer starts anew")
     else:
-        state = checkpointing.load_pickle(info.path / bundle.OPTIMIZER)
+        # Of which this rank will keep but a part, that is read from the file only once it is cut out.
+        state = checkpointing.load_pickle(info.path / bundle.OPTIMIZER, mapped=in_parts)
         if not isinstance(state, dict):
             raise UserError(Problem("holds no optimizer state", where=f"{info.name}/{bundle.OPTIMIZER}"))
         adamw.load_state(optimizer, state, weight_decay=run.settings.weight_decay)

@@ -11,7 +11,7 @@ import sys
 import threading
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,12 @@ _SMALL = 1_000_000
 _DTYPE_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
+Files = dict[str, tuple[Any, torch.dtype | None]]
+"""What `torch.save` makes of a bundle: by the file's name its content, and what all tensors in it are stored as (None: as they are)."""
+Put = Callable[[Files, Path], None]
+"""Writes files into a folder, each whole. Raises OSError where the disk will not take them."""
+
+
 def save(
     target: Path,
     model: LanguageModel,
@@ -47,22 +53,25 @@ def save(
     optimizer: dict[str, Any] | None = None,
     dtype: torch.dtype = torch.float32,
     parents: bool = True,
-    weights: dict[str, torch.Tensor] | None = None,
+    weights: dict[str, Any] | None = None,
+    put: Put | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> None:
     """Write the bundle `target`, whole or not at all. Raises `RunError` where the disk will not take it.
 
-    `weights` are the model's where it has but a part of them. `state` is the content of `training_state.json`; weights are stored as `dtype`. Folders above that of bundles are made with `parents`.
+    `weights` are the model's where they are not to be asked of it now, and `put` writes them where it is not done as
+    ever. `state` is the content of `training_state.json`; weights are stored as `dtype`. Folders above that of bundles
+    are made with `parents`. `check` is called before the bundle takes its place, and keeps it from that by raising.
     """
-    held = model.state_dict() if weights is None else weights
-    weights = {name: t.detach().to("cpu", dtype) for name, t in held.items()}
+    held = dict(model.state_dict() if weights is None else weights)
     if model.config.tie_weights:
         # One storage for both names, so that the file holds the matrix once.
-        weights["lm_head.weight"] = weights["token_embedding_table.weight"]
+        held["lm_head.weight"] = held["token_embedding_table.weight"]
     config = {**model.config.to_dict(), "device": device}
     needed = disk.needed_space(model)
     write(
         target,
-        weights,
+        held,
         config,
         tokenizer,
         state,
@@ -70,12 +79,14 @@ def save(
         optimizer=optimizer,
         needed=needed,
         parents=parents,
+        put=put,
+        check=check,
     )
 
 
 def write(
     target: Path,
-    weights: dict[str, torch.Tensor],
+    weights: dict[str, Any],
     config: dict[str, Any],
     tokenizer: dict[str, Any],
     state: dict[str, Any],
@@ -84,29 +95,25 @@ def write(
     needed: int,
     optimizer: dict[str, Any] | None = None,
     parents: bool = True,
+    put: Put | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> None:
-    """`save` of what its files hold: `weights` in `dtype`, and the content of the three documents.
+    """`save` of what its files hold: `weights`, to be stored as `dtype`, and the content of the three documents.
 
     `needed` are the bytes to tell where the disk has no room.
     """
     name = _DTYPE_NAMES[dtype]
     try:
         with bundle.writing(target, parents=parents) as folder:
-            content = {
-                "state_dict": weights,
-                "checkpoint_dtype": name,
-                "model_dtype": str(dtype).removeprefix("torch."),
-            }
-            _write(content, folder / bundle.MODEL)
+            (put or put_whole)(files_of(weights, optimizer, dtype), folder)
             if optimizer is not None:
-                with _synced_meanwhile(folder / bundle.MODEL):
-                    _write(optimizer, folder / bundle.OPTIMIZER)
                 state = {**state, "optimizer_file": bundle.OPTIMIZER}
             # What came along from files of others may hold numbers that are none.
             write_json_atomic(folder / bundle.CONFIG, finite(config))
             write_json_atomic(folder / bundle.TOKENIZER, finite(tokenizer))
             write_json_atomic(folder / bundle.STATE, finite({**state, "checkpoint_dtype": name}))
             _check_there(folder, with_optimizer=optimizer is not None)
+            check()
     except OSError as error:
         reason = error.strerror or type(error).__name__
         before = "the previous one is intact" if target.is_dir() else "nothing was written"
@@ -114,6 +121,33 @@ def write(
         raise RunError(
             f"{target.name}: the checkpoint could not be saved ({reason}); {before}; {what}"
         ) from error
+
+
+def files_of(weights: dict[str, Any], optimizer: dict[str, Any] | None, dtype: torch.dtype) -> Files:
+    """The files of a bundle that hold tensors, as their readers want them."""
+    content = {
+        "state_dict": weights,
+        "checkpoint_dtype": _DTYPE_NAMES[dtype],
+        "model_dtype": str(dtype).removeprefix("torch."),
+    }
+    files: Files = {bundle.MODEL: (content, dtype)}
+    return files if optimizer is None else {**files, bundle.OPTIMIZER: (optimizer, None)}
+
+
+def put_whole(files: Files, folder: Path) -> None:
+    """Write `files` into `folder`, one after the other; each is brought to the disk while the next one is written."""
+    with contextlib.ExitStack() as stack:
+        for name, (content, dtype) in files.items():
+            _write(content if dtype is None else _stored_as(content, dtype), folder / name)
+            if name != list(files)[-1]:
+                stack.enter_context(_synced_meanwhile(folder / name))
+
+
+def _stored_as(content: dict[str, Any], dtype: torch.dtype) -> dict[str, Any]:
+    """`content` of `model.pt` with its tensors on the CPU as `dtype`; those that were one stay one."""
+    held = content["state_dict"]
+    stored = {id(tensor): tensor.detach().to("cpu", dtype) for tensor in held.values()}
+    return {**content, "state_dict": {name: stored[id(tensor)] for name, tensor in held.items()}}
 
 
 def _check_there(folder: Path, *, with_optimizer: bool) -> None:
@@ -183,9 +217,9 @@ def _write(content: object, file: Path) -> None:
         torch.serialization.set_crc32_options(sums)
 
 
-def read_weights(info: BundleInfo) -> dict[str, Any]:
+def read_weights(info: BundleInfo, *, mapped: bool = False) -> dict[str, Any]:
     """The state dict in a bundle's `model.pt` (wrapped or raw), on the CPU. Raises `UserError` for what is none."""
-    content = load_pickle(info.path / bundle.MODEL)
+    content = load_pickle(info.path / bundle.MODEL, mapped=mapped)
     weights = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(weights, dict):
         raise UserError(Problem("holds no state dict", where=f"{info.name}/{bundle.MODEL}"))
@@ -264,11 +298,14 @@ def _is_archive(path: Path) -> bool:
     return zipfile.is_zipfile(path)
 
 
-def load_model(info: BundleInfo, config: GPTConfig | None = None) -> LanguageModel:
-    """The model of a bundle with its weights, in float32 on the CPU. Raises `UserError` where they do not fit."""
+def load_model(info: BundleInfo, config: GPTConfig | None = None, *, mapped: bool = False) -> LanguageModel:
+    """The model of a bundle with its weights, in float32 on the CPU. Raises `UserError` where they do not fit.
+
+    `mapped`: the file is read as it is copied, so that memory holds the weights once.
+    """
     if config is None:
         config = GPTConfig.from_dict(info.config, where=f"{info.name}/{bundle.CONFIG}")
-    weights, where = read_weights(info), f"{info.name}/{bundle.MODEL}"
+    weights, where = read_weights(info, mapped=mapped), f"{info.name}/{bundle.MODEL}"
     check_size(config, weights, where=where)
     model = build_model(copy.deepcopy(config), seed=None)
     load_weights(model, weights, where=where)

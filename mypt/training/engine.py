@@ -18,6 +18,7 @@ from mypt.model import LanguageModel
 from mypt.settings.fields import Settings
 from mypt.training import optimizer as adamw
 from mypt.training.batches import DeviceBatch
+from mypt.training.held import Held
 from mypt.training.layout import WHOLE, Layout
 from mypt.training.numerics import Numerics
 from mypt.training.ranks import ALONE, Ranks
@@ -82,9 +83,9 @@ class Engine:
         """The sequences of an update that this process computes."""
         return self.ranks.share(self.settings.batch_size * self.settings.grad_accum_steps)
 
-    def collect(self, *, moments: bool) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
-        """State dicts of the model and, with `moments`, of its optimizer, on rank 0. All ranks call this at once."""
-        return self.layout.weights(self.model), self.layout.moments(self.optimizer) if moments else None
+    def held(self, *, moments: bool) -> Held:
+        """What this rank has of the state dicts of the model and, with `moments`, of its optimizer: as they are, no copies."""
+        return self.layout.held(self.model, self.optimizer if moments else None)
 
     @property
     def watched(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -30,10 +30,10 @@ from mypt.training.console import Console
 from mypt.training.engine import Engine
 from mypt.training.fit_place import Place, place_of
 from mypt.training.keeper import BundleKeeper
-from mypt.training.loop import End
 from mypt.training.progress import Progress
 from mypt.training.recorded import recorded
 from mypt.training.remembered import remember
+from mypt.training.roles import End
 from mypt.training.session import Session
 from mypt.training.stopping import StopFlag, deliver_again
 
@@ -172,9 +172,16 @@ class _FolderKeeper(BundleKeeper):
         """The path as the program gave it."""
         return str(self.folder(kind))
 
-    def _save(self, kind: bundle.Kind, progress: Progress) -> None:
+    def _save(self, kind: bundle.Kind, progress: Progress, then: Callable[[], None] = lambda: None) -> None:
         if self.place is not None:
-            super()._save(kind, progress)
+            super()._save(kind, progress, then)
+        else:
+            then()
+
+    def abandon(self) -> None:
+        """Wait for nothing any longer."""
+        if self.place is not None:
+            super().abandon()
 
 
 class _FitSession(Session):

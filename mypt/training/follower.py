@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+from collections.abc import Callable
 
 from mypt import events, signals
 from mypt.training import numerics as machine
@@ -10,10 +12,12 @@ from mypt.training.build import memory_needed
 from mypt.training.console import Console
 from mypt.training.engine import Engine, NotFiniteError
 from mypt.training.gold import Decision
-from mypt.training.loop import End, Trainer
+from mypt.training.loop import Trainer
 from mypt.training.progress import Progress
 from mypt.training.ranks import Ranks
+from mypt.training.roles import End
 from mypt.training.run import Job
+from mypt.training.saving import Saver
 from mypt.training.stopping import StopFlag
 
 
@@ -46,19 +50,32 @@ class _Silent:
 
 
 class _Helped:
-    """Saves nothing: rank 0 does, and gets from here the part that it has not."""
+    """Saves nothing by itself: where this rank has a part of what is saved, it helps rank 0, which leads."""
+
+    took_s = 0.0
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._layout, self._saver = engine.layout, Saver(engine)
 
     def last(self, progress: Progress) -> None:
-        self._engine.collect(moments=True)
+        self._help(progress)
 
-    def gold(self, progress: Progress) -> None:
-        self._engine.collect(moments=True)
+    def gold(self, progress: Progress, then: Callable[[], None] = lambda: None) -> None:
+        self._help(progress)
 
     def fp16(self, progress: Progress) -> None:
-        self._engine.collect(moments=False)
+        self._help(progress, light=True)
+
+    def check(self) -> None:
+        pass
+
+    def settle(self) -> None:
+        with contextlib.suppress(Exception):
+            self._saver.wait()
+
+    def _help(self, progress: Progress, *, light: bool = False) -> None:
+        if self._layout.in_parts:
+            self._saver.save(progress.iter, self._layout.help, light=light)
 
 
 def follow(job: Job, ranks: Ranks, stop: StopFlag) -> int:
@@ -75,12 +92,13 @@ def follow(job: Job, ranks: Ranks, stop: StopFlag) -> int:
         run, data = job.check()
         made = job.build(run, data, console)
         made.engine.ranks = ranks
-        keeper = _Helped(made.engine)
-        trainer = Trainer(made.engine, data, made.progress, _Silent(), keeper, stop)
         needed = memory_needed(made.model.num_parameters(), run.settings)
-        with machine.telling_memory(made.engine.numerics.device, needed):
+        with machine.telling_memory(made.engine.numerics.device, needed), contextlib.ExitStack() as stack:
             made.join(console)
-            end = trainer.run()
+            keeper = _Helped(made.engine)
+            # However this ends, rank 0 is not left alone with what it saves.
+            stack.callback(keeper.settle)
+            end = Trainer(made.engine, data, made.progress, _Silent(), keeper, stop).run()
             keeper.fp16(made.progress)
     except NotFiniteError:
         return 1

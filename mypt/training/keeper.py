@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,12 +16,15 @@ from mypt import bundle
 from mypt.bundle import BundleInfo
 from mypt.errors import RunError
 from mypt.events import LogWriter
+from mypt.fsio import finite
 from mypt.settings.fields import ACCEPTED_WITH_NOTE
 from mypt.settings.origins import origins
 from mypt.settings.resolve import DEFAULT, warmup_steps
 from mypt.training import checkpointing
 from mypt.training.build import Built
+from mypt.training.held import Held
 from mypt.training.progress import Progress
+from mypt.training.saving import Saver
 
 # What was true of the files that were saved with it, and may not be of those that are saved now.
 _OF_ITS_TIME = ("optimizer_file", "checkpoint_dtype", "grad_scaler")
@@ -34,10 +40,17 @@ class BundleKeeper:
     log: LogWriter | None = None
     #: Raises where the bundles are not this run's to write any more.
     check_ours: Callable[[], None] | None = None
+    took_s: float = field(init=False, default=0.0)
     _start: int = field(init=False)
+    _saver: Saver = field(init=False)
 
     def __post_init__(self) -> None:
         self._start = self.built.progress.iter
+        self._saver = Saver(self.built.engine)
+
+    def tell(self, say: Callable[[str], None]) -> None:
+        """Have `say` told where checkpoints are not saved as was wanted."""
+        self._saver.say = say
 
     @property
     def target(self) -> Path:
@@ -70,40 +83,72 @@ class BundleKeeper:
 
     def last(self, progress: Progress) -> None:
         """Save the checkpoint that resuming begins from."""
-        if self.log is not None:
-            self.log.sync()
         self._save(bundle.Kind.LAST, progress)
 
-    def gold(self, progress: Progress) -> None:
-        """Save the checkpoint of the best evaluation so far."""
-        self._save(bundle.Kind.GOLD, progress)
+    def gold(self, progress: Progress, then: Callable[[], None] = lambda: None) -> None:
+        """Save the checkpoint of the best evaluation so far, and do what comes `then` once it is whole."""
+        self._save(bundle.Kind.GOLD, progress, then)
 
     def fp16(self, progress: Progress) -> None:
-        """Save the light copy for deployment."""
+        """Save the light copy for deployment, after all that is still being saved."""
         self._save(bundle.Kind.FP16, progress)
 
-    def _save(self, kind: bundle.Kind, progress: Progress) -> None:
-        light, engine = kind is bundle.Kind.FP16, self.built.engine
-        # Before anything can fail here: where they lie in parts, the other ranks take part in it.
-        weights, moments = engine.collect(moments=not light)
-        self._check_workspace(kind)
+    def check(self) -> None:
+        """Raises what went wrong with a checkpoint while training went on."""
+        self._saver.check()
+
+    def settle(self) -> None:
+        """Let what is still being saved come to its end, whatever that is."""
+        with contextlib.suppress(Exception):
+            self._saver.wait()
+
+    def abandon(self) -> None:
+        """Wait for nothing any longer: what is only half saved is removed."""
+        self._saver.abandon()
+        folder = self.target
+        with contextlib.suppress(OSError):
+            bundle.repair(folder.parent, folder.name)
+
+    def _save(self, kind: bundle.Kind, progress: Progress, then: Callable[[], None] = lambda: None) -> None:
+        # As it is now: by the time it is written, the run may be further.
+        write = partial(self._write, kind, finite(self._state(progress)), then)
+        self._saver.save(progress.iter, write, light=kind is bundle.Kind.FP16)
+
+    def _write(self, kind: bundle.Kind, state: dict[str, Any], then: Callable[[], None], held: Held) -> None:
+        engine = self.built.engine
+        with engine.layout.leading():
+            if kind is bundle.Kind.LAST and self.log is not None:
+                self.log.sync()
+            self._check_workspace(kind)
+            self._check_ours()
+            began = time.monotonic()
+            try:
+                checkpointing.save(
+                    self.folder(kind),
+                    engine.model,
+                    self.built.data.tokenizer.to_dict(),
+                    state,
+                    device=engine.numerics.device,
+                    optimizer=held.moments,
+                    dtype=torch.float16 if kind is bundle.Kind.FP16 else torch.float32,
+                    parents=self.anywhere,
+                    weights=held.weights,
+                    put=engine.layout.put,
+                    check=self._check_ours,
+                )
+            except RunError:
+                self._check_workspace(kind)
+                raise
+            if kind is bundle.Kind.LAST:
+                self.took_s = time.monotonic() - began
+        then()
+
+    def _check_ours(self) -> None:
+        """Raises where the bundles are not this run's to write any more, or nobody wants them."""
+        if self._saver.abandoned:
+            raise RunError("the run ended before its checkpoint was saved")
         if self.check_ours is not None:
             self.check_ours()
-        try:
-            checkpointing.save(
-                self.folder(kind),
-                engine.model,
-                self.built.data.tokenizer.to_dict(),
-                self._state(progress),
-                device=engine.numerics.device,
-                optimizer=moments,
-                dtype=torch.float16 if light else torch.float32,
-                parents=self.anywhere,
-                weights=weights,
-            )
-        except RunError:
-            self._check_workspace(kind)
-            raise
 
     def _check_workspace(self, kind: bundle.Kind) -> None:
         """Raises `RunError` where the workspace is not where it was: made again, it would be another one."""

@@ -7,18 +7,24 @@ saved and loaded is the same either way.
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import socket
 import warnings
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from mypt.errors import Problem, UserError
+from mypt.errors import Problem, RunError, UserError
 from mypt.model import LanguageModel, build_model
 from mypt.training import optimizer as adamw
-from mypt.training.numerics import Numerics
+from mypt.training.checkpointing import Files, Put, files_of
+from mypt.training.held import Held, Part
+from mypt.training.ranks import PATIENCE
 
 if TYPE_CHECKING:
     from mypt.training.engine import Engine
@@ -27,14 +33,21 @@ if TYPE_CHECKING:
 class Layout:
     """Everything lies in this process."""
 
-    def weights(self, model: nn.Module) -> dict[str, Tensor]:
-        """The state dict of `model`; with several parts all ranks call this, and rank 0 gets it."""
-        state: dict[str, Tensor] = model.state_dict()
-        return state
+    in_parts = False
+    """Whether every rank has a part of what is saved, and all take part in saving it."""
+    put: Put | None = None
+    """How rank 0 writes what all ranks hold; None: it has all of it, and writes it as ever."""
 
-    def moments(self, optimizer: AdamW) -> dict[str, Any]:
-        """The state of `optimizer`, as `weights` gives the model's."""
-        return optimizer.state_dict()
+    def held(self, model: nn.Module, optimizer: AdamW | None) -> Held:
+        """What this rank has of the state dicts of `model` and `optimizer`."""
+        return Held(model.state_dict(), None if optimizer is None else optimizer.state_dict())
+
+    def leading(self) -> contextlib.AbstractContextManager[Any]:
+        """The context of a save on rank 0: the others are kept waiting by nothing that fails here."""
+        return contextlib.nullcontext()
+
+    def help(self, held: Held) -> None:
+        """What a rank does of a save that rank 0 leads; `held` is what is to be saved."""
 
     def alone(self, model: LanguageModel) -> LanguageModel:
         """`model` with all of its weights in this process, for what needs no gradients. All ranks call this at once."""
@@ -47,18 +60,74 @@ WHOLE = Layout()
 class Parts(Layout):
     """The slices of this rank, along the first dimension of each parameter."""
 
-    def __init__(self, numerics: Numerics, *, first: bool) -> None:
-        self._numerics, self._first = numerics, first
+    in_parts = True
 
-    def weights(self, model: nn.Module) -> dict[str, Tensor]:
-        """The state dict of `model` on rank 0, in the memory of the processor; nothing elsewhere."""
-        return self._collected(model.state_dict())
+    def __init__(self, engine: Engine) -> None:
+        import torch.distributed as dist
 
-    def moments(self, optimizer: AdamW) -> dict[str, Any]:
-        """The state of `optimizer`, as `weights` gives the model's."""
-        whole = optimizer.state_dict()
-        whole["state"] = {number: self._collected(each) for number, each in whole["state"].items()}
-        return whole if self._first else {}
+        self._numerics, self._ranks = engine.numerics, engine.ranks
+        # Of its own: what is written while training goes on talks while training does.
+        self._group = dist.new_group(backend="gloo", timeout=PATIENCE)
+        name = socket.gethostname()
+        self._several_machines = engine.ranks.any(engine.ranks.told(name) != name)
+        self._begun = False
+
+    def held(self, model: nn.Module, optimizer: AdamW | None) -> Held:
+        """This rank's part of the state dicts of `model` and `optimizer`."""
+        moments = None if optimizer is None else optimizer.state_dict()
+        if moments is not None:
+            moments["state"] = {number: _parts_of(state) for number, state in moments["state"].items()}
+        return Held(_parts_of(model.state_dict()), moments)
+
+    @contextlib.contextmanager
+    def leading(self) -> Iterator[None]:
+        """The context of a save on rank 0: where it fails before the others know what to do, they hear of that."""
+        self._begun = False
+        try:
+            yield
+        except BaseException:
+            if not self._begun:
+                with contextlib.suppress(Exception):
+                    self._told(None)
+            raise
+
+    def put(self, files: Files, folder: Path) -> None:
+        """Write `files` into `folder` together with the other ranks, which are at `help`."""
+        from mypt.training import rows
+
+        places = rows.outline(files, folder)
+        self._begun = True
+        self._told((str(folder.absolute()), places))
+        try:
+            rows.fill(files, folder, places, self._group, shared=self._several_machines)
+        except rows.CheckpointException as error:
+            rank, cause = rows.what_failed(error)
+            if self._several_machines and isinstance(cause, FileNotFoundError):
+                raise RunError(
+                    f"rank {rank} does not find {folder.parent}, into which every rank writes its part: put the "
+                    "workspace on a disk that all machines share, or train with --parallel ddp"
+                ) from None
+            raise cause from None
+
+    def help(self, held: Held) -> None:
+        """Write this rank's part of `held` where rank 0 says; what fails on any rank is rank 0's to tell."""
+        from mypt.training import rows
+
+        told = self._told(None)
+        if told is None:
+            return
+        folder, places = told
+        files = files_of(held.weights, held.moments, torch.float32)
+        with contextlib.suppress(rows.CheckpointException):
+            rows.fill(files, Path(folder), places, self._group, shared=self._several_machines)
+
+    def _told(self, value: Any) -> Any:
+        """What rank 0 calls this with."""
+        import torch.distributed as dist
+
+        box = [value]
+        dist.broadcast_object_list(box, src=0, group=self._group)
+        return box[0]
 
     def alone(self, model: LanguageModel) -> LanguageModel:
         """A copy of `model` with all weights. The ranks do not evaluate as many batches each, nor does more than one
@@ -72,14 +141,22 @@ class Parts(Layout):
                 own.copy_(adamw.whole(part))
         return copied
 
-    def _collected(self, tensors: dict[str, Any]) -> dict[str, Any]:
-        found = {}
-        for name, tensor in tensors.items():
-            # One at a time, so that no device ever has to hold all of them.
-            whole = adamw.whole(tensor)
-            if self._first:
-                found[name] = whole.detach().cpu()
-        return found
+
+def _parts_of(tensors: dict[str, Any]) -> dict[str, Any]:
+    """State by name with a `Part` for each tensor of which this rank has a part."""
+    found = {}
+    for name, tensor in tensors.items():
+        if hasattr(tensor, "to_local"):
+            mesh = tensor.device_mesh
+            first = _first_row(tensor.shape[0], mesh.size(), mesh.get_local_rank())
+            tensor = Part(tensor.to_local().detach(), first, tensor.shape)
+        found[name] = tensor
+    return found
+
+
+def _first_row(rows: int, ranks: int, rank: int) -> int:
+    """Where the rows of a rank begin when `rows` are shared out: as many for each, and what is left for the last ones."""
+    return min(rank * -(-rows // ranks), rows)
 
 
 def share_out(engine: Engine) -> None:
@@ -110,7 +187,7 @@ def share_out(engine: Engine) -> None:
         for key, value in state.items():
             is_moment = isinstance(value, Tensor) and value.dim() > 0
             after.state[parameter][key] = _slice_like(parameter, value) if is_moment else value
-    engine.optimizer, engine.layout = after, Parts(engine.numerics, first=engine.ranks.rank == 0)
+    engine.optimizer, engine.layout = after, Parts(engine)
 
 
 def _slice_like(parameter: Any, whole: Tensor) -> Tensor:
@@ -118,9 +195,8 @@ def _slice_like(parameter: Any, whole: Tensor) -> Tensor:
     from torch.distributed.tensor import DTensor
 
     mesh = parameter.device_mesh
-    rows = -(-whole.size(0) // mesh.size())
     own = parameter.to_local()
-    begin = min(mesh.get_local_rank() * rows, whole.size(0))
+    begin = _first_row(whole.size(0), mesh.size(), mesh.get_local_rank())
     part = whole[begin : begin + own.size(0)].to(own.device, copy=True)
     return DTensor.from_local(
         part, mesh, parameter.placements, run_check=False, shape=whole.shape, stride=whole.stride()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Protocol
+from functools import partial
 
 from msgspec import UNSET
 
@@ -19,59 +18,13 @@ from mypt.settings.resolve import warmup_steps
 from mypt.training import gold, noticing, usage
 from mypt.training.engine import Engine, NotFiniteError
 from mypt.training.evaluation import Scorer, evaluate, split_loss
-from mypt.training.gold import Decision
 from mypt.training.optimizer import set_rate
 from mypt.training.prefetch import Prefetcher
 from mypt.training.progress import Progress
+from mypt.training.roles import End, Keeper, Reporter
 from mypt.training.schedule import learning_rate
 from mypt.training.spikes import RecentLoss
 from mypt.training.stopping import StopFlag
-
-
-class Reporter(Protocol):
-    """Who is told what happens: the log, the console, or nobody."""
-
-    def train(self, event: events.Train) -> None:
-        """An update that the log should have."""
-
-    def evaluation(self, event: events.Eval) -> None:
-        """An evaluation."""
-
-    def gold(self, decision: Decision, step: int, val_loss: float, train_loss: float | None) -> None:
-        """A gold checkpoint was saved, or blocked."""
-
-    def phase(self, event: events.PhaseSwitch) -> None:
-        """The next phase begins."""
-
-    def notice(self, event: events.Notice) -> None:
-        """Something that a person should know of."""
-
-    def sample(self, step: int) -> bool:
-        """It is time for a sample; False where a stop cut it short."""
-
-    def progress(self, trainer: Trainer) -> None:
-        """An update was made."""
-
-    def stopping(self, step: int, why: str) -> None:
-        """The run ends before its time, and is going to be saved."""
-
-
-class Keeper(Protocol):
-    """Who saves checkpoints."""
-
-    def last(self, progress: Progress) -> None:
-        """Save the checkpoint that resuming begins from."""
-
-    def gold(self, progress: Progress) -> None:
-        """Save the best checkpoint."""
-
-
-class End(StrEnum):
-    """How the loop ended."""
-
-    COMPLETE = "complete"
-    SIGNAL = "signal"
-    REQUEST = "request"
 
 
 @dataclass
@@ -142,6 +95,7 @@ class Trainer:
                 self._log_update()
             self._tell(noticing.of_update(p, skipped=self._done.skipped, scaler=self.engine.scaler))
             self.reporter.progress(self)
+            self.keeper.check()
             if not self._take_stock(updated=True):
                 return self._stopped()
         return End.COMPLETE
@@ -311,10 +265,11 @@ class Trainer:
             score=scores.get(self.decided_by),
         )
         p.elapsed_s = self.elapsed_s()
+        tell = partial(self.reporter.gold, decision, p.iter, val_loss, losses["train"])
         if decision.accepted:
-            self.keeper.gold(p)
-        if decision.accepted or decision.blocked:
-            self.reporter.gold(decision, p.iter, val_loss, losses["train"])
+            self.keeper.gold(p, tell)
+        elif decision.blocked:
+            tell()
         return True
 
     def _prove(self) -> None:
@@ -358,10 +313,10 @@ class Trainer:
 
     def _save(self) -> None:
         self.progress.elapsed_s = self.elapsed_s()
-        began = time.monotonic()
         self.keeper.last(self.progress)
         self._saved = self._standing()
-        if not self._told_slow and (told := noticing.of_save(time.monotonic() - began)):
+        # Of one that is still being written the next one tells.
+        if not self._told_slow and (told := noticing.of_save(self.keeper.took_s)):
             self._told_slow = True
             self._tell(told)
 

@@ -27,8 +27,8 @@ from torch.nn.parallel import DistributedDataParallel
 from mypt.errors import RunError
 from mypt.launch.place import Place
 
-# Rank 0 may write a large checkpoint to a slow disk while the others wait for it.
-_PATIENCE = timedelta(hours=2)
+PATIENCE = timedelta(hours=2)
+"""How long a rank is waited for: rank 0 may write a large checkpoint to a slow disk meanwhile."""
 _ENDED = "ended/"
 # A rank that fails says so before it goes, and its connections close a moment later or sooner.
 _LAST_WORD_S = 1.0
@@ -171,15 +171,15 @@ def join(place: Place) -> Iterator[Ranks]:
     if cuda:
         torch.cuda.set_device(place.local_rank % torch.cuda.device_count())
     try:
-        shared, _, _ = next(rendezvous("env://", place.rank, place.world, timeout=_PATIENCE))
+        shared, _, _ = next(rendezvous("env://", place.rank, place.world, timeout=PATIENCE))
         # A restarted agent keeps what the ranks before told in this store: where they listened, and why they ended.
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         store = PrefixStore(f"mypt/{attempt}", shared)
         backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
         dist.init_process_group(
-            backend, store=store, rank=place.rank, world_size=place.world, timeout=_PATIENCE
+            backend, store=store, rank=place.rank, world_size=place.world, timeout=PATIENCE
         )
-        group = dist.new_group(backend="gloo", timeout=_PATIENCE)
+        group = dist.new_group(backend="gloo", timeout=PATIENCE)
     except (RuntimeError, ValueError, OSError) as error:
         raise RunError(
             f"rank {place.rank} of {place.world} does not find the others: {_first_line(error)}"

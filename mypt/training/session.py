@@ -19,8 +19,9 @@ from mypt.training.build import Built, memory_needed
 from mypt.training.console import Console
 from mypt.training.engine import NotFiniteError
 from mypt.training.keeper import BundleKeeper
-from mypt.training.loop import End, Trainer
+from mypt.training.loop import Trainer
 from mypt.training.report import RunReporter, Sampler
+from mypt.training.roles import End
 from mypt.training.sampling import sampler_of
 from mypt.training.stopping import StopFlag, say_on_stderr
 
@@ -54,6 +55,7 @@ class Session:
         """
         with self._open_log() as log:
             self.keeper.log, log.check_ours = log, self.keeper.check_ours
+            self.keeper.tell(lambda text: self.console.line(f"Note: {text}", "strong"))
             try:
                 end = self._train(log)
             except NotFiniteError as error:
@@ -63,6 +65,7 @@ class Session:
                 raise RunError(f"{what}. {error.remedy}{self.keeper.further_back()}") from None
             except KeyboardInterrupt:
                 # Only of a second signal within a program: it is not waited for a checkpoint any longer.
+                self.keeper.abandon()
                 self.console.end_progress()
                 self._tell_why(log, "signal", self._twice(self.stop.signal or "SIGINT"))
                 raise
@@ -106,9 +109,14 @@ class Session:
         with machine.telling_memory(self.engine.numerics.device, needed), self.engine.ranks.telling_loss():
             check_room()
             self.built.join(self.console)
-            end = trainer.run()
-            self.console.end_progress()
-            self.keeper.fp16(p)
+            try:
+                end = trainer.run()
+                self.console.end_progress()
+                self.keeper.fp16(p)
+            except Exception:
+                # What there is to go on from is told once it is there.
+                self.keeper.settle()
+                raise
         log.sync()
         log.write(lines.complete_event(self.built) if end is End.COMPLETE else self._stopped_event(end))
         log.sync()
@@ -133,9 +141,8 @@ class Session:
         """
         status = signals.STATUS[name]
         signals.end_within(_PATIENCE_S, status)
-        folder = self.keeper.target
         for step in (
-            lambda: bundle.repair(folder.parent, folder.name),
+            self.keeper.abandon,
             lambda: self._say_ended(name),
             lambda: finish(status, self._twice(name)),
         ):

@@ -282,23 +282,39 @@ class Column:
         lows = extremes.lows[level] if level >= 0 else None
         highs = extremes.highs[level] if level >= 0 else None
         ys, base, has_gaps = self._ys, self._base, extremes.has_gaps
+        # Where blocks begin: few enough to stay at hand, where a search through all points would fetch from memory.
+        first, seen = -(-start // block), 0
+        places = xs[base + first * block : base + stop : block] if level >= 0 else None
         for number in range(1, buckets + 1):
             edge = lo + width * number
-            # Mostly the edge lies near; a search nearby touches less memory than one through all.
-            near = start + step
-            upper = near if near < stop and xs[base + near] >= edge else stop
-            end = stop if number == buckets else bisect_left(xs, edge, base + start, base + upper) - base
-            if lows is not None and highs is not None and end - start >= _ROUND_FROM and end < stop:
-                rounded = end - end % block
-                if rounded > start and edge - xs[base + rounded] < slack:
+            if places is None:
+                # Mostly the edge lies near; a search nearby touches less memory than one through all.
+                near = start + step
+                lower, upper = start, near if near < stop and xs[base + near] >= edge else stop
+            else:
+                near = seen + step // block
+                near = near if near < len(places) and places[near] >= edge else len(places)
+                seen = bisect_left(places, edge, seen, near)
+                rounded = (first + seen - 1) * block
+                if (
+                    lows is not None
+                    and highs is not None
+                    and number < buckets
+                    and rounded - start >= _ROUND_FROM - block
+                    and edge - places[seen - 1] < slack
+                ):
                     end = rounded
                     if start % block == 0 and not has_gaps:
                         part = slice(start // block, end // block)
                         low, high = min(lows[part]), max(highs[part])
                         x0, x1 = xs[base + start], xs[base + end - 1]
                         out.append(Bucket(x0, x1, ys[start], low, high, ys[end - 1], False))
-                        start = end
-                        continue
+                    else:
+                        out.append(self._bucket(xs, start, end))
+                    start = end
+                    continue
+                lower, upper = max(start, rounded), min(rounded + block, stop)
+            end = stop if number == buckets else bisect_left(xs, edge, base + lower, base + upper) - base
             if end > start:
                 if has_gaps or end - start > _FEW:
                     out.append(self._bucket(xs, start, end))

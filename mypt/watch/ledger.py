@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 from collections import deque
 from collections.abc import Sequence
+from operator import attrgetter
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -97,7 +99,7 @@ class Ledger:
                     items.pop()
 
     def add_line(self, line: Mark | EvalLine) -> None:
-        """Append a line; of what is told once a step, it replaces the one that is there."""
+        """Add a line in its place among the steps; of what is told once a step, it replaces the one that is there."""
         with self._lock:
             self._add_line(line)
 
@@ -110,7 +112,11 @@ class Ledger:
                 if lines[index].kind == line.kind and lines[index].step == line.step:
                     del lines[index]
                     break
-        lines.append(line)
+        if lines and lines[-1].step > line.step:
+            # A gold that is saved while training goes on is told when it is whole, later than what came after it.
+            bisect.insort(lines, line, key=attrgetter("step"))
+        else:
+            lines.append(line)
         _bound(lines, MOST_LINES)
 
     def add_evals(

@@ -53,6 +53,8 @@ PLAIN = {
 """`PRESET` for any data."""
 TRAIN = ("train", "--config_file", "p", "--model_name", "m")
 """The training of what `make` makes."""
+SAVING: tuple[tuple[str, ...], ...] = ((), ("--async_save", "on"))
+"""How the rounds of a training save, in turn: while it waits, and while it goes on."""
 PREPARE = (
     *("prepare", "text0.txt", "text1.txt", "--output_dir", "data/s"),
     *("--tokenization", "char", "--num_proc", "1"),

@@ -17,6 +17,7 @@ from mypt.settings.presets import save_preset
 from tests.faults.ground import (
     PREPARE,
     PRESET,
+    SAVING,
     TRAIN,
     assert_one_clean_history,
     assert_readable,
@@ -96,13 +97,13 @@ def test_a_disk_that_fills_while_it_trains(
     assert undisturbed.status == 0
     stopped = went_on = 0
     for number in range(part, times(2), PARTS):
-        chance = draw("full", number)
+        chance, command = draw("full", number), (*TRAIN, *SAVING[number // PARTS % 2])
         empty(small)
         broken = Path(shutil.copytree(ground, small / "broken"))
         for _ in range(chance.randint(1, 2)):
             place, spare = pick(chance, map(kind, undisturbed.operations)), chance.choice(SPARES)
             before = bundles(broken)
-            ended = striker.run(broken, *TRAIN, fill_at=place, spare=spare)
+            ended = striker.run(broken, *command, fill_at=place, spare=spare)
             where = f"round {number}, full but for {spare} at {place} {undisturbed.operations[place - 1]}"
             try:
                 if ended.status:
@@ -120,7 +121,7 @@ def test_a_disk_that_fills_while_it_trains(
             except AssertionError as error:
                 raise AssertionError(f"{where}: {error}\n{ended.output}") from error
             (broken / FILLER).unlink(missing_ok=True)
-        rest = striker.run(broken, *TRAIN)
+        rest = striker.run(broken, *command)
         try:
             assert rest.status == 0, rest.output
             assert_same_run(whole, broken, "m")

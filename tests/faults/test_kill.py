@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.ground import (
+    SAVING,
     TRAIN,
     age,
     assert_one_clean_history,
@@ -46,17 +47,18 @@ def kind(operation: str) -> str:
 def test_killed_while_it_trains(tmp_path: Path, killer: Killer, report: Report, part: int) -> None:
     ground = make(tmp_path / "ground")
     whole = Path(shutil.copytree(ground, tmp_path / "whole"))
-    status, operations = killer.run(whole, *TRAIN)
+    # Both ways to save leave the same, and in about the same steps.
+    status, operations = killer.run(whole, *TRAIN, *SAVING[part % 2])
     assert status == 0 and not leftovers(whole)
     assert_one_clean_history(whole, "m")
     kills = rounds = 0
     for number in range(part, times(4), PARTS):
-        chance = draw("kill", number)
+        chance, command = draw("kill", number), (*TRAIN, *SAVING[number // PARTS % 2])
         broken = Path(shutil.copytree(ground, tmp_path / f"broken{number}"))
         killed: list[tuple[str, float]] = []
         for _ in range(chance.randint(1, MOST_KILLS)):
             place, later = pick(chance, map(kind, operations)), moment(chance)
-            status, begun = killer.run(broken, *TRAIN, kill_at=place, later_s=later)
+            status, begun = killer.run(broken, *command, kill_at=place, later_s=later)
             # One that is resumed may have little left to do, and reach its end before.
             assert status in (KILLED, 0), (number, killed, status)
             if status == KILLED:
@@ -67,7 +69,7 @@ def test_killed_while_it_trains(tmp_path: Path, killer: Killer, report: Report, 
             except AssertionError as error:
                 raise AssertionError(f"round {number}, killed at {killed}: {error}") from error
         age(broken)
-        status, _ = killer.run(broken, *TRAIN)
+        status, _ = killer.run(broken, *command)
         try:
             assert status == 0
             assert_same_run(whole, broken, "m")

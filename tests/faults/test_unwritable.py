@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mypt.runs.filelock import is_locked
-from tests.faults.ground import TRAIN, age, assert_one_clean_history, assert_whole, leftovers, make
+from tests.faults.ground import SAVING, TRAIN, age, assert_one_clean_history, assert_whole, leftovers, make
 from tests.faults.rounds import ROUNDS, Report, draw, pick, times
 from tests.faults.striker import Striker, Struck, kind
 from tests.training.alike import assert_same_run
@@ -77,19 +77,19 @@ def test_operations_that_fail(
     )
     stopped = went_on = 0
     for number in range(part, times(2), PARTS):
-        chance = draw(what, number)
+        chance, command = draw(what, number), (*TRAIN, *SAVING[number // PARTS % 2])
         broken = Path(shutil.copytree(ground, tmp_path / f"broken{number}"))
         error = chance.choice(ERRORS)
         # Once, a few times, or from then on.
         lasts = chance.choice([1, 1, 3, 10**6])
         if what == "writes":
             first = chance.randint(1, undisturbed.writes)
-            ended = striker.run(broken, *TRAIN, writes=(first, first + lasts - 1), errno=error)
+            ended = striker.run(broken, *command, writes=(first, first + lasts - 1), errno=error)
             where = f"{what} {first} of {undisturbed.writes}"
         else:
             first = pick(chance, map(kind, undisturbed.operations))
             last = min(first + lasts, len(undisturbed.operations) + 1)
-            ended = striker.run(broken, *TRAIN, fail_at=range(first, last), errno=error)
+            ended = striker.run(broken, *command, fail_at=range(first, last), errno=error)
             where = undisturbed.operations[first - 1]
         try:
             assert_ended_well(ended)

@@ -11,6 +11,7 @@ import torch
 from tests.workbench import clean
 
 _OF_THE_CLOCK = ("elapsed_s", "started_at")
+_OF_NO_MATTER = ("device", "async_save")
 
 
 def leaves(file: Path) -> list[tuple[str, Any]]:
@@ -36,13 +37,14 @@ def assert_same_file(one: Path, two: Path) -> None:
 
 
 def state_of(workspace: Path, bundle: str) -> dict[str, Any]:
-    """A bundle's training state without what clocks and the number of processes decide, and what is asked of a device."""
+    """A bundle's training state without what clocks and the number of processes decide, where and when it was saved."""
     state: dict[str, Any] = json.loads(
         (workspace / "checkpoints" / bundle / "training_state.json").read_text()
     )
     state["training_config"].pop("start_step")
-    state["training_config"].pop("device")
-    state["sources"].pop("device", None)
+    for name in _OF_NO_MATTER:
+        state["training_config"].pop(name, None)
+        state["sources"].pop(name, None)
     for name in _OF_THE_CLOCK:
         state["progress"].pop(name)
     return state

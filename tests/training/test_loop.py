@@ -22,9 +22,10 @@ from mypt.settings.model_config import GPTConfig
 from mypt.tokenizers.char import CharTokenizer
 from mypt.training import optimizer as adamw
 from mypt.training.engine import Engine
-from mypt.training.loop import End, Trainer
+from mypt.training.loop import Trainer
 from mypt.training.numerics import Numerics
 from mypt.training.progress import Progress
+from mypt.training.roles import End
 from mypt.training.stopping import StopFlag
 from tests.workbench import CHARS, ids_of, story
 
@@ -57,7 +58,10 @@ class Quiet:
     def notice(self, event: Notice) -> None:
         pass
 
+    took_s = 0.0
+
     def gold(self, *nothing: Any) -> None: ...
+    def check(self) -> None: ...
     def sample(self, step: int) -> bool:
         if any(self.stop.asked() for _ in range(3)):
             return False

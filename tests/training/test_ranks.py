@@ -110,8 +110,8 @@ def test_parts_on_all_ranks_train_the_same(together: Together, workspace: Path) 
     # Three blocks and odd sizes, so that nothing divides evenly; a frozen block; one matrix with two names.
     flags = [*MASKED, "--n_layer", "3", "--tie_weights", "true", "--bias", "true", "--freeze_layers", "1"]
     flags += ["--activation_checkpointing", "--parallel", "fsdp", "--max_iters", "20"]
-    for world in (1, 3):
-        ended = together.train(workspace, *flags, world=world, model=f"m{world}")
+    for world, save in ((1, "off"), (3, "on")):
+        ended = together.train(workspace, *flags, "--async_save", save, world=world, model=f"m{world}")
         assert ended.statuses == [0] * world, ended.said
         assert not any(ended.said[1:]), "rank 0 speaks for all"
     assert_same_curve(workspace, "m1", workspace, "m3")
@@ -140,6 +140,8 @@ def test_parts_go_on_with_a_bundle_and_leave_one(
     flags = [*MASKED, "--parallel", "fsdp", "--dropout", "0.1"]
     broken = Path(shutil.copytree(workspace, tmp_path_factory.mktemp("broken") / "w"))
     together.train(workspace, *flags, world=then)
+    # When it is saved makes no difference either.
+    flags += ["--async_save", "on"]
     stopped = together.train(broken, *flags, world=first, send=(first - 1, signal.SIGTERM, 15))
     assert stopped.statuses == [143] * first, stopped.said
     ended = together.train(broken, *flags, world=then)
@@ -154,15 +156,28 @@ def test_parts_go_on_with_a_bundle_and_leave_one(
 def test_a_rank_with_a_part_that_dies_ends_the_run_with_a_sentence(
     together: Together, workspace: Path
 ) -> None:
-    flags = [*MASKED, "--parallel", "fsdp", "--max_iters", "5000"]
+    flags = [*MASKED, "--parallel", "fsdp", "--max_iters", "5000", "--async_save", "on"]
     ended = together.train(workspace, *flags, send=(1, signal.SIGKILL, 12))
     assert ended.statuses == [1, -9]
     assert "another rank is gone without a word" in ended.said[0] and "Traceback" not in ended.said[0]
     assert_whole(workspace)
 
 
-@pytest.mark.parametrize("rank", [0, 1])
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("save", ["off", "on"])
+def test_a_rank_whose_disk_takes_no_more_is_told_by_rank_0(
+    together: Together, workspace: Path, save: str
+) -> None:
+    flags = [*MASKED, "--parallel", "fsdp", "--async_save", save]
+    ended = together.train(workspace, *flags, limit=(1, 8000))
+    assert ended.statuses == [1, 1], ended.said
+    said = "m: the checkpoint could not be saved (File too large); nothing was written; make room for 1.1 MB"
+    assert said in ended.said[0] and "Traceback" not in ended.said[0] + ended.said[1], ended.said
+    assert not list((workspace / "checkpoints").iterdir())
+    (last,) = events(workspace, "m", "training_stopped")
+    assert last["reason"] == "error" and said in last["message"]
+
+
+@pytest.mark.parametrize(("rank", "name"), [(0, "SIGTERM"), (1, "SIGINT")])
 def test_a_signal_to_any_rank_stops_and_saves_all(
     together: Together, workspace: Path, rank: int, name: str
 ) -> None:

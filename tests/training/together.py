@@ -1,7 +1,7 @@
 """Several ranks of one training, as forked children of a process that has torch loaded already.
 
-As a program it reads lines of JSON from standard input: {"arguments": […], "world": n, "kill": [rank, signal, step]}.
-It starts `mypt` with these arguments n times, as torchrun would, sends the signal to that rank once the log has come
+As a program it reads lines of JSON from standard input: {"arguments": […], "world": n, "kill": [rank, signal, step],
+"limit": [rank, bytes]}. That rank may write no larger file. It starts `mypt` with these arguments n times, as torchrun would, sends the signal to that rank once the log has come
 to that step, and answers with a line {"statuses": […], "said": […]}: exit statuses as `Popen.returncode` has them and
 what was printed, both by rank.
 """
@@ -44,13 +44,18 @@ class Together(Asking):
         *arguments: str,
         world: int = 2,
         send: tuple[int, signal.Signals, int] | None = None,
+        limit: tuple[int, int] | None = None,
         model: str = "m",
     ) -> Ended:
-        """Train `model` in `world` ranks; `send` is which rank gets which signal at which step."""
+        """Train `model` in `world` ranks; `send` is which rank gets which signal at which step.
+
+        `limit` is which rank may write no file of more bytes than that.
+        """
         answer = self.ask(
             arguments=["--workspace", str(workspace), "train", "--model_name", model, *arguments],
             world=world,
             kill=send and [send[0], int(send[1]), send[2]],
+            limit=limit,
             model=model,
         )
         return Ended(**answer)
@@ -68,6 +73,10 @@ def _rank(asked: dict[str, Any], rank: int, port: int, output: int) -> int:
             MASTER_ADDR="127.0.0.1",
             MASTER_PORT=str(port),
         )
+    if asked["limit"] and asked["limit"][0] == rank:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (asked["limit"][1],) * 2)
     code: int = importlib.import_module("mypt.cli").main(asked["arguments"])
     return code
 
@@ -105,8 +114,9 @@ def _answer(asked: dict[str, Any], folder: Path) -> Ended:
 def main() -> None:
     """Answer each line of standard input."""
     # What takes seconds to import, once for all children.
-    for name in ("mypt.training.session", "mypt.training.already", "mypt.training.follower"):
-        importlib.import_module(name)
+    for name in ("session", "already", "follower", "rows"):
+        importlib.import_module(f"mypt.training.{name}")
+    importlib.import_module("torch.distributed.fsdp")
     for line in sys.stdin:
         with tempfile.TemporaryDirectory() as folder:
             print(json.dumps(_answer(json.loads(line), Path(folder))._asdict()), flush=True)

@@ -7,8 +7,6 @@ from collections.abc import Iterable
 import pytest
 
 from mypt.diff import Side, compare
-from mypt.watch.column import Column
-from tui.screens.compare.curves import said_at
 from tui.screens.compare.items import Compared, numbers
 from tui.screens.compare.lines import Line, column_widths, table_lines
 from tui.screens.compare.readout import text_of
@@ -52,15 +50,6 @@ def test_the_chosen_row_is_told_with_what_it_is_and_where_values_came_from() -> 
         "learning_rate  Peak learning rate of AdamW.",
         "a 3e-5 (preset mini)   b\\x1b 1e-3",
     ]
-
-
-def test_a_curve_that_ends_before_others_says_where() -> None:
-    column = Column()
-    for step, value in ((0, 3.0), (10, 2.5)):
-        column.append(step, 64.0 * step, float(step), value)
-    assert said_at(column, 50)(2.5) == "2.5000 (end: 10)"
-    assert said_at(column, 50)(3.0) == "3.0000"
-    assert said_at(column, 10)(2.5) == "2.5000"
 
 
 @pytest.mark.parametrize(

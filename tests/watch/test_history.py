@@ -342,6 +342,20 @@ def test_gold_and_blocked() -> None:
     assert history.gold is not None and history.gold.step == 20
 
 
+def test_a_gold_that_is_told_late_stands_at_its_step_and_keeps_nothing_from_being_rewound() -> None:
+    notice = Notice(iter=50, kind="loss_spike", message="a jump", train_loss=9.0, elapsed_s=25.0)
+    gold = GoldCheckpoint(iter=40, val_loss=2.0, prev_best=None)
+    history = history_of(start(), evaluation(40), train(45), notice, gold, train(52))
+    assert (history.step, [(m.step, m.tokens) for m in history.golds]) == (52, [(40, 40 * TOKENS)])
+    assert [(line.kind, line.step) for line in history.lines[1:]] == [
+        *(("eval", 40), ("gold", 40), ("notice", 50))
+    ]
+    # Killed before the checkpoint of step 50: the jump is trained again, the gold is there.
+    history.feed([start(40)])
+    assert [line.kind for line in history.lines[1:]] == ["eval", "gold", "resume"]
+    assert not history.notices and len(history.golds) == 1
+
+
 def test_best_is_of_the_present_phase() -> None:
     history = history_of(start(), evaluation(20, 1.0, phase="easy"), PhaseSwitch(iter=20, new_phase="hard"))
     assert history.best is not None and history.best.step == 20

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mypt.text import loss, whole
 from mypt.watch.smooth import HEAVIEST, Smoothing
 from tui.chart.curves import Shown, Smooth, with_others
 from tui.chart.model import ChartData, Column, Mark, series_color
@@ -15,17 +14,6 @@ from tui.screens.compare.items import Compared, numbers
 
 _SMOOTHED_AT_ONCE = 20_000
 _NEXT_PART_S = 0.1
-
-
-def said_at(column: Column, furthest: int) -> Callable[[float], str]:
-    """How a curve's values are written: the last one with its step, where another curve goes on beyond it."""
-    last = column.last()
-    ended = last if last is not None and last.step < furthest else None
-
-    def write(value: float) -> str:
-        return f"{loss(value)} (end: {whole(ended.step)})" if ended and value == ended.y else loss(value)
-
-    return write
 
 
 def overlay(columns: Iterable[Compared], smooth: Smooth | None = None) -> ChartData:
@@ -38,15 +26,12 @@ def overlay(columns: Iterable[Compared], smooth: Smooth | None = None) -> ChartD
     runs = {column.curve: column.run for column in columns if column.run is not None}
     shown = [Shown(key, run.label, run.history, series_color(colours[key])) for key, run in runs.items()]
     data = with_others(ChartData(), shown, smooth)
-    ends = [point.step for curve in data.curves if (point := (curve.raw or curve.column).last())]
-    furthest = max(ends, default=0)
-    curves = [replace(curve, format=said_at(curve.raw or curve.column, furthest)) for curve in data.curves]
     marks = [
         Mark(gold.step, gold.tokens, gold.time, gold.value, "gold", f"{run.label} {gold.text}")
         for run in runs.values()
         for gold in run.history.golds[-1:]
     ]
-    return replace(data, curves=tuple(curves), marks=tuple(marks))
+    return replace(data, marks=tuple(marks))
 
 
 class OverlaidChart(Chart):

@@ -257,6 +257,7 @@ def _there(draft: Draft, held: str) -> tuple[str, ...]:
 
 def _size(resolved: Resolved, rows: int | None, kind: str) -> tuple[int, Memory]:
     from mypt import estimate
+    from mypt.machine import saves_behind
 
     s = resolved.settings
     config = replace(resolved.config, vocab_size=rows) if rows else resolved.config
@@ -272,6 +273,7 @@ def _size(resolved: Resolved, rows: int | None, kind: str) -> tuple[int, Memory]
         dtype=dtype,
         kernel="plain" if s.attention == "plain" else "sdpa",
         device_type=kind,
+        copied=saves_behind(s, kind),
     )
     return estimate.parameters(config), needed
 

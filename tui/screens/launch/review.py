@@ -30,12 +30,13 @@ if TYPE_CHECKING:
 # Parts of the memory that are told by name.
 _NAMED = 3
 _EMPTY_ROW = ("", "", "", "", "")
-_PARTS = {"optimizer": "AdamW", "process": "PyTorch itself"}
+_PARTS = {"optimizer": "AdamW", "process": "PyTorch itself", "copy": "a copy to save from"}
 
 
 def parts_of(memory: Memory) -> str:
     """What the memory is of, the largest parts by name: `activations 92 MB, AdamW 6.9 MB, …`."""
-    named = [(f.name, getattr(memory, f.name)) for f in fields(memory) if f.name != "total"]
+    apart = ("total", "aside")
+    named = [(f.name, getattr(memory, f.name)) for f in fields(memory) if f.name not in apart]
     parts = sorted((part for part in named if part[1]), key=lambda part: -part[1])
     told = [f"{_PARTS.get(name, name.replace('_', ' '))} {size(number)}" for name, number in parts[:_NAMED]]
     rest = sum(number for _, number in parts[_NAMED:])
@@ -212,14 +213,16 @@ class ReviewPane(Vertical):
         if review.memory is None:
             return Text("–")
         if review.room is None:
-            text = Text(f"about {size(review.memory.total)} for each process")
-            return text.append(f"\n{parts_of(review.memory)}", "dim")
-        fits = review.needed <= review.room.free
-        text = Text(f"about {size(review.needed)}", "" if fits else self._ink("error"))
-        text.append(f" of {size(review.room.free)} free ({review.room.name})", "not bold")
-        number = review.draft.processes
-        each = "each process: " if number > 1 and review.room.kind == "cpu" else ""
+            text, each = Text(f"about {size(review.memory.total)} for each process"), ""
+        else:
+            fits = review.needed <= review.room.free
+            text = Text(f"about {size(review.needed)}", "" if fits else self._ink("error"))
+            text.append(f" of {size(review.room.free)} free ({review.room.name})", "not bold")
+            number = review.draft.processes
+            each = "each process: " if number > 1 and review.room.kind == "cpu" else ""
         text.append(f"\n{each}{parts_of(review.memory)}", "dim")
+        if aside := review.memory.aside:
+            text.append(f"\nand {size(aside)} of main memory: a copy to save checkpoints from", "dim")
         return text
 
     def _data(self, review: Review) -> Text:
