@@ -82,12 +82,12 @@ def readout(data: ChartData, axis: Axis, cursor: Cursor | None, reach: float, wi
     if mark:
         tail = [(" │ ", ink.AXIS), (_said(mark, at=cursor is None), ink.OF_MARK[mark.kind])]
     values = _values(data, axis, cursor, reach)
-    if _width(head, *values, tail) > width:
-        # Values come before the steps that they are of.
-        values = _values(data, axis, cursor, reach, steps=False)
     if cursor is None and _width(head, *values, tail) > width:
         # Nobody asked for the mark: the values come first.
         tail, mark = [], None
+    if _width(head, *values, tail) > width:
+        # Values come before the steps that they are of.
+        values = _values(data, axis, cursor, reach, steps=False)
     while values and _width(head, *values, tail) > width and (len(values) > 1 or mark is None):
         values.pop()
     if _width(head, *values, tail) > width and tail:
