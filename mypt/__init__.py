@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+# Before the others, which take a moment.
+import mypt.starting  # noqa: F401
+
+# isort: split
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

@@ -21,6 +21,7 @@ from typing import Any
 from mypt.errors import Problem, UserError
 from mypt.files import read_file, why_no_file
 from mypt.fsio import fsync_file, remove_folder, replace, swap_in, write_json_atomic
+from mypt.imprint import imprint
 from mypt.names import why_no_name
 from mypt.own_files import move_on
 from mypt.text import printable
@@ -32,6 +33,11 @@ MODEL = "model.pt"
 OPTIMIZER = "optimizer.pt"
 MANIFEST = "manifest.json"
 _DOCUMENTS = (CONFIG, STATE, TOKENIZER)
+#: What is another at each save of a run.
+_CHANGING = (MODEL, OPTIMIZER, STATE)
+#: What a config must say, since no default would be true and weights do not tell all of it.
+SHAPE = ("block_size", "vocab_size", "n_embd", "n_head", "n_layer")
+_LACKS = f"{CONFIG} has no "
 _OURS = frozenset((*_DOCUMENTS, MODEL, OPTIMIZER, MANIFEST))
 
 # No model may be called so: a leading dot is refused in model names.
@@ -41,6 +47,8 @@ _SWAPPED = ".new."
 _ASIDE = ".old."
 # Metadata is read by the dashboard, so a file that claims to be JSON must not fill its memory.
 _LARGEST_JSON = 256 * 1024 * 1024
+_MOST_DIGITS = 300
+_LOOKS = 20
 
 
 class Kind(StrEnum):
@@ -159,6 +167,8 @@ class BundleInfo:
         """What to do about `problem`."""
         if self.was_read and "edited by hand?" in self.problem and MODEL not in self.problem:
             return f"undo the change, or remove {MANIFEST} to take the checkpoint as it is now"
+        if self.problem.startswith(_LACKS):
+            return "write it into the file as it was when the model was trained, or restore the file"
         return "restore the file, or remove the folder to begin anew"
 
     @property
@@ -189,9 +199,16 @@ def read_info(path: Path) -> BundleInfo:
                 documents[name] = read_json_object(path / name)
             except UserError as error:
                 problems.append(error.problems[0].message if not error.problems[0].where else str(error))
+            else:
+                lacks = [f for f in SHAPE if name == CONFIG and documents[name].get(f) is None]
+                problems += [f"{_LACKS}{', '.join(lacks)}"] * bool(lacks)
         elif not problems and name != STATE:
             # The original's single-file past had no state; a config and a tokenizer every bundle needs.
             problems.append(f"{name} is missing")
+    step = documents[STATE].get("step")
+    # The original counts one less at its end.
+    if isinstance(step, int) and step < (0 if "progress" in documents[STATE] else -1):
+        problems.append(f"{STATE} has a step below 0 ({step})")
     if MODEL not in files and not problems:
         problems.append(f"{MODEL} is missing")
     told = {problem.replace(":", " ").partition(" ")[0] for problem in problems}
@@ -216,7 +233,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
         raise UserError(Problem(why, where=where))
     try:
         text = read_file(path, _LARGEST_JSON).decode("utf-8-sig")
-        value = json.loads(text)
+        value = json.loads(text, parse_int=_whole)
     except OSError as error:
         reason = "" if error.errno == errno.EFBIG else "cannot be read: "
         raise UserError(Problem(f"{reason}{error.strerror}", where=where)) from None
@@ -235,6 +252,13 @@ def read_json_object(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(Problem("must hold one JSON object", where=where))
     return value
+
+
+def _whole(digits: str) -> int:
+    """A whole number of a JSON file. Raises ValueError for one beyond every float: whoever counts with it would fail."""
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
 
 
 def list_bundles(checkpoints: Path) -> list[BundleInfo]:
@@ -265,15 +289,13 @@ def find(checkpoints: Path, name: str) -> BundleInfo:
     if not mere and not path.exists():
         remedy = f"a mere name, such as {path.name}, is looked for in {checkpoints.name}/"
         raise UserError(Problem("no such folder", field="model_name", value=name, remedy=remedy))
-    info = read_info(checkpoints / name if mere and (checkpoints / name).is_dir() else path)
-    if info.problem:
-        raise UserError(
-            Problem(
-                f"the checkpoint is broken: {info.problem}",
-                where=str(info.path),
-                remedy=info.remedy,
-            )
-        )
+    info, other = _settled(checkpoints / name if mere and (checkpoints / name).is_dir() else path)
+    problem, remedy = info.problem, info.remedy
+    if other:
+        problem = f"{other} is of another save than {MANIFEST} (copied while it was saved, or edited?)"
+        remedy = f"copy the folder once more, or remove {MANIFEST} to take the checkpoint as it is"
+    if problem:
+        raise UserError(Problem(f"the checkpoint is broken: {problem}", where=str(info.path), remedy=remedy))
     return info
 
 
@@ -296,15 +318,17 @@ def writing(target: Path, *, parents: bool = True) -> Iterator[Path]:
     staging = target.parent / f"{_STAGING}{os.getpid()}.{target.name}"
     swapped = target.parent / f"{_SWAPPED}{os.getpid()}.{os.urandom(4).hex()}.{target.name}"
     remove_folder(staging)
-    staging.mkdir()
     try:
+        staging.mkdir()
         yield staging
-        sizes = {}
+        sizes, imprints = {}, {}
         for file in sorted(staging.iterdir()):
             with file.open("rb+") as handle:
                 fsync_file(handle.fileno())
             sizes[file.name] = file.stat().st_size
-        write_json_atomic(staging / MANIFEST, {"files": sizes}, durable=True)
+            if file.name in _CHANGING:
+                imprints[file.name] = imprint(file)
+        write_json_atomic(staging / MANIFEST, {"files": sizes, "imprints": imprints}, durable=True)
         replace(staging, swapped)
         aside = target.parent / f"{_ASIDE}{target.name}"
         swap_in(swapped, target, aside, remove=lambda folder: _clear(folder, target))
@@ -376,6 +400,37 @@ def _listed(folder: Path) -> set[str]:
     except UserError:
         return set()
     return set(files) if isinstance(files, dict) else set()
+
+
+def _settled(path: Path) -> tuple[BundleInfo, str]:
+    """The bundle in `path`, and which of its files is of another save than its manifest."""
+    for _ in range(_LOOKS):
+        before = _inode(path)
+        info = read_info(path)
+        other = "" if info.problem else _of_another_save(info)
+        # A run may have saved between two looks: then each was right.
+        if _inode(path) == before:
+            break
+    return info, other
+
+
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
+
+
+def _of_another_save(info: BundleInfo) -> str:
+    """A file of the bundle that another save wrote than the one that wrote its manifest; empty where there is none."""
+    if MANIFEST not in info.files:
+        return ""
+    with contextlib.suppress(UserError, OSError):
+        told = read_json_object(info.path / MANIFEST).get("imprints")
+        for name, wanted in told.items() if isinstance(told, dict) else ():
+            if name in _CHANGING and name in info.files and imprint(info.path / name) != wanted:
+                return str(name)
+    return ""
 
 
 def _against_manifest(path: Path, files: dict[str, int]) -> list[tuple[str, str]]:

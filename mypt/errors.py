@@ -29,7 +29,7 @@ class Problem:
     remedy: str = ""
 
     def __str__(self) -> str:
-        head = ": ".join(part for part in (self.where, self.field) if part)
+        head = ": ".join(cut(part) for part in (self.where, self.field) if part)
         shown = "" if self.value is _UNSET else f" (got {_short(self.value)})"
         tail = f"; {self.remedy}" if self.remedy else ""
         sentence = f"{self.message}{shown}{tail}"
@@ -63,6 +63,11 @@ def raise_for(problems: Iterable[Problem]) -> None:
     found = tuple(problems)
     if found:
         raise UserError(*found)
+
+
+def cut(text: str, limit: int = 400) -> str:
+    """`text`, where it is longer than a person reads with its middle left out: the end of a path says most."""
+    return text if len(text) <= limit else f"{text[: limit // 2]}…{text[-limit // 2 :]}"
 
 
 def _short(value: object, limit: int = 60) -> str:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from mypt import cgroup
 from mypt.errors import RunError
 from mypt.text import size
 
@@ -73,8 +74,12 @@ def in_all() -> str:
         whole = size(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (ValueError, OSError, AttributeError):
         whole = "unknown"
-    limit = _limit()
-    return f"{whole} in all" if limit is None else f"a limit of {size(limit)} (ulimit), of {whole} in all"
+    limits = [(limit, "ulimit") for limit in (_limit(),) if limit is not None]
+    limits += [(around.limit, "cgroup") for around in (cgroup.room(),) if around is not None]
+    if not limits:
+        return f"{whole} in all"
+    limit, of = min(limits)
+    return f"a limit of {size(limit)} ({of}), of {whole} in all"
 
 
 def free() -> int | None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from types import FrameType
 
@@ -49,6 +50,19 @@ def end_at_once(number: int, frame: FrameType | None = None) -> None:
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.write(sys.stderr.fileno(), f"mypt: {sentence(number)}\n".encode())
     os._exit(128 + number)
+
+
+def end_within(seconds: float, status: int) -> None:
+    """End this process with `status` after so long, whatever it is at by then. Main thread only."""
+    try:
+        guard = threading.Timer(seconds, os._exit, (status,))
+        guard.daemon = True
+        guard.start()
+    except (RuntimeError, MemoryError):
+        # Without the memory for another thread the system's own clock ends it, with a status of its own.
+        if hasattr(signal, "setitimer"):
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def leave_to_system() -> None:

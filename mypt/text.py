@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 import unicodedata
 
+# Beyond it a whole number is no float any more.
+_UNHEARD_OF = 10**300
 # Directional overrides and isolates reorder what follows them on the line, so they count as control characters here.
 _REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -53,7 +55,7 @@ def fitted(text: str, width: int) -> str:
 
 def count(number: float, digits: int = 3) -> str:
     """A quantity with a metric suffix: 950, 12.3k, 1.2M, 3.41B. `digits` significant digits, none wasted."""
-    if not math.isfinite(number):
+    if not abs(number) < math.inf or abs(number) >= _UNHEARD_OF:
         return "–"
     size = abs(number)
     for limit, suffix in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from mypt import bundle, fsio
 from mypt.bundle import (
+    BundleInfo,
     Kind,
     check_model_name,
     directory_name,
@@ -30,6 +32,7 @@ from mypt.bundle import (
 )
 from mypt.errors import UserError
 from mypt.fsio import exchange_dirs, replace
+from mypt.imprint import imprint
 from mypt.settings.paths import in_workspace
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples" / "original" / "checkpoints"
@@ -37,7 +40,8 @@ SAMPLES = Path(__file__).parents[2] / "shared" / "samples" / "original" / "check
 
 def fill(folder: Path, step: int, size: int = 1000) -> None:
     """The files of a bundle whose every part tells its step."""
-    (folder / "config.json").write_text(json.dumps({"n_layer": 2, "step": step}))
+    shape = dict.fromkeys(bundle.SHAPE, 2)
+    (folder / "config.json").write_text(json.dumps({**shape, "step": step}))
     (folder / "training_state.json").write_text(json.dumps({"step": step, "training_config": {"seed": step}}))
     (folder / "tokenizer.json").write_text(json.dumps({"token_kind": "gpt2", "step": step}))
     (folder / "model.pt").write_bytes(step.to_bytes(8, "little") * (size // 8))
@@ -355,6 +359,78 @@ def test_a_missing_file_is_named_once(tmp_path: Path, name: str) -> None:
     info = read_info(tmp_path / "dante")
     assert info.problem == f"{name} is missing"
     assert info.remedy.startswith("restore the file")
+
+
+@pytest.mark.parametrize("name", ["model.pt", "optimizer.pt", "training_state.json"])
+def test_a_copy_that_has_some_of_two_saves_is_told(tmp_path: Path, name: str) -> None:
+    path, copy = save(tmp_path, "dante", 3), tmp_path / "copy"
+    shutil.copytree(path, copy)
+    assert find(tmp_path, "copy").step == 3
+    save(tmp_path, "dante", 4)
+    shutil.copy(path / name, copy / name)
+    said = rf"copy: the checkpoint is broken: {name} is of another save than manifest.json .*; copy the folder once more"
+    with pytest.raises(UserError, match=said):
+        find(tmp_path, "copy")
+    (copy / "manifest.json").unlink()
+    assert find(tmp_path, "copy").step == (4 if name == "training_state.json" else 3)
+
+
+def test_what_is_saved_while_it_is_looked_for_is_not_taken_for_a_mixture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path, "dante", 1)
+    looks = iter(range(2, 5))
+
+    def saved_meanwhile(path: Path) -> BundleInfo:
+        info = read_info(path)
+        if step := next(looks, 0):
+            save(tmp_path, "dante", step)
+        return info
+
+    monkeypatch.setattr(bundle, "read_info", saved_meanwhile)
+    assert find(tmp_path, "dante").step == 4
+
+
+def test_pieces_tell_large_files_apart(tmp_path: Path) -> None:
+    file = tmp_path / "large"
+    numbers = bytearray(os.urandom(1 << 16) * 50)
+    file.write_bytes(numbers)
+    before = imprint(file)
+    assert imprint(file) == before
+    for place in range(0, len(numbers), 1 << 16):
+        numbers[place] ^= 1
+    file.write_bytes(numbers)
+    assert imprint(file) != before
+    for small in (b"", b"a", b"b", b"a" * (1 << 14), b"a" * (1 << 14) + b"b"):
+        file.write_bytes(small)
+        assert (imprint(file) == before) is False
+        before = imprint(file)
+
+
+def test_a_step_that_no_run_can_be_at_is_told(tmp_path: Path) -> None:
+    path = save(tmp_path, "dante", 3)
+    (path / "manifest.json").unlink()
+    (path / "training_state.json").write_text('{"step": -1, "progress": {}}')
+    assert read_info(path).problem == "training_state.json has a step below 0 (-1)"
+    (path / "training_state.json").write_text('{"step": -1}')
+    assert not read_info(path).problem
+
+
+def test_a_config_without_what_no_default_can_stand_for_is_told(tmp_path: Path) -> None:
+    path = save(tmp_path, "dante", 3)
+    (path / "manifest.json").unlink()
+    for field in bundle.SHAPE:
+        (path / "config.json").write_text(json.dumps({**dict.fromkeys(bundle.SHAPE, 2), field: None}))
+        assert read_info(path).problem == f"config.json has no {field}"
+        with pytest.raises(
+            UserError, match=rf"dante: .*config.json has no {field}; write it into the file as"
+        ):
+            find(tmp_path, "dante")
+    (path / "config.json").write_text('{"n_embd": ' + "9" * 400 + "}")
+    assert read_info(path).problem == "config.json: holds a value that cannot be read: a number of 400 digits"
+    (path / "config.json").write_text("{}")
+    wanted = "config.json has no block_size, vocab_size, n_embd, n_head, n_layer"
+    assert [info.problem for info in list_bundles(tmp_path)] == [wanted]
 
 
 @pytest.mark.parametrize("name", ["config.json", "training_state.json", "tokenizer.json"])

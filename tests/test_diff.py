@@ -479,3 +479,10 @@ def test_neither_torch_nor_textual_is_imported() -> None:
     code = "import sys, mypt.diff; print([m for m in ('torch', 'textual', 'numpy', 'pydantic') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_where_a_setting_came_from_is_shown_escaped() -> None:
+    state = {"training_config": {"seed": 1, "max_iters": 2}}
+    sides = [Side("s", CONFIG, state | {"x": n}, sources={"seed": "\u202epreset\n"}) for n in range(2)]
+    (row,) = (row for row in compare(sides) if row.name == "seed")
+    assert [cell.source for cell in row.cells] == ["\\u202epreset\\x0a"] * 2

@@ -528,3 +528,48 @@ def test_a_line_that_comes_byte_by_byte_is_the_same_line() -> None:
     found = [event for byte in line * 2 for event in reader.feed(bytes([byte]))]
     assert [event.text for event in found if isinstance(event, Sample)] == ["x" * 500] * 2
     assert (reader.pending, reader.bad) == (0, 0)
+
+
+@pytest.mark.parametrize("field", ["iter", "tokens_processed", "memory"])
+def test_a_count_beyond_every_count_is_a_bad_line(field: str) -> None:
+    line = b'{"event": "train", "iter": 3, "train_loss": 1.0, "%s": %s}' % (field.encode(), b"9" * 400)
+    with pytest.raises(BadLineError):
+        events.decode(line.replace(b'"iter": 3, ', b"") if field == "iter" else line)
+    from mypt.watch.lines import LineDecoder
+
+    decoder = LineDecoder()
+    assert not decoder.feed(line + b"\n") and decoder.bad == 1
+
+
+def test_a_run_of_unheard_of_size_is_told_without_it() -> None:
+    from mypt.watch.marks import start_words
+
+    start = events.TrainingStart(config={"max_iters": 10**400}, model={"total_params": 1200})
+    assert start_words(start) == "training starts: 1.2k parameters"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a file that is open cannot be moved there")
+@pytest.mark.parametrize("how", ["copy and truncate", "move", "delete", "cut in the middle"])
+def test_a_log_that_is_rotated_goes_on_as_the_same_run(how: str, tmp_path: Path) -> None:
+    path = tmp_path / "m_eval.jsonl"
+    with LogWriter(path) as log:
+        log.write(TrainingStart(config={"max_iters": 9}, run_id="one"))
+        for step in range(1, 4):
+            log.write(Train(iter=step, train_loss=1.0))
+        before = path.read_bytes()
+        if how == "copy and truncate":
+            path.with_suffix(".1").write_bytes(before)
+            os.truncate(path, 0)
+        elif how == "move":
+            path.rename(path.with_suffix(".1"))
+        elif how == "delete":
+            path.unlink()
+        else:
+            os.truncate(path, before.index(b"\n") + 1)
+        for step in range(4, 7):
+            log.write(Train(iter=step, train_loss=1.0))
+    found, bad = events.read_log(path)
+    starts = [event for event in found if isinstance(event, TrainingStart)]
+    assert not bad and [start.run_id for start in starts] == ["one"] and found[0] == starts[0]
+    steps = [event.iter for event in found if isinstance(event, Train)]
+    assert steps == ([1, 2, 3, 4, 5, 6] if how == "delete" else [4, 5, 6])

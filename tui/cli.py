@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mypt.starting import hear_again
+
 if TYPE_CHECKING:
     from tui.dashboard import Dashboard
 
@@ -58,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("mypt-tui: --port belongs to --serve; add that, or leave it out", file=sys.stderr)
         return 2
     if options.serve:
+        hear_again()
         return _serve(workspace, readonly=options.readonly, port=options.port)
     server = os.environ.get(_SERVED_BY, "")
     in_browser = server.isdigit() and "WebDriver" in os.environ.get("TEXTUAL_DRIVER", "")
@@ -78,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     threading.Thread(target=_leave_at_last, args=(app,), name="mypt-leave", daemon=True).start()
     # What was loaded stays: without it a look for garbage takes no longer than a frame of a chart that is zoomed.
     gc.freeze()
+    hear_again()
     app.run()
     return app.return_code or 0
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from mypt import disk
 from mypt.cli.stops import Stopped, ended_by_signals, say
-from mypt.errors import MyptError, UserError
+from mypt.errors import MyptError, UserError, cut
 from mypt.memory import asked_for, check_room_for_torch, in_all, lacked
 from mypt.text import printable
 from mypt.training.console import plain
@@ -125,14 +125,16 @@ def _main(arguments: list[str]) -> int:
             more = f": {asked} more could not be had" if (asked := asked_for(error)) else ""
             said, code = f"out of {lack} ({in_all()}){more}. {_remedy(arguments)}", 1
         elif isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-            said, code = f"{error.filename}: the name is too long", 2
+            said, code = f"{cut(str(error.filename))}: the name is too long", 2
         elif isinstance(error, OSError) and disk.is_of_disk(error):
             said, code = disk.told(error), 1
         else:
             raise
         print(f"mypt: {printable(said, newline=False)}", file=sys.stderr)
     try:
-        sys.stdout.flush()
+        # Closed by who started us (`>&-`, some timers), there is none.
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except (OSError, ValueError):
         _let_go_of_stdout()
     return code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import signal
 import sys
@@ -151,6 +152,9 @@ def _print(picture: Workspace, workspace: Path, choice: _Choice) -> None:
     elif picture.runs:
         shown = printable(choice.filter, newline=False)
         print(f"None of {len(picture.runs)} runs matches {shown}; without --filter all are listed")
+    elif closed := [name for name in _FOLDERS if not _is_open(workspace / name)]:
+        print(f"No run can be seen in {printable(str(workspace))}: {', '.join(closed)} may not be read")
+        print("  Their owner can allow it: chmod -R a+rX, and umask 022 for what comes")
     else:
         print(f"No runs in {printable(str(workspace))} yet. The first one, in a minute or two and offline:")
         print("  mypt train --config_file configs/tiny_char.json")
@@ -160,6 +164,13 @@ def _print(picture: Workspace, workspace: Path, choice: _Choice) -> None:
         print("\n".join(["", *latest(listed)]))
     for broken in picture.broken_records:
         print(f"A run's record is broken: {printable(broken.run_id)}: {broken.problem}")
+
+
+_FOLDERS = ("logs", "checkpoints", ".mypt")
+
+
+def _is_open(folder: Path) -> bool:
+    return not folder.exists() or os.access(folder, os.R_OK | os.X_OK)
 
 
 def table(rows: list[dict[str, Any]], width: int | None) -> list[str]:

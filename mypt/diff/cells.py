@@ -11,6 +11,7 @@ from mypt.diff.sides import Side, mapping
 from mypt.diff.values import MISSING, Cell, flatten, same
 from mypt.errors import MyptError
 from mypt.settings.model_config import GPTConfig
+from mypt.text import printable
 
 # What is shown under a name of its own among the results.
 _TOLD = {
@@ -98,7 +99,7 @@ def _source(side: Side, name: str, cell: Cell) -> str:
     recorded = first in mapping(side.training_state, "training_config")
     if side.sources is None or not recorded or first in _NO_SETTINGS:
         return ""
-    return side.sources.get(first, "" if side.partial else "default")
+    return printable(side.sources.get(first, "" if side.partial else "default"), newline=False)
 
 
 def _config_values(side: Side, sides: Sequence[Side]) -> dict[str, Any]:

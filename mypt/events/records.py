@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 Number = float | None
 """A loss or another measured number: None where it was not measured, nan or inf where it was and is not finite."""
+
+Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""A count: what is beyond is none, and no curve could be drawn of it."""
 
 
 class Event(msgspec.Struct, kw_only=True, tag_field="event"):
@@ -40,24 +43,24 @@ class Train(Event, tag="train"):
     them spent in forward passes since the last such event: there none waits for another, so the slowest shows.
     """
 
-    iter: int
+    iter: Whole
     elapsed_s: Number = None
-    tokens_processed: int | None = None
+    tokens_processed: Whole | None = None
     lr: Number = None
     train_loss: Number = None
     grad_norm: Number = None
     tokens_per_sec: Number = None
     mfu: float | UnsetType | None = UNSET
-    memory: int | UnsetType | None = UNSET
+    memory: Whole | UnsetType | None = UNSET
     rank_seconds: list[float] | UnsetType | None = UNSET
 
 
 class Eval(Event, tag="eval"):
     """One evaluation after `iter` updates. `eval_sets` holds the losses that a line spells `eval_<name>`."""
 
-    iter: int
+    iter: Whole
     elapsed_s: Number = None
-    tokens_processed: int | None = None
+    tokens_processed: Whole | None = None
     progress_pct: Number = None
     lr: Number = None
     phase: str = "default"
@@ -70,16 +73,16 @@ class Eval(Event, tag="eval"):
 class PhaseSwitch(Event, tag="phase_switch"):
     """The curriculum goes on to `new_phase`: training and validation data change after `iter` updates."""
 
-    iter: int
+    iter: Whole
     elapsed_s: Number = None
-    tokens_processed: int | None = None
+    tokens_processed: Whole | None = None
     new_phase: str = ""
 
 
 class GoldCheckpoint(Event, tag="gold_checkpoint"):
     """A new best validation loss was accepted and saved; `prev_best` is None for the first."""
 
-    iter: int
+    iter: Whole
     val_loss: Number = None
     prev_best: Number = None
 
@@ -87,7 +90,7 @@ class GoldCheckpoint(Event, tag="gold_checkpoint"):
 class GoldBlocked(Event, tag="gold_blocked"):
     """A new best validation loss was refused by a guard, whose `reason` is text for people."""
 
-    iter: int
+    iter: Whole
     val_loss: Number = None
     best_val_loss: Number = None
     reason: str = ""
@@ -100,9 +103,9 @@ class Notice(Event, tag="notice"):
     "fp16_overflow" (updates are skipped); `message` is text for people.
     """
 
-    iter: int
+    iter: Whole
     elapsed_s: Number = None
-    tokens_processed: int | None = None
+    tokens_processed: Whole | None = None
     kind: str = ""
     message: str = ""
     train_loss: float | UnsetType | None = UNSET
@@ -111,7 +114,7 @@ class Notice(Event, tag="notice"):
 class Sample(Event, tag="sample"):
     """Text that the model wrote after `iter` updates, going on from `prompt` (which is not part of `text`)."""
 
-    iter: int
+    iter: Whole
     prompt: str = ""
     text: str = ""
 
@@ -119,7 +122,7 @@ class Sample(Event, tag="sample"):
 class TrainingStopped(Event, tag="training_stopped"):
     """The run ended before `max_iters`; `reason` is "signal", "request", "nan" or "error"."""
 
-    iter: int
+    iter: Whole
     reason: str = ""
     message: str = ""
 
@@ -130,14 +133,14 @@ class TrainingComplete(Event, tag="training_complete"):
     started_at: str = ""
     total_elapsed_s: Number = None
     total_elapsed_h: Number = None
-    total_steps: int | None = None
-    total_tokens: int | None = None
+    total_steps: Whole | None = None
+    total_tokens: Whole | None = None
     steps_per_sec: Number = None
     tokens_per_sec: Number = None
     final_train_loss: Number = None
     final_val_loss: Number = None
     best_val_loss: Number = None
-    gold_step: int | None = None
+    gold_step: Whole | None = None
     config_file: str | None = None
     dataset_dir: str | None = None
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from mypt.events.line import encode, now
-from mypt.events.records import Event
+from mypt.events.records import Event, TrainingStart
 from mypt.fsio import append_line, end_torn_line, fsync_file
 
 # About as much of a log is copied at a time.
 _CHUNK = 1 << 20
+_START = b'{"event": "training_start"'
 
 
 class LogWriter:
@@ -26,6 +28,9 @@ class LogWriter:
 
     def __init__(self, path: Path, root: Path | None = None) -> None:
         self.path, self.root = path, root
+        #: Called before each line; raises where the log is another's to write by now.
+        self.check_ours: Callable[[], None] | None = None
+        self._start, self._size = b"", 0
         # One that a signal's handler may take again, in whatever it interrupts.
         self._lock = threading.RLock()
         self._fd = self._opened()
@@ -49,9 +54,26 @@ class LogWriter:
         with self._lock:
             if not event.timestamp:
                 event.timestamp = now()
+            if self.check_ours is not None:
+                self.check_ours()
+            line = encode(event)
             if not self._is_there():
                 self._begin_again()
-            append_line(self._fd, encode(event))
+                self._say_what_begins()
+            elif os.fstat(self._fd).st_size < self._size:
+                # Cut short under us, as by a logrotate that copies and truncates.
+                self._say_what_begins()
+            append_line(self._fd, line)
+            self._size = os.fstat(self._fd).st_size
+            if isinstance(event, TrainingStart):
+                self._start = line
+
+    def _say_what_begins(self) -> None:
+        """Repeat the line that says which run this is, where the file has lost it or is another one."""
+        if self._start:
+            with self.path.open("rb") as file:
+                if not any(_START in line[: len(_START) + 1] for line in file):
+                    append_line(self._fd, self._start)
 
     def _begin_again(self) -> None:
         """Somebody moved the file or its folder away: what follows belongs where everybody looks for it.

@@ -60,8 +60,8 @@ def staged(target: Path) -> Iterator[Path]:
     # Names that no model has; a kill leaves at most these behind.
     staging = target.parent / f".tmp.{os.getpid()}.{target.name}"
     shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir()
     try:
+        staging.mkdir()
         yield staging
         for file in staging.iterdir():
             with file.open("rb+") as handle:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from mypt import bundle
-from mypt.errors import Problem, UserError
+from mypt.errors import Problem, UserError, raise_for
 from mypt.interop.formats import Asked, Checkpoint, Plan, Taken
 from mypt.interop.mapping import layers
 from mypt.model import build_model
@@ -32,7 +32,10 @@ class OwnFormat:
         """The network of its config, and each weight under its own name."""
         beside = bundle.CONFIG in found.documents
         where = f"{found.path.name}/{bundle.CONFIG}" if beside else found.path.name
-        config = GPTConfig.from_dict(_config(found), where=where)
+        said = _config(found)
+        lacks = [Problem("is missing", where=where, field=f) for f in bundle.SHAPE if said.get(f) is None]
+        raise_for(lacks)
+        config = GPTConfig.from_dict(said, where=where)
         there = layers(found.state, r"blocks\.(\d+)\.", found.path.name)
         if config.n_layer != there:
             message = f"there are weights of {there} layers"

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 from mypt import signals
+from mypt.cgroup import Kills, killed_since, kills
 from mypt.errors import RunError
 from mypt.launch.queue import Queue
 from mypt.runs.attach import RUN_DIR_VARIABLE
@@ -128,6 +129,7 @@ class Supervisor:
                 env=environment,
                 **_own_group(),
             )
+        before = kills()
         self._name_trainer(child.pid)
         self._pass_on()
         status = child.wait()
@@ -136,7 +138,7 @@ class Supervisor:
         return ExitRecord(
             code=None if died else status,
             signal=-status if died else None,
-            reason=self._not_printed(status, lines),
+            reason=_starved(before, status) or self._not_printed(status, lines),
             last_lines=lines,
         )
 
@@ -172,6 +174,13 @@ class Supervisor:
                     print(f"the end of the run could not be recorded: {error}", file=sys.stderr)
                     return
                 time.sleep(_EXIT_RETRY_S)
+
+
+def _starved(before: Kills, status: int) -> str:
+    """That the system killed the trainer for lack of memory, where it was killed and the counters say so."""
+    if sys.platform == "win32" or status != -signal.SIGKILL or not (how := killed_since(before)):
+        return ""
+    return f"{how}; lower batch_size or block_size, or choose a smaller model"
 
 
 def last_lines(console: Path) -> tuple[str, ...]:

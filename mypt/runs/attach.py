@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mypt.cgroup import kills
 from mypt.runs.directory import (
     ExitRecord,
     RunDirectory,
@@ -60,6 +61,7 @@ def attach(
             log_file=log,
             settings=dict(settings),
             started_at=record.started_at or now(),
+            kills=kills(),
             # A batch file that a person submitted again has another number than the first time.
             job=os.environ.get("SLURM_JOB_ID", record.job) if record.origin == "slurm" else record.job,
         ),
@@ -74,6 +76,8 @@ def finish(run: RunDirectory, code: int, reason: str = "") -> None:
     A living supervisor sees the end itself and writes it down, with the signal if there was one; this is for the
     runs that have none. Never raises for a full disk: the run is over either way, and its log has the last word.
     """
+    with contextlib.suppress(OSError):
+        run.crash_file.unlink()
     record = load(run)
     if isinstance(record, BrokenRecord):
         return

@@ -55,6 +55,11 @@ class RunDirectory:
         return self.path / "exit.json"
 
     @property
+    def crash_file(self) -> Path:
+        """Where the trainer was when it crashed; empty or absent unless it did."""
+        return self.path / "crash.txt"
+
+    @property
     def reserve(self) -> Path:
         """Room on the disk for the `ExitRecord`, kept while the run goes on."""
         return self.path / ".exit.reserve"

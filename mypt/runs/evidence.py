@@ -47,7 +47,7 @@ class Evidence:
     None while it has not said one. `silent_s` is the time in seconds since the log last grew or, when this run has
     written no event yet, since it was started or last printed something; None is unknown. `wrote_event` says whether this run wrote any event.
     `stop` is the reason of a stop request. `suspended` says that its process is alive but stopped,
-    `here` what this machine is called, `slurm` what SLURM tells of the run's job (None where it was not asked).
+    `here` what this machine is called, `death` how it died without a word (empty where nothing says so), `slurm` what SLURM tells of the run's job (None where it was not asked).
     """
 
     record: RunRecord | None = None
@@ -61,6 +61,7 @@ class Evidence:
     suspended: bool = False
     here: str = ""
     slurm: Told | None = None
+    death: str = ""
 
 
 def span(seconds: float) -> str:

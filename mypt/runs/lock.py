@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import shlex
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ class ModelLock:
         self.path = workspace / ".mypt" / "locks" / f"{model_name}.lock"
         self._lock = FileLock(self.path)
         self._written: tuple[str, tuple[str, ...], str] | None = None
+        self._kept = threading.Lock()
 
     def acquire(
         self, *, command: Sequence[str], run_id: str = "", patience_s: float = _PATIENCE_S
@@ -113,8 +115,18 @@ class ModelLock:
         Raises `LostError` where another process has taken the model meanwhile. A disk that does not let it be looked
         at is not worth an error.
         """
-        before, deadline = self._lock.fd, time.monotonic() + patience_s
-        if before < 0 or self._written is None:
+        # Another thread that is at it does the same; one that was interrupted by a signal must not be waited for.
+        if not self._kept.acquire(blocking=False):
+            return
+        try:
+            self._keep(time.monotonic() + patience_s)
+        finally:
+            self._kept.release()
+
+    def _keep(self, deadline: float) -> None:
+        before = self._lock.fd
+        # Made again, the workspace would be another one than the one that was renamed.
+        if before < 0 or self._written is None or not self.workspace.is_dir():
             return
         try:
             while self._lock.renew() is False:

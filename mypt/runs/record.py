@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mypt import disk
+from mypt.cgroup import Kills
 from mypt.errors import Problem, RunError
 from mypt.files import read_file
 from mypt.fsio import write_json_atomic
@@ -32,7 +33,8 @@ class RunRecord:
     `log_file` is relative to the workspace where it lies inside it; `command` is the whole argument list;
     `settings` is a summary for lists and filters. `queued` means: waits for the runs before it. `turn` is the time of
     creation that counts in the queue, where somebody has moved the run there. `started_at` is when the trainer was
-    started (None while it waits), `job` the number of its SLURM job. Times are ISO 8601 in UTC. `extra` keeps fields that are not known.
+    started (None while it waits), `job` the number of its SLURM job, `kills` what the system had killed
+    for lack of memory by then. Times are ISO 8601 in UTC. `extra` keeps fields that are not known.
     """
 
     run_id: str
@@ -48,6 +50,7 @@ class RunRecord:
     trainer: ProcessIdentity | None = None
     supervisor: ProcessIdentity | None = None
     job: str | None = None
+    kills: Kills | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -92,6 +95,8 @@ class RunRecord:
             known["turn"] = self.turn
         if self.job is not None:
             known["job"] = self.job
+        if self.kills is not None:
+            known["kills"] = self.kills.to_json()
         return dict(self.extra) | known
 
     @classmethod
@@ -118,6 +123,7 @@ class RunRecord:
             supervisor=ProcessIdentity.from_json(rest.pop("supervisor", None)),
             # It becomes an argument of SLURM's commands.
             job=job if isinstance(job, str) and job.isascii() and job.isdecimal() else None,
+            kills=Kills.from_json(rest.pop("kills", None)),
             extra=rest,
         )
 
@@ -188,15 +194,12 @@ def create(
                 aside.rmdir()
                 raise
     except OSError as error:
-        raise RunError(
-            str(
-                Problem(
-                    where=str(folder),
-                    message=f"cannot record the run: {error.strerror or error}",
-                    remedy="the workspace must be writable and its disk not full",
-                )
-            )
-        ) from error
+        files = disk.holds_no_more_files(folder)
+        remedy = "the workspace must be writable and its disk not full" + (
+            " of files (df -i)" if files else ""
+        )
+        what = f"cannot record the run: {error.strerror or error}"
+        raise RunError(str(Problem(where=str(folder), message=what, remedy=remedy))) from error
     return record
 
 

@@ -12,7 +12,16 @@ from pathlib import Path
 from types import EllipsisType
 
 from mypt import signals
-from mypt.runs.directory import CANCELLED, NOT_STARTED, ExitRecord, read_exit, stop_requested
+from mypt.cgroup import killed_since
+from mypt.files import read_file
+from mypt.runs.directory import (
+    CANCELLED,
+    NOT_STARTED,
+    ExitRecord,
+    RunDirectory,
+    read_exit,
+    stop_requested,
+)
 from mypt.runs.evidence import (
     GROWS,
     STALLED_AFTER_S,
@@ -86,7 +95,22 @@ def evidence_of(
         and record.trainer.is_suspended(),
         here=host_name(),
         slurm=slurm,
+        death=death_of(record, run) if trainer is Alive.DEAD else "",
     )
+
+
+def death_of(record: RunRecord, run: RunDirectory) -> str:
+    """How a trainer died that left no word, as far as its crash and the system's counters tell; empty: nobody knows."""
+    try:
+        first, _, _ = read_file(run.crash_file).decode("utf-8", "replace").partition("\n")
+    except OSError:
+        first = ""
+    if what := first.removeprefix("Fatal Python error:").strip():
+        guess = _GUESSES[_BUS_ERROR] if what == "Bus error" else ""
+        return f"crashed: {what}{f' ({guess}?)' if guess else ''}"
+    same = record.trainer is not None and record.trainer.is_of_this_kernel()
+    how = killed_since(record.kills) if record.kills is not None and same else ""
+    return f"killed {how}" if how else ""
 
 
 def decide(evidence: Evidence) -> tuple[RunState, str]:
@@ -190,8 +214,14 @@ def _killed(evidence: Evidence, number: int) -> tuple[RunState, str]:
     if name := signals.name_of_number(number):
         when = "could save" if evidence.wrote_event else "began to train"
         return RunState.STOPPED, f"ended by {name} before it {when}"
+    return RunState.FAILED, killed_by(number, evidence.exit.reason if evidence.exit else "")
+
+
+def killed_by(number: int, reason: str = "") -> str:
+    """That a signal killed a run, and why: `reason`, or what is most often behind it."""
     guess = _GUESSES.get(number, "")
-    return RunState.FAILED, f"killed by signal {number}{f' ({guess}?)' if guess else ''}"
+    why = f": {reason}" if reason else f" ({guess}?)" if guess else ""
+    return f"killed by signal {number}{why}"
 
 
 def _alive(evidence: Evidence, record: RunRecord) -> tuple[RunState, str]:
@@ -254,13 +284,15 @@ def _vanished(evidence: Evidence, record: RunRecord) -> tuple[RunState, str]:
             else "before it trained"
         )
         return RunState.FAILED, f"its supervisor ended {where} (killed, or the machine was restarted)"
-    return RunState.FAILED, "ended without a word (killed, or the machine was restarted)"
+    how = evidence.death or "killed, or the machine was restarted"
+    return RunState.FAILED, f"ended without a word ({how})"
 
 
+_BUS_ERROR = int(getattr(signal, "SIGBUS", 7))
 _GUESSES = {
     int(getattr(signal, "SIGKILL", 9)): "out of memory",
     # What is behind the end of a mapped file cannot be read, nor what a disk has lost.
-    int(getattr(signal, "SIGBUS", 7)): "a data file that became shorter, or a disk that failed",
+    _BUS_ERROR: "a data file that became shorter, or a disk that failed",
 }
 
 

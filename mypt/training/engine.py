@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.optim import AdamW
 
 from mypt.data.split import key_of
+from mypt.memory import check_room
 from mypt.model import LanguageModel
 from mypt.settings.fields import Settings
 from mypt.training import optimizer as adamw
@@ -177,6 +178,9 @@ class Engine:
                 share = loss * (max(batch.valid, 1.0) / total)
                 # The ranks' gradients are averaged, and it is their sum that is wanted.
                 whole = share if ranks.world == 1 else share * ranks.world
+                if self.numerics.kind == "cpu":
+                    # The forward pass may have taken what was there when the training began.
+                    check_room()
                 torch.autograd.backward(self.scaler.scale(whole) if self.scaler else whole)
             loss_of_step += share.detach()
         return _Passed(loss_of_step, valid)

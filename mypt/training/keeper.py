@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -39,6 +40,7 @@ class BundleKeeper:
     log: LogWriter | None = None
     #: Raises where the bundles are not this run's to write any more.
     check_ours: Callable[[], None] | None = None
+    took_s: float = field(init=False, default=0.0)
     _start: int = field(init=False)
     _saver: Saver = field(init=False)
 
@@ -71,6 +73,13 @@ class BundleKeeper:
             of = "" if step is None else f" of step {step}"
             return f"the last good checkpoint is {self.shown(bundle.Kind.LAST)}{of}"
         return "no checkpoint had been saved yet"
+
+    def further_back(self) -> str:
+        """How to go on from an earlier state than the last one, which may be near its ruin; empty where there is none."""
+        steps = [bundle.read_info(self.folder(kind)).step for kind in (bundle.Kind.GOLD, bundle.Kind.LAST)]
+        if None in steps or steps[0] >= steps[1]:  # type: ignore[operator]
+            return ""
+        return f"; --resume_from gold goes on from step {steps[0]}"
 
     def last(self, progress: Progress) -> None:
         """Save the checkpoint that resuming begins from."""
@@ -112,6 +121,7 @@ class BundleKeeper:
                 self.log.sync()
             self._check_workspace(kind)
             self._check_ours()
+            began = time.monotonic()
             try:
                 checkpointing.save(
                     self.folder(kind),
@@ -129,6 +139,8 @@ class BundleKeeper:
             except RunError:
                 self._check_workspace(kind)
                 raise
+            if kind is bundle.Kind.LAST:
+                self.took_s = time.monotonic() - began
         then()
 
     def _check_ours(self) -> None:

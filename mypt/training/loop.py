@@ -60,6 +60,7 @@ class Trainer:
         self._saved: tuple[object, ...] = ()
         self._warmup = warmup_steps(s)
         self._proven = True
+        self._told_slow = False
 
     def run(self) -> End:
         """Train until `max_iters` updates are done, or until asked to stop; the last state is saved either way.
@@ -314,6 +315,10 @@ class Trainer:
         self.progress.elapsed_s = self.elapsed_s()
         self.keeper.last(self.progress)
         self._saved = self._standing()
+        # Of one that is still being written the next one tells.
+        if not self._told_slow and (told := noticing.of_save(self.keeper.took_s)):
+            self._told_slow = True
+            self._tell(told)
 
     def _standing(self) -> tuple[object, ...]:
         """What tells a state from the one that was saved last."""

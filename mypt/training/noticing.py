@@ -13,6 +13,9 @@ from mypt.training.progress import Progress
 
 # The first updates in fp16 look for their loss scale, and a few of them are skipped for it.
 _MANY_SKIPPED = 8
+# torchrun and SLURM kill 30 seconds after they asked to end. A stop saves once more, and a light copy of a sixth of that
+# without the optimizer; before it comes to that, it ends the batch that it is at.
+_GRACE_S, _AT_MOST_S = 30, 20.0
 
 
 class Told(NamedTuple):
@@ -49,3 +52,14 @@ def of_evaluation(progress: Progress, sets: Mapping[str, float | None]) -> list[
     ]
     progress.broken_sets = tuple(broken)
     return found
+
+
+def of_save(seconds: float) -> list[Told]:
+    """What a checkpoint that took `seconds` to save is worth telling: that a stop may take longer than it is given."""
+    if seconds <= _AT_MOST_S:
+        return []
+    message = (
+        f"saving took {seconds:.0f} s, so a stop needs about {seconds * 7 / 6:.0f} s and the batch that it is at; torchrun "
+        f"and SLURM kill {_GRACE_S} s after SIGTERM: ask earlier (sbatch --signal), or save on a faster disk"
+    )
+    return [Told("slow_save", message)]

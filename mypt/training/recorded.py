@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 from mypt import disk, signals
 from mypt.errors import MyptError, Problem, RunError, UserError
@@ -24,6 +26,7 @@ def recorded(directory: RunDirectory, console: Console, body: Callable[[], int])
         # A supervisor keeps what is printed; without one nobody else would.
         console.keep_in(directory.console)
     code, reason = 1, "error"
+    crashes = _tell_crashes(directory)
     try:
         code = body()
         reason = signals.name_of_status(code)
@@ -39,7 +42,26 @@ def recorded(directory: RunDirectory, console: Console, body: Callable[[], int])
         reason = f"{type(error).__name__}: {error}"
         raise
     finally:
+        if crashes is not None:
+            # What comes after is the program's own.
+            faulthandler.disable()
+            crashes.close()
         finish(directory, code, reason)
+
+
+def _tell_crashes(directory: RunDirectory) -> IO[str] | None:
+    """Let Python leave a word where a library, or a file that became shorter, ends the process on the spot.
+
+    The file that it will be in, which must stay open; None where somebody has other wishes for that.
+    """
+    if faulthandler.is_enabled():
+        return None
+    try:
+        file = directory.crash_file.open("w", encoding="utf-8")
+    except OSError:
+        return None
+    faulthandler.enable(file, all_threads=False)
+    return file
 
 
 @contextlib.contextmanager

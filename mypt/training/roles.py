@@ -45,6 +45,9 @@ class Reporter(Protocol):
 class Keeper(Protocol):
     """Who saves checkpoints."""
 
+    #: Seconds that writing the last checkpoint took, whether training waited for it or not.
+    took_s: float
+
     def last(self, progress: Progress) -> None:
         """Save the checkpoint that resuming begins from."""
 

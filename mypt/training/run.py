@@ -17,6 +17,7 @@ from mypt.errors import MyptError, RunError, UserError
 from mypt.housekeeping import recover
 from mypt.launch.place import RANKS_VARIABLE, Place, here
 from mypt.runs.attach import attach, finish
+from mypt.runs.before import death_before
 from mypt.runs.directory import runs_folder, stop_requested
 from mypt.runs.lock import ModelLock
 from mypt.runs.sweep import sweep
@@ -195,6 +196,8 @@ def _lead(
                     made.engine.ranks = ranks
                     ranks.told(True)
                 made.notices += _other_sums(run, made)
+                if died := death_before(workspace, run.model_name):
+                    made.notices.append(died)
                 directory = attach(
                     workspace,
                     run.model_name,

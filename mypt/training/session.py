@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import threading
 from collections.abc import Callable
 
 from mypt import bundle, events, signals
@@ -55,16 +54,15 @@ class Session:
         Raises `RunError` for bad luck, after saying so in the log where it can still be written.
         """
         with self._open_log() as log:
-            self.keeper.log = log
+            self.keeper.log, log.check_ours = log, self.keeper.check_ours
             self.keeper.tell(lambda text: self.console.line(f"Note: {text}", "strong"))
             try:
                 end = self._train(log)
             except NotFiniteError as error:
                 self.console.end_progress()
                 self._tell_why(log, "nan", str(error))
-                raise RunError(
-                    f"step {error.step}: {error.what}; {error.before}, and {self.keeper.kept()}. {error.remedy}"
-                ) from None
+                what = f"step {error.step}: {error.what}; {error.before}, and {self.keeper.kept()}"
+                raise RunError(f"{what}. {error.remedy}{self.keeper.further_back()}") from None
             except KeyboardInterrupt:
                 # Only of a second signal within a program: it is not waited for a checkpoint any longer.
                 self.keeper.abandon()
@@ -131,8 +129,8 @@ class Session:
         return Trainer(self.engine, self.data, self.progress, reporter, self.keeper, self.stop, peak)
 
     def _tell_why(self, log: LogWriter, reason: str, message: str) -> None:
-        # The log itself may be what cannot be written.
-        with contextlib.suppress(OSError):
+        # The log itself may be what cannot be written, or another run's by now.
+        with contextlib.suppress(OSError, LostError):
             log.write(events.TrainingStopped(iter=self.progress.iter, reason=reason, message=message))
 
     def end_at_once(self, name: str, finish: Callable[[int, str], None]) -> None:
@@ -142,9 +140,7 @@ class Session:
         get their last word, and a half-written checkpoint is removed; a disk that does not answer is not waited for.
         """
         status = signals.STATUS[name]
-        guard = threading.Timer(_PATIENCE_S, os._exit, (status,))
-        guard.daemon = True
-        guard.start()
+        signals.end_within(_PATIENCE_S, status)
         for step in (
             self.keeper.abandon,
             lambda: self._say_ended(name),

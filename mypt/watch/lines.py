@@ -26,6 +26,7 @@ from mypt.events import (
     Train,
     decode,
 )
+from mypt.events.records import Whole
 
 _PREFIX = "eval_"
 _DURATION = "eval_duration_s"
@@ -38,10 +39,10 @@ _MOST_DECODERS = 50
 class EvalRow(msgspec.Struct, kw_only=True, tag_field="event", tag="eval", gc=False):
     """An evaluation of a log whose eval sets are known: as `Eval`, without what no curve shows."""
 
-    iter: int
+    iter: Whole
     timestamp: str = ""
     elapsed_s: Number = None
-    tokens_processed: int | None = None
+    tokens_processed: Whole | None = None
     lr: Number = None
     phase: str = "default"
     val_loss: Number = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -268,3 +269,13 @@ def test_with_nothing_named_the_small_preset_and_the_stories_are_taken(tmp_path:
     assert list(tmp_path.iterdir()) == []
     empty = mypt(tmp_path, "train", "--model_name", "")
     assert empty.returncode == 2 and "a model needs a name" in empty.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell closes them")
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&- <&-"])
+def test_streams_that_were_closed_before_are_nobody_elses(closed: str, tmp_path: Path) -> None:
+    code = "import sys; sys.argv = ['mypt']; import mypt; file = open('made', 'w'); print(file.fileno(), file=file)"
+    command = f'cd {tmp_path}; "$0" -c "$1" {closed}; "$0" -m mypt status {closed}'
+    done = subprocess.run(["sh", "-c", command, sys.executable, code], env=environment(), check=False)
+    # A start without an output is a success, and what it opens is no standard stream.
+    assert done.returncode == 0 and int((tmp_path / "made").read_text()) > 2

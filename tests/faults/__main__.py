@@ -13,13 +13,14 @@ from pathlib import Path
 
 from tests.faults.rounds import REPORT_VARIABLE, ROUNDS_VARIABLE, SEED_VARIABLE
 
-_ROUNDS = "50"
+LONG = "50"
+"""Rounds where nobody says how many."""
 
 
 def main() -> int:
     """Run the suite in a process of its own, which reads seed and rounds as it starts."""
     seed = os.environ.get("SEED") or str(random.SystemRandom().randrange(10**6))
-    rounds = os.environ.get("ROUNDS") or _ROUNDS
+    rounds = os.environ.get("ROUNDS") or LONG
     for name, value in (("SEED", seed), ("ROUNDS", rounds)):
         if not value.isdecimal():
             print(f"{name} must be a whole number (got {value!r})", file=sys.stderr)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import rounds
+from tests.faults.__main__ import LONG
 from tests.faults.bad import of_models
 from tests.faults.bad.cage import Cage
 from tests.faults.bad.readers import READERS
@@ -25,8 +27,8 @@ pytestmark = [
 #: Inputs of a short round, in which each reader has a fraction of a second.
 _INPUTS = {"log": 30, "records": 12, "resumed": 2, "bundle": 12, "bundle-manifest": 8}
 _OF_MODELS, _OTHERS = 12, 40
-# A long round reads more than its share: it is to find what nobody thought of.
-_LONGER = 4
+# A long round reads more than its share, hundreds of thousands: it is to find what nobody thought of.
+_LONGER = 10
 _READS_ALL = frozenset({"log", "preferences", "sample-history", "messages", "chat"})
 #: What comes over a pipe is no file.
 _OF_FILES = [name for name in READERS if name != "messages"]
@@ -43,6 +45,13 @@ def inputs(reader: str) -> int:
     """How many inputs a reader gets."""
     fewest = _OF_MODELS if reader in of_models.READERS else _OTHERS
     return times(_INPUTS.get(reader, fewest)) * (_LONGER if ROUNDS > 1 else 1)
+
+
+def test_a_long_round_reads_hundreds_of_thousands(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (rounds, sys.modules[__name__]):
+        monkeypatch.setattr(module, "ROUNDS", int(LONG))
+    assert sum(map(inputs, READERS)) >= 300_000
+    assert min(map(inputs, READERS)) >= 1000
 
 
 # One process for all of them in a short round; in a long one, as many as there are workers.

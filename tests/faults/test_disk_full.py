@@ -53,6 +53,23 @@ def small(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
+@pytest.mark.parametrize("files", [3, 12, 20])
+def test_a_disk_that_holds_no_more_files_is_told_as_that(
+    files: int, tmp_path: Path, small: Path, striker: Striker
+) -> None:
+    ground = make(small / "ground")
+    there = sum(1 for _ in small.rglob("*")) + 1
+    words = ["mount", "-o", f"remount,nr_inodes={there + files}", str(small)]
+    subprocess.run(words, check=True)
+    ended = striker.run(ground, *TRAIN)
+    # df says that there is room.
+    assert ended.status == 1 and "No space left on device" in ended.output, ended.output
+    assert "(df -i)" in ended.output and "make room" not in ended.output, ended.output
+    assert_whole(ground)
+    subprocess.run([*words[:2], "remount,nr_inodes=0", str(small)], check=True)
+    assert striker.run(ground, *TRAIN).status == 0
+
+
 def empty(disk: Path) -> None:
     """Free everything."""
     for path in disk.iterdir():

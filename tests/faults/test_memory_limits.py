@@ -122,6 +122,17 @@ def test_the_sentence_says_what_was_needed_what_there_is_and_what_to_lower(
     assert state_of(here, "base")["step"] == 4
 
 
+@pytest.mark.parametrize("room", [78_000_000, 74_000_000, 82_000_000, 90_000_000][: times(1, 4)])
+def test_a_backward_pass_that_does_not_fit_is_a_sentence(
+    room: int, tmp_path: Path, limited: Limited, ground: Path
+) -> None:
+    here = Path(shutil.copytree(ground, tmp_path / "here"))
+    # There is room to begin with, and none any more behind the forward pass, where a library would end the process.
+    status, said = limited.run(here, *COMMANDS["classify"], kind="RLIMIT_DATA", room=room)
+    assert_sentence(status, said, room)
+    assert status == 1
+
+
 @pytest.mark.parametrize("megabytes", [60, 400, 620][: times(1, 3)])
 def test_a_limit_that_torch_does_not_fit_into_is_said_before_it_is_loaded(
     megabytes: int, ground: Path

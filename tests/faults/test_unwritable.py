@@ -202,13 +202,16 @@ def test_a_model_that_another_run_took_is_left_to_it(
         "import shutil, subprocess, sys; shutil.rmtree(workspace / '.mypt');"
         f"shutil.copytree(workspace / 'checkpoints', {str(copied)!r}, ignore=shutil.ignore_patterns('.*'));"
         f"words = [sys.executable, '-c', {HOLDER!r}, str(workspace)];"
-        "other = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE); other.stdout.readline()"
+        "other = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE); other.stdout.readline();"
+        f"shutil.copytree(workspace / 'logs', {str(copied)!r} + '.logs')"
     )
     # While the second bundle is begun: it is in its place already when the next one is refused.
     ended = striker.run(ground, *TRAIN, do_at=removed[1] + 1, do=deed)
     assert_ended_well(ended)
     assert ended.status == 1 and "another run has taken it since (pid " in ended.output, ended.output
     assert listing(ground / "checkpoints") == listing(copied)
+    # Not a line more, though no checkpoint was due.
+    assert listing(ground / "logs") == listing(copied.with_name("copied.logs"))
     assert "training_stopped" not in {event["event"] for event in events(ground, "m")}
     assert wait_for(lambda: not is_locked(ground / ".mypt" / "locks" / "m.lock"))
     assert_goes_on(striker, whole, ground)
@@ -251,3 +254,14 @@ def test_folders_that_may_not_be_written(ground: Path, whole: Path, striker: Str
     rest = striker.run(ground, *TRAIN, humble=True)
     assert rest.status == 0, rest.output
     assert_same_run(whole, ground, "m")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere root cannot give up its rights")
+def test_a_workspace_that_may_not_be_read_is_not_said_to_be_empty(ground: Path, striker: Striker) -> None:
+    (ground / "logs").mkdir(exist_ok=True)
+    (ground / "logs").chmod(0)
+    try:
+        ended = striker.run(ground, "status", humble=True)
+    finally:
+        (ground / "logs").chmod(0o755)
+    assert ended.status == 0 and "logs may not be read" in ended.output and "No runs in" not in ended.output

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import mypt
+from mypt import bundle
 from mypt.errors import UserError
 from mypt.interop.formats import KEYS
 from tests.interop.foreign import assert_logits
@@ -71,6 +72,15 @@ def test_the_originals_single_files_are_mypt_too(samples: Path, tmp_path: Path) 
     with np.load(samples / "original" / "reference_a_char_learned.npz") as reference:
         ids, wanted = (torch.from_numpy(reference[name]) for name in ("ids", "logits_main"))
         assert_logits(model, ids.long(), wanted)
+
+
+def test_a_single_file_without_its_context_is_refused(trained_once: Path, tmp_path: Path) -> None:
+    info = bundle.find(trained_once / "checkpoints", "dante")
+    held = torch.load(info.path / "model.pt", weights_only=True)["state_dict"]
+    config = {name: value for name, value in info.config.items() if name != "block_size"}
+    torch.save({"config": config, "tokenizer": info.tokenizer, "state_dict": held}, tmp_path / "latest.pt")
+    with pytest.raises(UserError, match=r"latest.pt: block_size: is missing"):
+        mypt.load_pretrained_checkpoint(tmp_path / "latest.pt")
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from mypt.runs.lock import LostError, ModelLock
 
 HOLD = """
 import sys
+import threading
 from pathlib import Path
 from mypt.runs.lock import ModelLock
 lock = ModelLock(Path(sys.argv[1]), sys.argv[2])
@@ -296,6 +298,17 @@ def test_a_lock_whose_file_was_removed_is_taken_anew(tmp_path: Path) -> None:
     assert not is_locked(lock.path)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="what is open cannot be moved there")
+def test_a_lock_does_not_make_a_workspace_again_that_was_renamed(tmp_path: Path) -> None:
+    place = tmp_path / "workspace"
+    place.mkdir()
+    with ModelLock(place, "dante").acquire(command=["mypt", "train"]) as lock:
+        place.rename(tmp_path / "elsewhere")
+        lock.keep()
+        assert not place.exists()
+    assert not is_locked(tmp_path / "elsewhere" / ".mypt" / "locks" / "dante.lock")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="what is open cannot be removed there")
 def test_a_lock_whose_file_was_removed_and_taken_by_another_is_lost(tmp_path: Path, hold: Hold) -> None:
     lock = ModelLock(tmp_path, "dante").acquire(command=["mypt", "train"])
@@ -308,3 +321,32 @@ def test_a_lock_whose_file_was_removed_and_taken_by_another_is_lost(tmp_path: Pa
     # With the other one dead, it is this one's again.
     lock.keep()
     assert json.loads(lock.path.read_bytes())["identity"] == ProcessIdentity.of_self().to_json()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="what is open cannot be removed there")
+def test_threads_that_keep_one_lock_do_not_take_it_from_each_other(tmp_path: Path) -> None:
+    lock = ModelLock(tmp_path, "dante").acquire(command=["mypt", "train"])
+    over = threading.Event()
+    lost: list[BaseException] = []
+
+    def keep() -> None:
+        while not over.is_set():
+            try:
+                lock.keep(patience_s=0.05)
+            except LostError as error:
+                lost.append(error)
+
+    threads = [threading.Thread(target=keep) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    for _ in range(300):
+        lock.path.unlink(missing_ok=True)
+    sys.setswitchinterval(usual)
+    over.set()
+    for thread in threads:
+        thread.join()
+    lock.keep()
+    assert not lost and is_locked(lock.path)
+    lock.release()

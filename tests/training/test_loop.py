@@ -58,6 +58,8 @@ class Quiet:
     def notice(self, event: Notice) -> None:
         pass
 
+    took_s = 0.0
+
     def gold(self, *nothing: Any) -> None: ...
     def check(self) -> None: ...
     def sample(self, step: int) -> bool:

@@ -91,7 +91,9 @@ def test_a_rate_that_is_far_too_high_ends_in_words(
         said = rf"mypt: step {step + 1}: the (loss|gradient's norm) is (nan|inf); stopped before the update"
     saved = state_of(workspace, "m")["step"]
     kept = f"and the last good checkpoint is checkpoints/m of step {saved}. Lower learning_rate, or raise warmup_iters"
-    assert re.fullmatch(f"{said}, {re.escape(kept)}\n", err)
+    gold = state_of(workspace, "m_gold")["step"]
+    further = f"; --resume_from gold goes on from step {gold}" if gold < saved else ""
+    assert re.fullmatch(f"{said}, {re.escape(kept + further)}\n", err)
     assert isinstance(saved, int) and saved < step if often else saved == step - step % 2
     for line in log_of(workspace, "m").read_text().splitlines():
         json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} in the log"))

@@ -142,7 +142,7 @@ async def test_enter_deletes_nothing_and_y_what_is_shown(place: Path) -> None:
         await until(pilot, lambda: isinstance(pilot.app.screen, DeleteScreen))
         dialogue = pilot.app.screen
         await until(pilot, lambda: not dialogue.query_one("#delete", Button).disabled)
-        assert "1 checkpoint, 1.39 kB" in text(dialogue, "#what")
+        assert "1 checkpoint, 1.49 kB" in text(dialogue, "#what")
         await pilot.press("y")
         await until(pilot, lambda: pilot.app.screen is screen)
         await until(pilot, lambda: rows(screen) == ["dante", "dante_fp16"])

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from mypt.bundle import BundleInfo, Kind, read_info
+from mypt.bundle import SHAPE, BundleInfo, Kind, read_info
 from mypt.events import (
     Eval,
     Event,
@@ -532,7 +532,7 @@ def bundle(checkpoints: Path, name: str, *, base: str | None = None, step: int =
     state: dict[str, Any] = {"step": step}
     if base is not None:
         state["base"] = {"name": base, "step": 5}
-    (path / "config.json").write_text("{}")
+    (path / "config.json").write_text(json.dumps(dict.fromkeys(SHAPE, 2)))
     (path / "training_state.json").write_text(json.dumps(state))
     (path / "tokenizer.json").write_text('{"token_kind": "gpt2"}')
     (path / "model.pt").write_bytes(b"weights")

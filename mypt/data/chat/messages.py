@@ -102,6 +102,8 @@ class _Reader:
         own = self.messages[0].content if self.messages and self.messages[0].role == "system" else None
         if system is not None and not isinstance(system, str):
             self._fault("must be a text", "system", system)
+        elif system and _has_halves(system):
+            self._fault(_HALVES, "system")
         elif system and own is not None and system != own and instead is None:
             self._fault(
                 "stands beside a system message that says something else", "system", remedy="keep one"
@@ -133,11 +135,18 @@ class _Reader:
             self._fault("must be a text", f"{place}.{name}", value)
         elif required and not value.strip():
             self._fault("is empty", f"{place}.{name}")
-        elif not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
-            self._fault("holds half a surrogate pair, which is no character", f"{place}.{name}")
+        elif _has_halves(value):
+            self._fault(_HALVES, f"{place}.{name}")
         else:
             return value
         return ""
 
     def _fault(self, message: str, field: str, *value: object, remedy: str = "") -> None:
         self.faults.append(Fault(message, field, value, remedy))
+
+
+_HALVES = "holds half a surrogate pair, which is no character"
+
+
+def _has_halves(text: str) -> bool:
+    return not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)

@@ -73,13 +73,12 @@ def staged_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         raise_for(check_target(target, str(target), overwrite=overwrite))
         made = _make_parents(target.parent)
     try:
-        with _disk_errors(target):
-            room = target.parent / f"{_STAGING}{target.name}.{os.urandom(4).hex()}"
-            room.mkdir()
-            lock = FileLock(room / _LOCK)
-            lock.try_acquire()
+        room = target.parent / f"{_STAGING}{target.name}.{os.urandom(4).hex()}"
+        lock = FileLock(room / _LOCK)
         try:
             with _disk_errors(target):
+                room.mkdir()
+                lock.try_acquire()
                 staging = room / target.name
                 staging.mkdir()
                 yield staging

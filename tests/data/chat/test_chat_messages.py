@@ -110,6 +110,10 @@ def test_texts_are_kept_to_the_letter() -> None:
         (line(USER, {**ANSWER, "think": 7}), "messages[1].think: must be a text"),
         (line(USER, {**ANSWER, "tool_calls": [{}]}), "messages[1].tool_calls: tool calls cannot be learned"),
         (
+            b'{"system": "\\udc00", "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}',
+            "system: holds half a surrogate pair, which is no character",
+        ),
+        (
             b'{"messages": [{"role": "user", "content": "\\ud800"}, {"role": "assistant", "content": "b"}]}',
             "messages[0].content: holds half a surrogate pair, which is no character",
         ),

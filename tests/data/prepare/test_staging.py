@@ -13,6 +13,7 @@ import pytest
 from mypt import fsio
 from mypt.data.prepare.staging import check_target, staged_folder
 from mypt.errors import RunError, UserError
+from mypt.runs.filelock import FileLock
 from tests.workbench import environment, listing, wait_for
 
 
@@ -175,3 +176,15 @@ def test_a_folder_that_one_may_not_write_to(tmp_path: Path) -> None:
             build(tmp_path / "stories")
     finally:
         tmp_path.chmod(0o700)
+
+
+def test_a_signal_before_the_folder_is_locked_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def struck(lock: FileLock) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FileLock, "try_acquire", struck)
+    with pytest.raises(KeyboardInterrupt), staged_folder(tmp_path / "below" / "set"):
+        pass
+    assert list(tmp_path.iterdir()) == []

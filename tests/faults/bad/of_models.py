@@ -329,8 +329,14 @@ def _foreign(make: Callable[[Path], None], name: str, *patterns: str, also: tupl
 
 
 _ALL = ("checkpoints/m/*",)
-#: Without its block_size a model has the usual one, for which a text may be too short.
-_OF_BUNDLE = ("checkpoints/m", "m/", "a smaller block_size")
+#: What is wrong with a text, because a vocabulary, a context or its own name is another, is told of the text.
+_OF_BUNDLE = (
+    "checkpoints/m",
+    "m/",
+    "the model's vocabulary lacks",
+    "fewer than one block of",
+    "input_file: no such",
+)
 
 READERS: dict[str, Reader] = {
     "bundle": Reader(_make_bundle, _ALL, _read_bundle, at_rest=True, also=_OF_BUNDLE),
@@ -340,7 +346,7 @@ READERS: dict[str, Reader] = {
         _ALL,
         _read_resumed,
         at_rest=True,
-        also=("checkpoints/m", "m/", "checkpoint m"),
+        also=(*_OF_BUNDLE, "checkpoint m"),
         writes=True,
     ),
     "nanogpt": _foreign(_make_nanogpt, "ckpt.pt", also=("model_args", "n_head")),

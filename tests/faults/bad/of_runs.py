@@ -30,6 +30,7 @@ from mypt.watch.renames import Renamed, read_renames, remember
 from tests.faults.bad.judge import Reader, command, hostile
 from tests.faults.ground import PRESET
 from tests.tui.logs import write_run
+from tests.workbench import wait_for
 from tui.screens.runs.columns import cells_of
 
 # ── logs ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -261,7 +262,8 @@ def _read_history(place: Path, chance: random.Random) -> None:
     history.add(Kept(model="m", prompt="x", text="y"))
     assert history.of("m")[-1].prompt == "x"
     if odd is None:
-        assert History(place).of("m")[-1].prompt == "x"
+        # A disk is not waited for, and a machine under load is as slow.
+        assert wait_for(lambda: [text.prompt for text in History(place).of("m")][-1:] == ["x"])
 
 
 # ── what processes say to each other ────────────────────────────────────────────────────────────────────────────
@@ -308,7 +310,20 @@ READERS: dict[str, Reader] = {
         also=("rename.json", "run.json"),
         writes=True,
     ),
-    "preset": Reader(_make_preset, ("configs/*.json",), _read_preset),
+    # What a preset asks of its data is told of the data.
+    "preset": Reader(
+        _make_preset,
+        ("configs/*.json",),
+        _read_preset,
+        also=(
+            "data/one",
+            "data/two",
+            "data/general",
+            "eval set general",
+            "dataset_dir",
+            "the name is too long",
+        ),
+    ),
     "preferences": Reader(_make_preferences, ("dashboard.json",), _read_preferences, at_rest=True),
     "sample-history": Reader(_make_history, (".mypt/*.jsonl",), _read_history, at_rest=True),
     "messages": Reader(_make_messages, ("*.jsonl",), _read_messages),

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import psutil
 
+from mypt import cgroup
+
 MAIN_MEMORY = "main memory"
 _FRESH_S = 5.0
 _NVIDIA_SMI_S = 3.0
@@ -38,10 +40,13 @@ def room(device: str) -> Room:
             free, total = gpus[index]
             return Room("cuda", "GPU memory" if len(gpus) == 1 else f"memory of GPU {index}", free, total)
     memory = psutil.virtual_memory()
+    free, total = memory.available, memory.total
+    if (around := cgroup.room()) is not None:
+        free, total = min(free, around.free), min(total, around.limit)
     apple = sys.platform == "darwin" and platform.machine() == "arm64"
     if kind == "mps" or (kind == "auto" and apple):
-        return Room("mps", "memory shared with the GPU", memory.available, memory.total)
-    return Room("cpu" if kind in ("auto", "cpu") else kind, MAIN_MEMORY, memory.available, memory.total)
+        return Room("mps", "memory shared with the GPU", free, total)
+    return Room("cpu" if kind in ("auto", "cpu") else kind, MAIN_MEMORY, free, total)
 
 
 def most_processes() -> int:

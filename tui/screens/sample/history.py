@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -176,11 +177,11 @@ def _read(path: Path) -> list[Kept]:
             lines = file.readall().split(b"\n")
     except OSError:
         return []
-    return list(_texts(lines))[-MOST:]
+    return list(islice(_texts(reversed(lines)), MOST))[::-1]
 
 
 def _texts(lines: Iterable[bytes]) -> Iterable[Kept]:
-    for line in lines:
+    for line in filter(None, lines):
         # A torn line, or one that a hand has changed, hides no other.
         with contextlib.suppress(msgspec.DecodeError, RecursionError, ValueError):
             yield msgspec.json.decode(line, type=Kept)
