@@ -9,7 +9,6 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from mypt import cgroup
 from mypt.errors import RunError
@@ -87,35 +86,14 @@ def free() -> int | None:
     import psutil
 
     try:
-        found = [int(psutil.virtual_memory().available), *_free_in_group()]
+        found = [int(psutil.virtual_memory().available)]
+        if (group := cgroup.room()) is not None:
+            found.append(group.free)
         if (limit := _limit()) is not None:
             found.append(max(limit - int(psutil.Process().memory_info().vms), 0))
     except (OSError, psutil.Error):
         return None
     return min(found)
-
-
-def _free_in_group(system: Path = Path("/")) -> list[int]:
-    """What each group of processes that this one belongs to (cgroups, version 2: SLURM, containers) leaves free."""
-    try:
-        lines = (system / "proc/self/cgroup").read_text().splitlines()
-        own = next(line.removeprefix("0::/") for line in lines if line.startswith("0::/"))
-    except (OSError, StopIteration):
-        return []
-    root, found = system / "sys/fs/cgroup", []
-    for folder in ((root / own), *(root / own).parents):
-        if not folder.is_relative_to(root):
-            break
-        try:
-            most, taken = ((folder / f"memory.{name}").read_text().strip() for name in ("max", "current"))
-            stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-            # Files that are cached make room for whoever needs it.
-            cached = int(stat.get("inactive_file", 0)) + int(stat.get("active_file", 0))
-            if most != "max":
-                found.append(max(int(most) - int(taken) + cached, 0))
-        except (OSError, ValueError):
-            continue
-    return found
 
 
 def check_room() -> None:

@@ -179,20 +179,6 @@ def test_once_abandoned_nothing_is_begun() -> None:
     assert done == ["first"]
 
 
-def test_a_group_of_processes_with_a_limit_leaves_no_more_than_it_has(tmp_path: Path) -> None:
-    (tmp_path / "proc/self").mkdir(parents=True)
-    (tmp_path / "proc/self/cgroup").write_text("0::/slurm/job_7\n")
-    group = tmp_path / "sys/fs/cgroup/slurm"
-    for folder, most, taken in ((group / "job_7", "max", 500), (group, "1000", 700)):
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "memory.max").write_text(f"{most}\n")
-        (folder / "memory.current").write_text(f"{taken}\n")
-        (folder / "memory.stat").write_text("anon 600\ninactive_file 80\nactive_file 20\n")
-    assert memory._free_in_group(tmp_path) == [400]
-    assert memory._free_in_group(tmp_path / "elsewhere") == []
-    assert (memory.free() or 0) > 0
-
-
 # ── whole runs ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
