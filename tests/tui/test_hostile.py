@@ -117,7 +117,7 @@ async def test_every_screen_bears_every_size_and_every_name(place: Path, size: t
                 await pilot.press(key)
                 await pilot.pause()
                 check(app, size)
-            await pilot.pause(0.3)
+            await pilot.pause(0.1)
             check(app, size)
             while len(app.screen_stack) > 1:
                 await app.pop_screen()
