@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mypt import own_files
-from mypt.own_files import move_on
+from mypt.bundle import own_files
+from mypt.bundle.own_files import move_on
 
 OURS = {"model.pt", "config.json"}
 
