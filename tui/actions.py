@@ -181,25 +181,22 @@ class Actions(Provider):
 
     @property
     def _elsewhere(self) -> list[tuple[str, str, str, str, DOMNode]]:
-        """What can be done with a checkpoint, where that is a screen away: as `_there`, the key with the way to it."""
-        if not hasattr(self.screen, "action_checkpoints"):
-            return []
-        from tui.screens.checkpoints.screen import CheckpointsScreen
-
+        """What can be done on a screen that an action of this one leads to: as `_there`, the key with the way to it."""
+        there: tuple[str, tuple[Action, ...]] = getattr(self.screen, "AWAY", ("", ()))
         keys: Mapping[str, str] = getattr(self.app, "keys", {})
         here: tuple[Action, ...] = getattr(self.screen, "ACTIONS", ())
-        way = next((action.mapped(keys).key for action in here if action.name == "checkpoints"), "")
+        way = next((action.mapped(keys).key for action in here if action.name == there[0]), "")
         own = {action.label for action in here}
         return [
             (
                 f"{action.area}: {action.label}",
                 action.help,
                 f"{way}, then {action.mapped(keys).key}",
-                "checkpoints",
+                there[0],
                 self.screen,
             )
-            for action in CheckpointsScreen.ACTIONS
-            if action.area == "Checkpoints" and action.label not in own and action.shown
+            for action in there[1]
+            if action.label not in own
         ]
 
     def _parts(self) -> list[Widget]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 from textual import work
 from textual.screen import Screen
@@ -15,6 +15,7 @@ from mypt.watch.run import Run
 from tui import further, starting
 from tui.actions import Action
 from tui.dashboard import Dashboard
+from tui.on_checkpoints import CHECKPOINT
 from tui.widgets.confirm import Confirm
 from tui.widgets.states import state_word
 
@@ -40,6 +41,8 @@ class Doing(Screen[Result]):
     """A screen with a run in view. It says which with `run_in_view`, and looks at a new one with `launched`."""
 
     app: Dashboard
+    AWAY: ClassVar[tuple[str, tuple[Action, ...]]] = ("checkpoints", CHECKPOINT)
+    """An action, and what can be done where it leads: the palette has that as well."""
 
     @property
     def run_in_view(self) -> Run | None:

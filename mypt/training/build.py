@@ -32,7 +32,7 @@ from mypt.training.compiled import forward_of
 from mypt.training.console import Console
 from mypt.training.engine import Engine
 from mypt.training.gold import GoldState, carried, new_phase
-from mypt.training.layout import share_out
+from mypt.training.parts import share_out
 from mypt.training.progress import Progress
 from mypt.training.spikes import RecentLoss
 

@@ -42,7 +42,7 @@ class _Silent:
     def sample(self, step: int) -> bool:
         return True
 
-    def progress(self, trainer: Trainer) -> None:
+    def progress(self, made: Progress, tokens_per_sec: float | None) -> None:
         pass
 
     def stopping(self, step: int, why: str) -> None:

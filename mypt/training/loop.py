@@ -94,7 +94,7 @@ class Trainer:
             if p.iter % s.log_interval == 0:
                 self._log_update()
             self._tell(noticing.of_update(p, skipped=self._done.skipped, scaler=self.engine.scaler))
-            self.reporter.progress(self)
+            self.reporter.progress(p, self.tokens_per_sec)
             self.keeper.check()
             if not self._take_stock(updated=True):
                 return self._stopped()

@@ -5,17 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from mypt import events
 from mypt.events import LogWriter
 from mypt.text import count, printable
 from mypt.training.console import Console, bar
 from mypt.training.gold import Decision
-
-if TYPE_CHECKING:
-    from mypt.training.loop import Trainer
-
+from mypt.training.progress import Progress
 
 #: Gives (prompt, text), or None where a stop came before the text's end.
 Sampler = Callable[[], tuple[str, str] | None]
@@ -106,12 +102,11 @@ class RunReporter:
         self.console.line(f"  “{shown[:150]}{'…' if len(shown) > 150 else ''}”", "quiet")
         return True
 
-    def progress(self, trainer: Trainer) -> None:
+    def progress(self, made: Progress, tokens_per_sec: float | None) -> None:
         """The progress line between two evaluations."""
-        p = trainer.progress
-        rate = f"{count(trainer.tokens_per_sec)} tok/s" if trainer.tokens_per_sec else "measuring speed"
+        rate = f"{count(tokens_per_sec)} tok/s" if tokens_per_sec else "measuring speed"
         self.console.progress(
-            f"{bar(p.iter / self.max_iters)} {p.iter}/{self.max_iters}  loss {four(p.train_loss)}  {rate}"
+            f"{bar(made.iter / self.max_iters)} {made.iter}/{self.max_iters}  loss {four(made.train_loss)}  {rate}"
         )
 
     def stopping(self, step: int, why: str) -> None:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from mypt import events
 from mypt.training.gold import Decision
 from mypt.training.progress import Progress
-
-if TYPE_CHECKING:
-    from mypt.training.loop import Trainer
 
 
 class Reporter(Protocol):
@@ -35,8 +32,8 @@ class Reporter(Protocol):
     def sample(self, step: int) -> bool:
         """It is time for a sample; False where a stop cut it short."""
 
-    def progress(self, trainer: Trainer) -> None:
-        """An update was made."""
+    def progress(self, made: Progress, tokens_per_sec: float | None) -> None:
+        """An update was made; the speed is None until it is known."""
 
     def stopping(self, step: int, why: str) -> None:
         """The run ends before its time, and is going to be saved."""

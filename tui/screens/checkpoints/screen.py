@@ -13,6 +13,7 @@ from mypt.runs.record import RunRecord
 from mypt.text import printable, size
 from tui import further, starting
 from tui.actions import Action, bindings
+from tui.on_checkpoints import AREA, CHECKPOINT
 from tui.screens.checkpoints.browsing import BrowsingScreen
 from tui.screens.checkpoints.deleting import DeleteScreen, wishes_for
 from tui.screens.checkpoints.renaming import RenameScreen
@@ -20,34 +21,14 @@ from tui.screens.checkpoints.rows import TreeRow
 from tui.screens.checkpoints.runs import alive
 from tui.screens.checkpoints.tree import BundleTree
 
-_AREA = "Checkpoints"
-
 
 class CheckpointsScreen(BrowsingScreen):
     """The tree and the details, and every action on a checkpoint. Left with the run that was started from here, if any."""
 
     CSS_PATH = "checkpoints.tcss"
     ACTIONS: ClassVar[tuple[Action, ...]] = (
-        Action("mark", "space", "Mark", "Mark the checkpoint for comparing, or unmark it", _AREA),
-        Action("compare", "v", "Compare", "The marked ones side by side, or the last with its gold", _AREA),
-        Action("sample", "g", "Sample", "Let this one write, or two marked ones side by side", _AREA),
-        Action("fine_tune", "f", "Fine-tune", "Train a new model from this one", _AREA, changes=True),
-        Action(
-            "resume", "r", "Resume", "Go on training this model from its last checkpoint", _AREA, changes=True
-        ),
-        Action("export", "e", "Export", "Write this checkpoint in a format of others", _AREA, changes=True),
-        Action("import_checkpoint", "i", "Import", "Bring a checkpoint of others in", _AREA, changes=True),
-        Action("classifier", "F", "Classifier", "Make a text classifier of this model", _AREA, changes=True),
-        Action("rename", "R,f2", "Rename", "Give the model another name, log and all", _AREA, changes=True),
-        Action(
-            "delete",
-            "D,delete",
-            "Delete",
-            "Delete this checkpoint, the whole model, or those that are marked",
-            _AREA,
-            changes=True,
-        ),
-        Action("open", "enter", "Details", "Go to the details, to scroll in them", _AREA, False),
+        *CHECKPOINT,
+        Action("open", "enter", "Details", "Go to the details, to scroll in them", AREA, False),
         Action("tab(1)", "right_square_bracket,right", "Section", "The next section of the details", "View"),
         Action("tab(-1)", "left_square_bracket,left", "Section before", "The section before", "View", False),
         Action("back", "escape", "Back", "Back to the tree, then to the runs", "View"),
