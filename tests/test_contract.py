@@ -22,9 +22,9 @@ def modules(package: str) -> list[str]:
     return [name for name in names if not name.endswith(NOT_WITHOUT_A_TERMINAL)]
 
 
-def loaded_by(code: str, cwd: Path = ROOT) -> set[str]:
-    """The heavy packages that a fresh process has after `code`."""
-    tail = f"\nimport json, sys; print('\\n' + json.dumps([n for n in {HEAVY!r} if n in sys.modules]))"
+def loaded_by(code: str, cwd: Path = ROOT, of: tuple[str, ...] = HEAVY) -> set[str]:
+    """Which packages `of` these a fresh process has after `code`."""
+    tail = f"\nimport json, sys; print('\\n' + json.dumps([n for n in {of!r} if n in sys.modules]))"
     done = subprocess.run(
         [sys.executable, "-c", code + tail],
         cwd=cwd,
@@ -77,6 +77,13 @@ def test_the_dashboard_never_imports_torch() -> None:
     names = modules("tui")
     assert len(names) > 10
     assert "torch" not in loaded_by(importing(names))
+
+
+def test_the_dashboard_opens_with_the_modules_of_its_first_screen_alone() -> None:
+    others = {f"tui.screens.{path.name}" for path in (ROOT / "tui" / "screens").iterdir() if path.is_dir()}
+    others -= {"tui.screens.home", "tui.screens.help", "tui.screens.__pycache__"}
+    assert "tui.screens.launch" in others
+    assert not loaded_by("import tui.app", of=tuple(others))
 
 
 def test_the_trainer_never_imports_the_dashboard_nor_torch_s_compiler(workspace: Path) -> None:

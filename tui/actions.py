@@ -221,13 +221,18 @@ class Actions(Provider):
         matcher = self.matcher(query)
         wanted = query.casefold().split()
         for name, help, key, action, node in [*self._there, *self._elsewhere]:
-            begun = [_begins(text, wanted) for text in (name, f"{name} {help}")]
-            score = 3.0 if begun[0] else 2.0 if begun[1] else matcher.match(name)
+            whole = f"{name} – {help}"
+            words, score = name, 3.0
+            if not _begins(name, wanted):
+                words, score = whole, 2.0
+                if not _begins(whole, wanted):
+                    # The letters of a name count for less than any word, however well they fit.
+                    letters = matcher.match(name)
+                    words, score = name, letters / (1 + letters)
             if score > 0:
-                words = f"{name} – {help}"
                 yield Hit(
                     score,
-                    matcher.highlight(words if score >= 2 else name),
+                    matcher.highlight(words),
                     self._runner(action, node),
                     help=f"key {key}" if key else "",
                 )

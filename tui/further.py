@@ -12,7 +12,6 @@ from mypt.text import printable
 from mypt.watch.run import Run
 from tui import starting
 from tui.dashboard import Dashboard
-from tui.screens.classify.draft import epochs_of
 from tui.widgets.confirm import Confirm
 
 
@@ -45,7 +44,7 @@ def ask_for_an_epoch(
     launched: Callable[[RunRecord | None], None],
 ) -> None:
     """Offer to let a classifier that has seen its texts often enough see them once more."""
-    arguments = ["--model_name", name, "--num_epochs", str(epochs_of(last) + 1)]
+    arguments = ["--model_name", name, "--num_epochs", str(last.classifier_epochs + 1)]
     log = run.record.log_file if run is not None and run.record is not None else ""
     said = printable(name, newline=False)
 
@@ -63,9 +62,9 @@ def ask_for_an_epoch(
 
     app.push_screen(
         Confirm(
-            f"{said} is a text classifier and has done all its steps, in {epochs_of(last)} "
-            f"epoch{'s' * (epochs_of(last) != 1)} of its texts. Let it see them once more?\n\n"
-            f"The same in a shell, for any other number:\n{classifier_command(name, epochs_of(last) + 1)}",
+            f"{said} is a text classifier and has done all its steps, in {last.classifier_epochs} "
+            f"epoch{'s' * (last.classifier_epochs != 1)} of its texts. Let it see them once more?\n\n"
+            f"The same in a shell, for any other number:\n{classifier_command(name, last.classifier_epochs + 1)}",
             "One more epoch",
         ),
         answered,

@@ -10,7 +10,7 @@ from typing import TypedDict
 from mypt.bundle import BundleInfo, check_model_name
 from mypt.errors import MyptError
 from mypt.files import read_file
-from mypt.launch.start import CLASSIFY, TRAIN, launch
+from mypt.launch.start import CLASSIFY, TRAIN, launch, program_of
 from mypt.runs.record import RunRecord
 from mypt.runs.state import RunState
 from mypt.slurm.ask import Ask
@@ -105,10 +105,9 @@ def again(app: Dashboard, run: Run, *, done: Callable[[RunRecord], None] = lambd
     if record is not None and record.origin == "slurm":
         submit_again(app, record, done=done)
         return True
-    known = [program for program in (CLASSIFY, TRAIN) if record is not None and program[-1] in record.command]
-    if record is None or not known:
+    program = program_of(record.command) if record is not None else None
+    if record is None or program is None:
         return False
-    (program, *_) = known
     arguments = record.command[record.command.index(program[-1]) + 1 :]
     said = f"{run.label} is tried again"
     start(app, arguments, run.name, said=said, log_file=record.log_file, done=done, program=program)
@@ -140,14 +139,14 @@ def submit_again(app: Dashboard, record: RunRecord, *, done: Callable[[RunRecord
 class Place(TypedDict):
     """Where a run is to be started, as the form is told."""
 
-    processes: int
+    processes: int | None
     slurm: Ask | None
 
 
 def place_of(app: Dashboard, record: RunRecord | None) -> Place:
-    """The place where a run was started."""
+    """The place where a run was started; of one that nobody recorded none."""
     if record is None:
-        return {"processes": 1, "slurm": None}
+        return {"processes": None, "slurm": None}
     ask = None
     if record.origin == "slurm":
         try:
@@ -192,9 +191,7 @@ def filled_in(record: RunRecord) -> FilledIn | None:
 
 def flags_of(record: RunRecord, program: str) -> dict[str, str] | None:
     """The flags that a run of `mypt program` was started with, each with its value; None where it is another's."""
-    # A column or a file may be called as the other program is: the first word of the two is the program.
-    first = next((word for word in record.command if word in (TRAIN[-1], CLASSIFY[-1])), None)
-    if first != program:
+    if (found := program_of(record.command)) is None or found[-1] != program:
         return None
     given: dict[str, str] = {}
     name = ""

@@ -60,6 +60,13 @@ class BundleInfo:
         """Whether the model gives classes to texts, and writes none."""
         return isinstance(self.config.get("classifier"), dict)
 
+    @property
+    def classifier_epochs(self) -> int:
+        """How often a classifier was to see its texts."""
+        data = self.training_config.get("classifier_data")
+        number = data.get("num_epochs") if isinstance(data, dict) else None
+        return number if isinstance(number, int) else 1
+
     def has_done(self, steps: int) -> bool:
         """Whether `steps` updates are behind it, and the evaluation after the last one, which a stop may cut short."""
         step, progress = self.step, self.training_state.get("progress")

@@ -15,12 +15,11 @@ from mypt.data.source import vocabulary_rows
 from mypt.errors import UserError, raise_for
 from mypt.estimate import parameters
 from mypt.housekeeping import recover
-from mypt.runs.directory import RunDirectory, runs_folder
-from mypt.runs.lock import ModelLock
+from mypt.runs.lock import held_by
 from mypt.settings.checks import check_shares
 from mypt.slurm.ask import HELP, Ask
-from mypt.slurm.script import batch_file, unfit
-from mypt.slurm.submit import submit
+from mypt.slurm.script import preview, problems
+from mypt.slurm.submit import FAILS_THEN, submit
 from mypt.text import printable
 
 _SHOWN = {
@@ -50,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, workspace: Path) -> int:
     """Submit what the flags ask for, after what is wrong was found."""
     ask = Ask(**{part.name: getattr(options, part.name) for part in parts(Ask)})
-    asked_of_slurm = [*ask.problems(), *unfit(workspace)]
+    asked_of_slurm = problems(ask, workspace)
     plain = {name: value for name, value in vars(options).items() if name not in HELP}
     request = train.request_of(argparse.Namespace(**plain))
     if not options.dry_run:
@@ -63,16 +62,12 @@ def run(options: argparse.Namespace, workspace: Path) -> int:
     raise_for(asked_of_slurm)
     check_shares(found.settings, ask.ranks, field="ntasks_per_node")
     if options.dry_run:
-        print(batch_file(ask, found, RunDirectory(runs_folder(workspace) / "RUN"), sys.executable), end="")
+        print(preview(ask, found, sys.executable), end="")
         return 0
     for notice in [*found.notices, *data.notices]:
         print(printable(f"Note: {notice}"))
-    if (holder := ModelLock(workspace, found.model_name).holder()) is not None:
-        print(
-            printable(
-                f"Note: {found.model_name} is being trained now, by {holder}: the job fails if it still is"
-            )
-        )
+    if held := held_by(workspace, found.model_name):
+        print(f"Note: {held}: {FAILS_THEN}")
     rows = vocabulary_rows(found, data.tokenizer)
     done = submit(ask, found, found.summary(parameters(replace(found.config, vocab_size=rows))))
     name, file = shlex.quote(found.model_name), done.file.relative_to(workspace)

@@ -25,6 +25,13 @@ _READY_WITHIN_S = 15.0
 _LOOK_S = 0.01
 
 
+def program_of(command: Sequence[str]) -> Sequence[str] | None:
+    """Which of `TRAIN` and `CLASSIFY` a run's command is; None where it is neither."""
+    # A column or a file may be called as the other program is: the first word of the two is the program.
+    programs = {program[-1]: program for program in (TRAIN, CLASSIFY)}
+    return next((programs[word] for word in command if word in programs), None)
+
+
 def launch(
     workspace: Path,
     argv_tail: Sequence[str],

@@ -256,3 +256,12 @@ def _since(stamp: str) -> str:
 
 def _shorten(text: str, limit: int = 160) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def held_by(workspace: Path, name: str) -> str:
+    """That somebody trains this model now, and who, in printable words; empty where nobody does."""
+    try:
+        holder = ModelLock(workspace, name).holder()
+    except (ValueError, OSError):
+        return ""
+    return f"{printable(name, newline=False)} is being trained now, by {holder}" if holder else ""

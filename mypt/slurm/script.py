@@ -13,7 +13,7 @@ from mypt.bundle import MANIFEST
 from mypt.errors import Problem
 from mypt.launch.place import RANKS_VARIABLE
 from mypt.runs.attach import RUN_DIR_VARIABLE
-from mypt.runs.directory import RunDirectory
+from mypt.runs.directory import RunDirectory, runs_folder
 from mypt.settings import fields
 from mypt.settings.fields import Rule
 from mypt.settings.resolved import Resolved
@@ -152,10 +152,16 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-def unfit(workspace: Path) -> list[Problem]:
-    """What keeps a batch file from naming this workspace."""
+def preview(ask: Ask, run: Resolved, python: str) -> str:
+    """The file as it would be: nothing is recorded yet, so the run has no name."""
+    return batch_file(ask, run, RunDirectory(runs_folder(run.workspace) / "RUN"), python)
+
+
+def problems(ask: Ask, workspace: Path) -> list[Problem]:
+    """Everything that keeps a batch file from being written for `ask` in this workspace."""
+    found = ask.problems()
     if any(ord(char) < 32 for char in str(workspace)):
-        return [
+        found.append(
             Problem("its path holds a control character, which no batch file can name", field="workspace")
-        ]
-    return []
+        )
+    return found

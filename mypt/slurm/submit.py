@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mypt import disk
-from mypt.errors import RunError, UserError
+from mypt.errors import Problem, RunError, UserError
 from mypt.fsio import remove_folder, write_atomic
 from mypt.launch.start import TRAIN
 from mypt.runs.directory import read_exit
@@ -24,6 +24,8 @@ from mypt.slurm.ask import Ask
 from mypt.slurm.script import batch_file
 from mypt.slurm.standing import refuse_second
 
+FAILS_THEN = "the job fails if it still is when SLURM starts it"
+"""What is to be said of a model that somebody trains while a job for it is submitted."""
 # A busy controller answers late; sbatch itself gives up after a while.
 _PATIENCE_S = 90.0
 
@@ -41,13 +43,12 @@ class _UnansweredError(RunError):
     """Nobody knows whether SLURM has the job."""
 
 
-def absent() -> str:
-    """Why nothing can be submitted on this machine; empty where it can."""
-    if shutil.which("sbatch") is None:
-        return (
-            "there is no sbatch here: submit on a machine of a SLURM cluster (its login node), or train here"
-        )
-    return ""
+def absent() -> Problem | None:
+    """Why nothing can be submitted on this machine; None where it can."""
+    if shutil.which("sbatch") is not None:
+        return None
+    remedy = "submit on a machine of a SLURM cluster (its login node), or train here"
+    return Problem("there is no sbatch here", remedy=remedy)
 
 
 def submit(ask: Ask, run: Resolved, settings: Mapping[str, Any], python: str = sys.executable) -> Submitted:
@@ -108,7 +109,7 @@ def resubmit(workspace: Path, record: RunRecord) -> Submitted:
 
 
 def _able(workspace: Path, model: str) -> None:
-    if why := absent():
+    if (why := absent()) is not None:
         raise UserError(why)
     refuse_second(workspace, model)
 

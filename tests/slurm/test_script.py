@@ -14,7 +14,7 @@ from mypt.cli import main
 from mypt.runs.directory import RunDirectory
 from mypt.settings.request import Request
 from mypt.slurm.ask import Ask, seconds_of
-from mypt.slurm.script import batch_file, unfit
+from mypt.slurm.script import batch_file, problems
 from tests.workbench import TINY, listing
 
 FLAGS = dict(zip((flag[2:] for flag in TINY[::2]), TINY[1::2], strict=True))
@@ -141,7 +141,7 @@ def test_a_shell_reads_back_every_word_of_hostile_names(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("pwned"))
     output = directives(text)["output"]
     assert output.startswith('"') and "%%j" in output and '\\"' in output
-    assert unfit(Path("a\nb")) and not unfit(workspace)
+    assert problems(Ask(), Path("a\nb")) and not problems(Ask(), workspace)
 
 
 def test_all_that_is_wrong_is_said_at_once_and_nothing_is_written(

@@ -35,6 +35,10 @@ class CheckpointsScreen(BrowsingScreen):
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings(ACTIONS)
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._started: RunRecord | None = None
+
     def on_mount(self) -> None:
         """End what a kill cut off in the middle of a rename or a delete."""
         if not self.app.readonly:
@@ -136,12 +140,19 @@ class CheckpointsScreen(BrowsingScreen):
     def _launched(self, record: RunRecord | None) -> None:
         if record is not None:
             self.app.live.hint()
-            # The form is still on top of this screen.
-            self.call_later(self._leave_with, record)
+            self._started = record
+            # A form that was answered is on top of this screen for a moment yet.
+            self.call_later(self._leave_with_what_was_started)
 
-    def _leave_with(self, record: RunRecord) -> None:
-        """What was started is watched where runs are."""
-        self.dismiss(record)
+    def on_screen_resume(self) -> None:
+        """Back from another screen, or from the form that started something."""
+        self._leave_with_what_was_started()
+
+    def _leave_with_what_was_started(self) -> None:
+        """What was started is watched where runs are; whoever looks at something else meanwhile is left alone."""
+        if self._started is not None and self.is_current:
+            started, self._started = self._started, None
+            self.dismiss(started)
 
     def action_resume(self) -> None:
         """Go on from the model's last checkpoint, unless it is training or done."""

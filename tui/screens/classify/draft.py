@@ -90,12 +90,5 @@ def like(info: BundleInfo) -> Draft:
     words = {name: data[name] for name in ("data", "eval_data") if isinstance(data.get(name), str)}
     made_with = {**info.config, **info.training_config}
     given = {name: as_text(made_with[name]) for name in SETTINGS if made_with.get(name) is not None}
-    epochs = str(epochs_of(info)) if "num_epochs" in data else ""
+    epochs = str(info.classifier_epochs) if "num_epochs" in data else ""
     return Draft(text=spec.text_columns, label=spec.label, num_epochs=epochs, given=given, **words)
-
-
-def epochs_of(info: BundleInfo) -> int:
-    """How often a classifier was to see its texts."""
-    data = info.training_config.get("classifier_data")
-    number = data.get("num_epochs") if isinstance(data, dict) else None
-    return number if isinstance(number, int) else 1

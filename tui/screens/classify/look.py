@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from mypt import bundle
 from mypt.errors import Problem
+from mypt.runs.lock import held_by
 from mypt.text import count, printable, whole
 from tui.screens.classify.draft import SETTINGS, Draft
 from tui.screens.launch.data_look import EXPECTED, problems_of
-from tui.screens.launch.look import held_by
 
 if TYPE_CHECKING:
     from mypt.bundle import BundleInfo

@@ -12,7 +12,7 @@ from mypt.runs.record import RunRecord
 from mypt.text import printable
 from tui import starting
 from tui.dashboard import Dashboard
-from tui.screens.classify.draft import Draft, epochs_of, from_flags, like
+from tui.screens.classify.draft import Draft, from_flags, like
 from tui.screens.classify.screen import ClassifyScreen
 from tui.screens.launch.choices import suggest_name
 
@@ -36,7 +36,7 @@ def ask(app: Dashboard, info: BundleInfo, launched: Launched) -> None:
 
 def go_on(app: Dashboard, last: BundleInfo, launched: Launched) -> None:
     """Ask how the classifier `last` shall go on; one that has done all its steps is offered an epoch more."""
-    epochs = epochs_of(last) + 1 if starting.is_done(last) else None
+    epochs = last.classifier_epochs + 1 if starting.is_done(last) else None
     draft = Draft(model_name=last.model_name, base=last.name, num_epochs=str(epochs or ""))
     app.push_screen(ClassifyScreen([last.name], draft), launched)
 

@@ -54,7 +54,14 @@ ACTIONS: tuple[Action, ...] = (
     ),
     *LIST,
     *QUEUE,
-    Action("back", "escape", "Back", "Put the chart's cursor away, show the whole run", "View", False),
+    Action(
+        "back",
+        "escape",
+        "Back",
+        "Put the chart's cursor away, show the whole run; then back to the runs",
+        "View",
+        False,
+    ),
 )
 
 EMPTY_ACTIONS: tuple[Action, ...] = (

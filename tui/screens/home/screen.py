@@ -99,7 +99,7 @@ class HomeScreen(Listing[None]):
 
     def focus_list(self) -> None:
         """Back to the runs, or to the chart where there is no room for them."""
-        self.set_focus(self.query_one(RunList) if self.size.width >= 100 else self.monitor.chart)
+        self.set_focus(self.query_one(RunList) if self.size.width >= 100 else self.monitor.in_sight)
 
     def _on_view_changed(self, view: RunView) -> None:
         # A run that is not listed any more makes room for one that is; of one that is gone a change will tell.
@@ -222,7 +222,7 @@ class HomeScreen(Listing[None]):
             self.query_one(KeyLine).show(self.EMPTY_ACTIONS if empty else self.ACTIONS)
         focused = self.focused
         if focused is None or not focused.display:
-            runs, chart = self.query_one(RunList), self.monitor.chart
+            runs, chart = self.query_one(RunList), self.monitor.in_sight
             self.set_focus(None if empty else runs if self.size.width >= 100 else chart)
 
     def _show_run(self, *, at_once: bool = False) -> None:

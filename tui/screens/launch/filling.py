@@ -44,10 +44,10 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
     class Prepared(Message):
         """What there is to choose from is known; `kept` is what was left here before, `most` are the processes that fit.
 
-        `absent` says why SLURM cannot be asked from here.
+        `absent`: SLURM cannot be asked from here.
         """
 
-        def __init__(self, found: Found, kept: Draft | None, most: int, absent: str) -> None:
+        def __init__(self, found: Found, kept: Draft | None, most: int, absent: bool) -> None:
             super().__init__()
             self.found, self.kept, self.most, self.absent = found, kept, most, absent
 
@@ -65,7 +65,7 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
         model_name: str | None = None,
         given: Mapping[str, Any] | None = None,
         resume_from: str = "last",
-        processes: int = 1,
+        processes: int | None = None,
         slurm: Ask | None = None,
     ) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
         found = choices.find_all(self._app.workspace, preset, given)
         from mypt.slurm.submit import absent
 
-        self.post_message(self.Prepared(found, kept, most_processes(), absent()))
+        self.post_message(self.Prepared(found, kept, most_processes(), absent() is not None))
 
     def on_filling_screen_prepared(self, message: Prepared) -> None:
         """Fill the lists and the form, choose what was asked for or left here, and look."""
@@ -171,10 +171,10 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
         kept, (before, last) = message.kept, self._kept_place.load()
         asked = kept.slurm if kept is not None else self._slurm
         processes = kept.processes if kept is not None else self._processes
-        as_before = kept is None and processes == 1 and last and not message.absent
+        as_before = processes is None and asked is None and last and not message.absent
         self.query_one(ReviewPane).where.offer(
             message.most,
-            processes,
+            processes or 1,
             asked or before,
             slurm=asked is not None or as_before,
             absent=message.absent,

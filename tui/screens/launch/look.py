@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from mypt import bundle
 from mypt.errors import Problem, UserError
+from mypt.runs.lock import held_by
 from mypt.slurm.ask import Ask
 from mypt.text import printable
 from tui.screens.launch.data_look import EXPECTED, DataFacts, problems_of
@@ -146,6 +147,7 @@ def _without_flags(text: str) -> str:
 def look(draft: Draft, workspace: Path, data: DataFacts | None = None) -> Review:
     """Review `draft`. Never raises for what a person or a file can do. `data` is what is known of its data already."""
     from mypt.settings.resolve import survey
+    from mypt.slurm.script import preview
 
     # A name that is left away is made up on the command line; a form shows the one that it suggests.
     problems: list[Problem] = list(bundle.check_model_name(draft.model_name)) if not draft.model_name else []
@@ -166,14 +168,18 @@ def look(draft: Draft, workspace: Path, data: DataFacts | None = None) -> Review
         problems.append(
             Problem(f"{draft.model_name} is already trained to {step}", field="max_iters", remedy=remedy)
         )
-    asked = ask_problems(draft, workspace)
+    asked = _ask_problems(draft, workspace)
     problems += [
         *asked,
         *([] if asked or unsure & {"batch_size", "grad_accum_steps"} else _shares(draft, shown)),
     ]
     s = shown.settings
-    here = room(s.device) if draft.slurm is None else None
-    kind = here.kind if here is not None else _kind_there(s.device, draft.slurm)
+    here: Room | None = None
+    if draft.slurm is None:
+        here = room(s.device)
+        kind = here.kind
+    else:
+        kind = _kind_there(s.device, draft.slurm)
     parameters, memory = _size(shown, data.rows if data else None, kind)
     right = shown if not found.problems and draft.model_name else None
     held = held_by(workspace, draft.model_name)
@@ -197,7 +203,7 @@ def look(draft: Draft, workspace: Path, data: DataFacts | None = None) -> Review
         kind=kind,
         data=data,
         command=command(right, draft) if right and not asked else "",
-        batch=_batch(draft.slurm, right) if right and not asked and draft.slurm else "",
+        batch=preview(draft.slurm, right, sys.executable) if right and not asked and draft.slurm else "",
         name_note=_name_note(shown) if not bundle.check_model_name(draft.model_name) else "",
         busy=held if draft.slurm is None else "",
     )
@@ -212,16 +218,16 @@ def _without_what_is_wrong(draft: Draft, workspace: Path, found: Survey) -> Reso
     return next((run for d in tries if (run := survey(d.request(wrong), workspace).resolved)), None)
 
 
-def ask_problems(draft: Draft, workspace: Path) -> list[Problem]:
+def _ask_problems(draft: Draft, workspace: Path) -> list[Problem]:
     """What is wrong with what is asked of SLURM, or why it cannot be asked from here."""
     if draft.slurm is None:
         return []
-    from mypt.slurm.script import unfit
+    from mypt.slurm.script import problems
     from mypt.slurm.submit import absent
 
     why = absent()
-    missing = [Problem(why.partition(": ")[0], field="where", remedy=why.partition(": ")[2])] if why else []
-    return [*missing, *draft.slurm.problems(), *unfit(workspace)]
+    missing = [replace(why, field="where")] if why is not None else []
+    return [*missing, *problems(draft.slurm, workspace)]
 
 
 def _shares(draft: Draft, shown: Resolved) -> list[Problem]:
@@ -238,21 +244,16 @@ def _shares(draft: Draft, shown: Resolved) -> list[Problem]:
     return []
 
 
-def _kind_there(device: str, ask: Ask | None) -> str:
+def _kind_there(device: str, ask: Ask) -> str:
     """What a machine of SLURM's computes with: a GPU where one is asked for."""
     kind = device.partition(":")[0]
-    return kind if kind != "auto" else "cuda" if ask is not None and ask.gpus_per_node else "cpu"
-
-
-def _batch(ask: Ask, run: Resolved) -> str:
-    from mypt.runs.directory import RunDirectory, runs_folder
-    from mypt.slurm.script import batch_file
-
-    return batch_file(ask, run, RunDirectory(runs_folder(run.workspace) / "RUN"), sys.executable)
+    return kind if kind != "auto" else "cuda" if ask.gpus_per_node else "cpu"
 
 
 def _there(draft: Draft, held: str) -> tuple[str, ...]:
-    return (f"{held}: the job fails if it still is when SLURM starts it",) if held and draft.slurm else ()
+    from mypt.slurm.submit import FAILS_THEN
+
+    return (f"{held}: {FAILS_THEN}",) if held and draft.slurm else ()
 
 
 def _size(resolved: Resolved, rows: int | None, kind: str) -> tuple[int, Memory]:
@@ -294,17 +295,6 @@ def _name_note(resolved: Resolved | None) -> str:
     step = resolved.checkpoint.step
     which = "its gold" if resolved.request.resume_from == "gold" else "it"
     return f"exists: resumes {which} from step {step}" if step is not None else f"exists: resumes {which}"
-
-
-def held_by(workspace: Path, name: str) -> str:
-    """That somebody trains this model now, and who; empty where nobody does."""
-    from mypt.runs.lock import ModelLock
-
-    try:
-        holder = ModelLock(workspace, name).holder()
-    except (ValueError, OSError):
-        return ""
-    return f"{printable(name, newline=False)} is being trained now, by {holder}" if holder else ""
 
 
 def _unique(problems: Iterable[Problem]) -> tuple[Problem, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mypt.launch.start import CLASSIFY
+from mypt.launch.start import CLASSIFY, program_of
 from mypt.runs.state import RunState
 from mypt.text import count, duration, printable
 from mypt.watch.history import RunHistory
@@ -89,7 +89,7 @@ def judge(review: Review, runs: Iterable[Run]) -> Judged | None:
 def _judged(wanted: _Work, tokens: int, other: Run) -> tuple[tuple[float, bool, float], Judged] | None:
     """How far `other` is from what is wanted (the younger of two equals is nearer), and what it says."""
     # A classifier's batches are as wide as its texts.
-    reads_texts = other.record is not None and CLASSIFY[-1] in other.record.command
+    reads_texts = other.record is not None and program_of(other.record.command) is CLASSIFY
     if other.state is RunState.QUEUED or reads_texts:
         return None
     work, speed = _work_of(other.history), _speed_of(other.history)

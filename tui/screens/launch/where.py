@@ -1,4 +1,4 @@
-"""Where a run is to train: in this process's place, in several here, or wherever SLURM puts it, and what is asked of it."""
+"""Where a run is to train: on this machine in one process or in several, or wherever SLURM puts it, and what is asked of it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Where(Vertical):
         self._fields = {
             name: Field(placeholder=_USUAL.get(name, "usual"), id=f"slurm-{name}") for name in _LABELS
         }
-        self._absent = ""
+        self._absent = False
 
     def compose(self) -> ComposeResult:
         """The choice, and the fields in two columns."""
@@ -59,10 +59,10 @@ class Where(Vertical):
                     yield Static(label, classes="label")
                     yield self._fields[name]
 
-    def offer(self, most: int, processes: int, asked: Ask, *, slurm: bool, absent: str) -> None:
+    def offer(self, most: int, processes: int, asked: Ask, *, slurm: bool, absent: bool) -> None:
         """Let a person choose up to `most` processes here, or SLURM; first stands what is given.
 
-        `asked` fills the fields, `absent` says why nothing can be submitted here (empty where it can).
+        `asked` fills the fields; with `absent` nothing can be submitted from here.
         """
         numbers = {1, most, processes, *(2**n for n in range(most.bit_length()) if 2**n <= most)}
         self._absent = absent

@@ -49,7 +49,6 @@ class ConfigPanel(LineView):
 
     def on_resize(self) -> None:
         """Other columns for another room."""
-        super().on_resize()
         if self._run is not None:
             self.show_run(self._run)
 
