@@ -149,9 +149,12 @@ def part_name(node: DOMNode) -> str:
     return str(getattr(node, "HELP_NAME", ""))
 
 
-def _begins(text: str, wanted: list[str]) -> bool:
-    """Whether each of the wanted beginnings is that of a word of `text`."""
-    words = re.findall(r"\w+", text.casefold())
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
+
+
+def _begin(wanted: list[str], words: list[str]) -> bool:
+    """Whether each of the wanted beginnings is that of a word."""
     return bool(wanted) and all(any(word.startswith(begin) for word in words) for begin in wanted)
 
 
@@ -219,23 +222,20 @@ class Actions(Provider):
         name.
         """
         matcher = self.matcher(query)
-        wanted = query.casefold().split()
+        wanted = _words(query)
         for name, help, key, action, node in [*self._there, *self._elsewhere]:
             whole = f"{name} – {help}"
-            words, score = name, 3.0
-            if not _begins(name, wanted):
-                words, score = whole, 2.0
-                if not _begins(whole, wanted):
-                    # The letters of a name count for less than any word, however well they fit.
-                    letters = matcher.match(name)
-                    words, score = name, letters / (1 + letters)
+            said = matcher.highlight(whole)
+            if _begin(wanted, _words(name)):
+                score = 3.0
+            elif _begin(wanted, _words(whole)):
+                score = 2.0
+            else:
+                # The letters of a name count for less than any word, however well they fit.
+                letters = matcher.match(name)
+                score, said = letters / (1 + letters), matcher.highlight(name).append(f" – {help}")
             if score > 0:
-                yield Hit(
-                    score,
-                    matcher.highlight(words),
-                    self._runner(action, node),
-                    help=f"key {key}" if key else "",
-                )
+                yield Hit(score, said, self._runner(action, node), help=f"key {key}" if key else "")
 
     def _runner(self, action: str, node: DOMNode):  # type: ignore[no-untyped-def]
         app: App[object] = self.app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -121,20 +122,31 @@ async def test_letters_filter_and_the_list_scrolls_in_a_small_terminal(tmp_path:
         assert app.screen is not screen
 
 
-async def palette(pilot: Pilot[None], typed: str) -> list[str]:
-    """What the palette offers for these letters."""
+def first(begin: str) -> Callable[[list[str]], bool]:
+    return lambda prompts: prompts[0].startswith(begin)
+
+
+def among(text: str) -> Callable[[list[str]], bool]:
+    return lambda prompts: any(text in prompt for prompt in prompts)
+
+
+async def palette(pilot: Pilot[None], typed: str, offered: Callable[[list[str]], bool]) -> None:
+    """Open the palette, type, and wait until what it offers for these letters is as it should be."""
     from textual.command import CommandList, CommandPalette
 
-    await pilot.press("ctrl+p", *typed)
+    await pilot.press("ctrl+p")
     app = pilot.app
-    assert isinstance(app.screen, CommandPalette)
+    await until(pilot, lambda: isinstance(app.screen, CommandPalette))
     found = app.screen.query_one(CommandList)
-    for _ in range(300):
-        await pilot.pause(0.02)
-        prompts = [str(found.get_option_at_index(n).prompt) for n in range(found.option_count)]
-        if prompts and typed[:4].casefold() in prompts[0].casefold():
-            return prompts
-    return prompts
+    # Before anything is typed it holds everything.
+    await until(pilot, lambda: found.option_count > 20)
+    await pilot.press(*typed)
+    await until(pilot, lambda: 0 < found.option_count <= 20)
+    await until(
+        pilot,
+        lambda: offered([str(found.get_option_at_index(n).prompt) for n in range(found.option_count)]),
+        what=f"the palette for {typed}",
+    )
 
 
 async def test_the_palette_has_what_the_parts_of_the_screen_can_do(tmp_path: Path) -> None:
@@ -148,10 +160,10 @@ async def test_the_palette_has_what_the_parts_of_the_screen_can_do(tmp_path: Pat
             ("General: Picture", "Save a picture of this screen"),
             ("The list of runs: Last", "The last run"),
         ):
-            assert any(found in prompt for prompt in await palette(pilot, typed)), typed
+            await palette(pilot, typed, among(found))
             await pilot.press("escape")
         assert chart.window is None
-        await palette(pilot, "The chart: Zoom in")
+        await palette(pilot, "The chart: Zoom in", first("The chart: Zoom in"))
         await pilot.press("down", "enter")
         await pilot.pause()
         assert chart.window is not None, "it did what its key does"
@@ -163,14 +175,17 @@ async def test_the_palette_finds_words_first_and_what_is_a_screen_away(tmp_path:
     async with app.run_test(size=(120, 50)) as pilot:
         chart = app.screen.query_one(Chart)
         await until(pilot, lambda: chart.data.curves)
-        for typed, first in (
+        for typed, begin in (
             ("delete", "Checkpoints: Delete"),
             ("rename", "Checkpoints: Rename"),
             ("launch", "Runs: New run"),
             ("resume", "Runs: Resume"),
+            ("stop", "Runs: Stop"),
+            ("log", "Chart: Log y"),
+            ("theme", "General: Theme"),
         ):
-            assert (await palette(pilot, typed))[0].startswith(first), typed
+            await palette(pilot, typed, first(begin))
             await pilot.press("escape")
-        await palette(pilot, "delete")
+        await palette(pilot, "delete", first("Checkpoints: Delete"))
         await pilot.press("down", "enter")
         await until(pilot, lambda: isinstance(app.screen, CheckpointsScreen))

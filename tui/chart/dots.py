@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import ceil, floor
+from typing import Self
 
 Shape = tuple[float, float, float, float, float]
 """x, first, low, high and last of a bucket, in dots."""
@@ -119,12 +120,11 @@ class Dots:
             before = (column, floor(last)) if last == last else None
         return alone + ([lone] if lone else [])
 
-    def copy(self) -> Dots:
+    def copy(self) -> Self:
         """The same dots, to be drawn on by themselves."""
         self._settle()
-        other = Dots(0, 0)
-        other.width, other.height, other._bits, other._inks = self.width, self.height, self._bits, self._inks
-        other._stroke = [0] * (self.width * 2)
+        other = type(self)(self.width, self.height)
+        other._bits, other._inks = self._bits, self._inks
         return other
 
     def row(self, row: int) -> tuple[bytes, bytearray]:

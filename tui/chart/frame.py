@@ -66,7 +66,8 @@ def full_frame(picture: Picture, data: ChartData, cursor: Cursor | None, words: 
 
 
 def _value_there(axis: Axis, cursor: Cursor | None, reach: float, curve: Curve) -> str | None:
-    return value_of(curve, axis, cursor, reach)
+    value = value_of(curve, axis, cursor, reach)
+    return None if value is None else f"{value.text}{value.at}"
 
 
 def empty_frame(data: ChartData, text: str, width: int, height: int, words: Words) -> Frame:

@@ -6,11 +6,11 @@ of one in the colour of the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import Self
 
 from rich.cells import cell_len
 
-from tui.chart.dots import Dots, Shape
+from tui.chart.dots import Dots
 
 Run = tuple[str, int]
 """Text and the ink it is written in; ink 0 is nothing drawn."""
@@ -18,27 +18,13 @@ Run = tuple[str, int]
 _BRAILLE = [" ", *(chr(0x2800 + bits) for bits in range(1, 256))]
 
 
-class Canvas:
-    """`width` × `height` cells of 2 × 4 dots. Dots count from the top left; inks are 1 to 255."""
+class Canvas(Dots):
+    """Dots, and glyphs below and above them."""
 
     def __init__(self, width: int, height: int) -> None:
-        self.width = max(width, 0)
-        self.height = max(height, 0)
-        self._dots = Dots(width, height)
+        super().__init__(width, height)
         self._under: dict[int, dict[int, Run]] = {}
         self._over: dict[int, dict[int, Run]] = {}
-
-    def span(self, x: int, y0: int, y1: int, ink: int) -> None:
-        """As `Dots.span`."""
-        self._dots.span(x, y0, y1, ink)
-
-    def line(self, x0: int, y0: int, x1: int, y1: int, ink: int, dash: int = 0) -> None:
-        """As `Dots.line`."""
-        self._dots.line(x0, y0, x1, y1, ink, dash)
-
-    def trace(self, buckets: Iterable[Shape], ink: int, dash: int = 0) -> list[tuple[int, int]]:
-        """As `Dots.trace`."""
-        return self._dots.trace(buckets, ink, dash)
 
     def under(self, column: int, row: int, text: str, ink: int) -> None:
         """Text from a cell to the right, seen only in cells without dots; what lies outside is cut off."""
@@ -52,10 +38,9 @@ class Canvas:
         """Whether a glyph covers the cell."""
         return column in self._over.get(row, ())
 
-    def copy(self) -> Canvas:
+    def copy(self) -> Self:
         """A canvas with the same dots and glyphs that can be drawn on by itself."""
-        other = Canvas(self.width, self.height)
-        other._dots = self._dots.copy()
+        other = super().copy()
         other._under = {row: dict(glyphs) for row, glyphs in self._under.items()}
         other._over = {row: dict(glyphs) for row, glyphs in self._over.items()}
         return other
@@ -68,7 +53,7 @@ class Canvas:
         return [self._row(row, ascii_glyphs) for row in range(self.height)]
 
     def _row(self, row: int, ascii_glyphs: dict[int, str] | None) -> list[Run]:
-        bits, inks = self._dots.row(row)
+        bits, inks = self.row(row)
         under, over = self._under.get(row), self._over.get(row)
         if bits.count(0) == self.width and not under and not over:
             return [(" " * self.width, 0)] if self.width else []

@@ -81,13 +81,14 @@ def readout(data: ChartData, axis: Axis, cursor: Cursor | None, reach: float, wi
     tail: list[Run] = []
     if mark:
         tail = [(" │ ", ink.AXIS), (_said(mark, at=cursor is None), ink.OF_MARK[mark.kind])]
-    values = _values(data, axis, cursor, reach)
+    said = _values(data, axis, cursor, reach)
+    values = [[*label, (f"{value.text}{value.at}", own)] for label, value, own in said]
     if cursor is None and _width(head, *values, tail) > width:
         # Nobody asked for the mark: the values come first.
         tail, mark = [], None
     if _width(head, *values, tail) > width:
         # Values come before the steps that they are of.
-        values = _values(data, axis, cursor, reach, steps=False)
+        values = [[*label, (value.text, own)] for label, value, own in said]
     while values and _width(head, *values, tail) > width and (len(values) > 1 or mark is None):
         values.pop()
     if _width(head, *values, tail) > width and tail:
@@ -100,17 +101,16 @@ def readout(data: ChartData, axis: Axis, cursor: Cursor | None, reach: float, wi
 
 
 def _values(
-    data: ChartData, axis: Axis, cursor: Cursor | None, reach: float, *, steps: bool = True
-) -> list[list[Run]]:
-    latest = _latest_step(data) if steps else None
-    values: list[list[Run]] = []
+    data: ChartData, axis: Axis, cursor: Cursor | None, reach: float
+) -> list[tuple[list[Run], Value, int]]:
+    """For each curve that is seen its label, its value and its ink."""
+    latest = _latest_step(data) if cursor is None else None
+    values: list[tuple[list[Run], Value, int]] = []
     for number, curve in enumerate(data.curves):
-        seen = curve.visible and not curve.quiet
-        said = value_of(curve, axis, cursor, reach, latest, steps=steps) if seen else None
-        if said is not None:
+        if curve.visible and not curve.quiet and (value := value_of(curve, axis, cursor, reach, latest)):
             label = clipped(text.printable(curve.label, newline=False), 24)
             between = "  " if values else " │ "
-            values.append([(between, ink.AXIS), (f"{label} ", ink.LABEL), (said, ink.of_curve(number))])
+            values.append(([(between, ink.AXIS), (f"{label} ", ink.LABEL)], value, ink.of_curve(number)))
     return values
 
 
@@ -156,18 +156,18 @@ def _said(mark: Mark, at: bool) -> str:
     return f"{said} at {text.whole(int(mark.step))}" if at else said
 
 
+class Value(NamedTuple):
+    """What a curve is, and " at " the step of that where it is not the one that is asked for."""
+
+    text: str
+    at: str = ""
+
+
 def value_of(
-    curve: Curve,
-    axis: Axis,
-    cursor: Cursor | None,
-    reach: float,
-    latest: float | None = None,
-    *,
-    steps: bool = True,
-) -> str | None:
-    """What the curve was last known to be at the cursor, with the step of that where it is another one; without a
-    cursor its end, with the step where others go on to `latest`. A dash where it does not reach so far; None where it
-    has no point at all.
+    curve: Curve, axis: Axis, cursor: Cursor | None, reach: float, latest: float | None = None
+) -> Value | None:
+    """What the curve was last known to be at the cursor; without one its end, where others may go on to `latest`. A dash
+    where it does not reach so far; None where it has no point at all.
     """
     column = curve.raw or curve.column
     shown = curve.format or value_label
@@ -175,16 +175,16 @@ def value_of(
     if last is None:
         return None
     if cursor is None:
-        return shown(last.y) + ("" if latest is None or last.step >= latest else _at(last.step))
+        return Value(shown(last.y), "" if latest is None or last.step >= latest else _at(last.step))
     first, margin = column.first(), 2 * reach
     if first and not first.x(axis) - margin <= cursor.x <= last.x(axis) + margin:
-        return "–"
+        return Value("–")
     point = column.nearest(axis, cursor.x)
     if point is not None and abs(point.x(axis) - cursor.x) > margin:
         # What comes later was not known then.
         point = column.at_or_before(axis, cursor.x) or point
-        return shown(point.y) + (_at(point.step) if steps else "")
-    return shown(point.y) if point is not None else None
+        return Value(shown(point.y), _at(point.step))
+    return Value(shown(point.y)) if point is not None else None
 
 
 def _at(step: float) -> str:

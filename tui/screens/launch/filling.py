@@ -250,12 +250,7 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
     def step_changed(self) -> None:
         """Explain what has the focus."""
         row = self.query_one(SettingsForm).row_in_focus()
-        asked = self.query_one(ReviewPane).where.help
-        said = (
-            row.help()
-            if row
-            else Text(asked or "an empty field leaves the value as shown", "" if asked else "dim")
-        )
+        said = row.help() if row else Text("an empty field leaves the value as shown", "dim")
         self.query_one("#help", Static).update(said)
 
     def focus_step(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,14 +29,11 @@ class Kept:
 
     def save(self, draft: Draft) -> None:
         """Keep this one."""
-        others = {key: value for key, value in self._prefs[_PREFERENCE].items() if key != self._key}
-        newest = list(others.items())[1 - _MOST :]
-        self._prefs[_PREFERENCE] = dict(newest) | {self._key: asdict(draft)}
+        self._prefs[_PREFERENCE] = _with(self._prefs[_PREFERENCE], self._key, asdict(draft))
 
     def drop(self) -> None:
         """Keep none."""
-        drafts = self._prefs[_PREFERENCE]
-        self._prefs[_PREFERENCE] = {key: value for key, value in drafts.items() if key != self._key}
+        self._prefs[_PREFERENCE] = _without(self._prefs[_PREFERENCE], self._key)
 
 
 class KeptPlace:
@@ -52,10 +50,11 @@ class KeptPlace:
 
     def save(self, ask: Ask, *, last: bool) -> None:
         """Keep what is asked; `last` says whether a run was started so."""
-        others = {key: value for key, value in self._prefs[_PLACES].items() if key != self._key}
+        kept = self._prefs[_PLACES]
         if last or ask != Ask():
-            others = dict(list(others.items())[1 - _MOST :]) | {self._key: {**asdict(ask), "last": last}}
-        self._prefs[_PLACES] = others
+            self._prefs[_PLACES] = _with(kept, self._key, {**asdict(ask), "last": last})
+        else:
+            self._prefs[_PLACES] = _without(kept, self._key)
 
 
 def _read(value: Any) -> Draft | None:
@@ -85,3 +84,12 @@ def _read(value: Any) -> Draft | None:
         processes if isinstance(processes, int) and 1 <= processes <= MOST_PROCESSES else 1,
         Ask.from_json(value.get("slurm")),
     )
+
+
+def _without(kept: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {other: value for other, value in kept.items() if other != key}
+
+
+def _with(kept: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """With `value` as the newest, and the oldest dropped where there are too many."""
+    return dict(list(_without(kept, key).items())[1 - _MOST :]) | {key: value}

@@ -43,6 +43,7 @@ class Judged:
 
 
 UNKNOWN = "not known: nothing like it has run here yet"
+UNKNOWN_IN_SLURM = "not known: nothing like it has run in SLURM yet"
 
 
 @dataclass(frozen=True, slots=True)

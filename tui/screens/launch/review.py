@@ -20,7 +20,7 @@ from tui.screens.launch.draft import GIVEN_BY
 from tui.screens.launch.form import shown_source, shown_value
 from tui.screens.launch.look import Review, in_list
 from tui.screens.launch.panes import Edited
-from tui.screens.launch.past import UNKNOWN, Judged
+from tui.screens.launch.past import UNKNOWN, UNKNOWN_IN_SLURM, Judged
 from tui.screens.launch.where import Where
 
 if TYPE_CHECKING:
@@ -189,7 +189,8 @@ class ReviewPane(Vertical):
         table.add_row("tokens a step", self._tokens(review, run))
         after = f" from step {whole(run.start_step)}" if run.start_step else ""
         table.add_row("updates", f"{whole(steps)}{after}, {count(steps * review.tokens_per_step)} tokens")
-        table.add_row("time", Text(str(self._judged)) if self._judged else Text(UNKNOWN, "dim"))
+        unknown = UNKNOWN if review.draft.slurm is None else UNKNOWN_IN_SLURM
+        table.add_row("time", Text(str(self._judged)) if self._judged else Text(unknown, "dim"))
         table.add_row("memory", self._memory(review))
         table.add_row("data", self._data(review))
         table.add_row("log", Text(printable(s.log_file or "", newline=False)))

@@ -261,7 +261,9 @@ class LaunchScreen(FillingScreen):
             return
         self._starting = True
         draft = self.draft()
-        self.query_one(ReviewPane).busy("submitting to SLURM …" if seen else "checking the data …")
+        self.query_one(ReviewPane).busy(
+            "checking the data, then submitting to SLURM …" if seen else "checking the data …"
+        )
         self.run_worker(lambda: self._start(draft, queue, seen), thread=True, group="start")
 
     def _start(self, draft: Draft, queue: bool, seen: str) -> None:

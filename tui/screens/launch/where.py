@@ -47,6 +47,7 @@ class Where(Vertical):
             name: Field(placeholder=_USUAL.get(name, "usual"), id=f"slurm-{name}") for name in _LABELS
         }
         self._absent = False
+        self._help = Static("", id="slurm-help", markup=False)
 
     def compose(self) -> ComposeResult:
         """The choice, and the fields in two columns."""
@@ -58,6 +59,7 @@ class Where(Vertical):
                 with Horizontal(classes="line"):
                     yield Static(label, classes="label")
                     yield self._fields[name]
+        yield self._help
 
     def offer(self, most: int, processes: int, asked: Ask, *, slurm: bool, absent: bool) -> None:
         """Let a person choose up to `most` processes here, or SLURM; first stands what is given.
@@ -95,11 +97,15 @@ class Where(Vertical):
         typed = {name: field.value.strip() for name, field in self._fields.items()}
         return Ask(**{name: text for name, text in typed.items() if text})
 
-    @property
-    def help(self) -> str:
-        """What the field with the cursor is for; empty where it is in none."""
+    def on_descendant_focus(self) -> None:
+        """What the field with the cursor is for stands below the fields: in a low terminal nothing else is in sight."""
         name = next((name for name, field in self._fields.items() if field.has_focus), "")
-        return f"{_WRITTEN.get(name, '')}{HELP[name]}" if name else ""
+        self._help.update(f"{_WRITTEN.get(name, '')}{HELP[name]}" if name else "")
+        self._help.display = bool(name)
+
+    def on_descendant_blur(self) -> None:
+        """The cursor is elsewhere."""
+        self._help.display = False
 
     def mark(self, wrong: frozenset[str]) -> None:
         """Show which of the fields are wrong; why stands in the list of what keeps the run from starting."""
