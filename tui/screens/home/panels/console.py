@@ -44,6 +44,9 @@ class ConsolePanel(Vertical):
         self._only = False
         self._found: list[int] = []
         self._row_of: dict[int, int] = {}
+        # Lines as they stand at this width: of thousands only a few are new each time.
+        self._width = 0
+        self._folds: dict[str, list[Text]] = {}
         self._at = -1
 
     def compose(self) -> ComposeResult:
@@ -139,9 +142,11 @@ class ConsolePanel(Vertical):
         """What is typed is found at once, the last place first."""
         message.stop()
         self._wanted, self._at = message.value, -1
-        self._show()
+        self._find()
         if self._found:
             self.action_found(-1)
+        else:
+            self._show()
 
     def on_input_submitted(self, message: Input.Submitted) -> None:
         """On to the place before, with the keys of the lines."""
@@ -151,18 +156,31 @@ class ConsolePanel(Vertical):
             return
         self.view.focus()
 
-    def _show(self) -> None:
+    def _find(self) -> None:
         wanted = self._wanted.casefold()
         self._found = [n for n, line in enumerate(self._lines) if wanted in line.casefold()] if wanted else []
         self._at = min(self._at, len(self._found) - 1)
+
+    def _show(self) -> None:
+        self._find()
         numbers: Sequence[int] = self._found if self.only else range(len(self._lines))
         chosen = self._found[self._at] if self._at >= 0 else -1
         hits = set(self._found)
-        rows: list[Text] = []
         width = self.view.scrollable_content_region.width
+        before = self._folds if width == self._width else {}
+        # What is out of sight for a while is not folded anew when it is back; what is gone is forgotten.
+        self._folds = dict(before) if self.only else {}
+        self._width, self._row_of = width, {}
+        rows: list[Text] = []
         for number in numbers:
             self._row_of[number] = len(rows)
-            rows += self._folded(self._line(number, number in hits, number == chosen), width)
+            if number in hits:
+                rows += self._folded(self._hit(number, number == chosen))
+            else:
+                line = self._lines[number]
+                plain = before.get(line) or self._folds.get(line) or self._folded(Text(line, end=""))
+                self._folds[line] = plain
+                rows += plain
         self.view.show(rows)
         # What was found is told in the frame.
         self.post_message(LineView.Scrolled())
@@ -171,15 +189,16 @@ class ConsolePanel(Vertical):
         """Long lines are folded elsewhere."""
         self._show()
 
-    def _folded(self, line: Text, width: int) -> list[Text]:
+    def _folded(self, line: Text) -> list[Text]:
         """Why something failed stands at the end of a long line as often as not."""
-        return [line] if line.cell_len <= width or not width else list(line.wrap(self.app.console, width))
+        if line.cell_len <= self._width or not self._width:
+            return [line]
+        return list(line.wrap(self.app.console, self._width))
 
-    def _line(self, number: int, hit: bool, chosen: bool) -> Text:
+    def _hit(self, number: int, chosen: bool) -> Text:
         text = Text(self._lines[number], end="")
-        if hit:
-            colour = self.app.theme_variables.get("warning", "yellow")
-            text.highlight_words([self._wanted], f"bold {colour}", case_sensitive=False)
+        colour = self.app.theme_variables.get("warning", "yellow")
+        text.highlight_words([self._wanted], f"bold {colour}", case_sensitive=False)
         if chosen:
             text.stylize("reverse")
         return text
