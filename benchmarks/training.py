@@ -42,10 +42,9 @@ from mypt.training import checkpointing
 from mypt.training import optimizer as adamw
 from mypt.training.console import Console
 from mypt.training.engine import Engine
-from mypt.training.held import Held
+from mypt.training.held import Held, leaves
 from mypt.training.numerics import Numerics
 from mypt.training.report import RunReporter
-from mypt.training.rows import leaves
 from mypt.training.saving import Saver
 
 OURS, FP32 = (), ("--precision", "fp32")

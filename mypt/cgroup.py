@@ -85,7 +85,7 @@ def killed_since(before: Kills, root: Path = Path("/")) -> str:
     if _rose(before.in_group, _killed_in(own)):
         limits = [limit for folder in _above(own, root) if (limit := _limit(folder)) is not None]
         may = f"; what its container or job may hold is {size(min(limits))}" if limits else ""
-        return f"by the system, for lack of memory{may}"
+        return f"most likely by the system, for lack of memory{may}"
     if _rose(before.in_all, _counted(root / "proc/vmstat", "oom_kill")):
         return "perhaps by the system, which killed for lack of memory meanwhile"
     return ""

@@ -73,7 +73,7 @@ def in_all() -> str:
         whole = size(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (ValueError, OSError, AttributeError):
         whole = "unknown"
-    limits = [(limit, "ulimit") for limit in (_limit(),) if limit is not None]
+    limits = [(limit, "ulimit") for limit in _limits().values()]
     limits += [(around.limit, "cgroup") for around in (cgroup.room(),) if around is not None]
     if not limits:
         return f"{whole} in all"
@@ -89,8 +89,10 @@ def free() -> int | None:
         found = [int(psutil.virtual_memory().available)]
         if (group := cgroup.room()) is not None:
             found.append(group.free)
-        if (limit := _limit()) is not None:
-            found.append(max(limit - int(psutil.Process().memory_info().vms), 0))
+        taken = psutil.Process().memory_info()
+        for name, limit in _limits().items():
+            used = taken.vms if name == "RLIMIT_AS" else getattr(taken, "data", taken.vms)
+            found.append(max(limit - int(used), 0))
     except (OSError, psutil.Error):
         return None
     return min(found)
@@ -115,7 +117,7 @@ def _fits(room: int, *, written: bool = True) -> bool:
 
     What is not `written` counts as address space only, as files that are mapped do.
     """
-    if sys.platform == "win32" or _limit() is None:
+    if sys.platform == "win32" or not _limits():
         return True
     access = mmap.PROT_READ | (mmap.PROT_WRITE if written else 0)
     try:
@@ -136,11 +138,13 @@ def telling(sentence: str) -> Iterator[None]:
         raise RunError(sentence.replace("out of memory", f"out of {lacked(error)}", 1)) from error
 
 
-def _limit() -> int | None:
-    """The bytes that a limit of the kernel's allows this process, of address space or of data; None without one."""
+def _limits() -> dict[str, int]:
+    """The bytes that limits of the kernel's allow this process, of address space and of data, where there are any."""
     if sys.platform == "win32":
-        return None
+        return {}
     import resource
 
-    found = [resource.getrlimit(getattr(resource, name))[0] for name in _LIMITS if hasattr(resource, name)]
-    return min((limit for limit in found if limit != resource.RLIM_INFINITY), default=None)
+    found = {
+        name: resource.getrlimit(getattr(resource, name))[0] for name in _LIMITS if hasattr(resource, name)
+    }
+    return {name: limit for name, limit in found.items() if limit != resource.RLIM_INFINITY}

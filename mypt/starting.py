@@ -43,7 +43,7 @@ def hear_again() -> None:
 
 def _is_ours() -> bool:
     """Whether `mypt`, `mypt-tui` or `python -m` of one of our modules was called."""
-    first = getattr(sys, "argv", [""])[0]
+    first = next(iter(getattr(sys, "argv", ())), "")
     if first != "-m":
         name = first.replace(os.sep, "/").rpartition("/")[2]
         return name.removesuffix(".exe").removesuffix("-script.py") in _PROGRAMS

@@ -55,7 +55,7 @@ def fitted(text: str, width: int) -> str:
 
 def count(number: float, digits: int = 3) -> str:
     """A quantity with a metric suffix: 950, 12.3k, 1.2M, 3.41B. `digits` significant digits, none wasted."""
-    if not abs(number) < math.inf or abs(number) >= _UNHEARD_OF:
+    if not abs(number) < _UNHEARD_OF:
         return "–"
     size = abs(number)
     for limit, suffix in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):

@@ -80,7 +80,7 @@ def test_who_was_killed_for_memory_is_known_by_counters_that_rose(second: Path) 
     write(second, proc__vmstat="oom_kill 5\n")
     assert killed_since(before, second) == "perhaps by the system, which killed for lack of memory meanwhile"
     group(second, "user.slice/job.service", **{"memory.events": "oom_kill 3\n"})
-    what = "by the system, for lack of memory; what its container or job may hold is 6.44 GB"
+    what = "most likely by the system, for lack of memory; what its container or job may hold is 6.44 GB"
     assert killed_since(before, second) == what
     # The group went with its job, and a machine without counters says nothing.
     assert killed_since(Kills("/nowhere", 2, None), second) == ""

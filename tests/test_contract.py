@@ -67,6 +67,10 @@ def test_importing_mypt_brings_neither_torch_nor_textual() -> None:
     assert loaded_by("import mypt; mypt.get_model_info") == set()
 
 
+def test_a_program_without_a_command_line_may_import_mypt() -> None:
+    assert loaded_by("import sys; sys.argv.clear(); import mypt") == set()
+
+
 def test_what_the_halves_share_is_free_of_torch() -> None:
     shared = [n for n in modules("mypt") if n.removeprefix("mypt.").startswith(TORCH_FREE)]
     assert len(shared) > 25

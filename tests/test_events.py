@@ -573,3 +573,21 @@ def test_a_log_that_is_rotated_goes_on_as_the_same_run(how: str, tmp_path: Path)
     assert not bad and [start.run_id for start in starts] == ["one"] and found[0] == starts[0]
     steps = [event.iter for event in found if isinstance(event, Train)]
     assert steps == ([1, 2, 3, 4, 5, 6] if how == "delete" else [4, 5, 6])
+
+
+def test_a_log_that_is_cut_back_into_the_run_before_says_again_which_one_follows(tmp_path: Path) -> None:
+    path = tmp_path / "m_eval.jsonl"
+    with LogWriter(path) as log:
+        log.write(TrainingStart(config={"max_iters": 9}, run_id="one"))
+        log.write(Train(iter=1, train_loss=1.0))
+    length = path.stat().st_size
+    with LogWriter(path) as log:
+        log.write(TrainingStart(config={"max_iters": 9}, run_id="two"))
+        log.write(Train(iter=2, train_loss=1.0))
+        os.truncate(path, length)
+        log.write(Train(iter=3, train_loss=1.0))
+    found, bad = events.read_log(path)
+    said = [
+        event.run_id if isinstance(event, TrainingStart) else getattr(event, "iter", None) for event in found
+    ]
+    assert not bad and said == ["one", 1, "two", 3]

@@ -16,7 +16,6 @@ from mypt.fsio import append_line, end_torn_line, fsync_file
 
 # About as much of a log is copied at a time.
 _CHUNK = 1 << 20
-_START = b'{"event": "training_start"'
 
 
 class LogWriter:
@@ -72,7 +71,7 @@ class LogWriter:
         """Repeat the line that says which run this is, where the file has lost it or is another one."""
         if self._start:
             with self.path.open("rb") as file:
-                if not any(_START in line[: len(_START) + 1] for line in file):
+                if self._start not in file:
                     append_line(self._fd, self._start)
 
     def _begin_again(self) -> None:

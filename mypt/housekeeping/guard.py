@@ -75,16 +75,13 @@ def in_use(workspace: Path, models: Sequence[str]) -> list[Problem]:
 
 def _going_on(workspace: Path) -> Iterator[tuple[RunRecord, str, str]]:
     """The runs that are not over: on this machine, and SLURM's wherever they are; how each stands, and what to do."""
-    for record in list_records(workspace).records:
+    records = list_records(workspace).records
+    for record in records:
         if goes_on(record, record.directory(workspace)) and record.job is None:
             word = "is queued to be trained" if _waits(record) else "is being trained"
             yield record, f"{word} (run {record.run_id})", "stop that run, or wait until it ends"
-    for found in standing(workspace):
-        yield (
-            found.record,
-            str(found),
-            f"wait until it ends, or cancel it (s in mypt-tui, or scancel {found.record.job})",
-        )
+    for found in standing(workspace, records):
+        yield found.record, str(found), f"wait until it ends, or {found.how_to_cancel}"
 
 
 def check_free(workspace: Path, models: Sequence[str]) -> None:

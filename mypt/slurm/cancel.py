@@ -8,7 +8,7 @@ import subprocess
 from mypt.runs.directory import CANCELLED, ExitRecord, RunDirectory, request_stop, write_exit
 from mypt.runs.record import RunRecord
 from mypt.slurm import command
-from mypt.slurm.squeue import OVER, WAITING, Squeue
+from mypt.slurm.squeue import OVER, WAITING, ask_now
 
 _PATIENCE_S = 10.0
 
@@ -17,12 +17,9 @@ def cancel(run: RunDirectory, record: RunRecord, *, force: bool = False) -> tupl
     """Whether SLURM was told, and a sentence on what comes of it; with `force` it does not save. Never raises."""
     if record.job is None:
         return False, "SLURM has not given it a number yet; try again in a moment"
-    asked = Squeue()
-    asked.want([record.job])
-    asked.wait(_PATIENCE_S)
-    told = asked.told(record.job, record.run_id)
-    if told is None or told.unanswered:
-        return _by_file(run, told.unanswered if told else "squeue gives no answer")
+    (told,) = ask_now([record])
+    if told.unanswered:
+        return _by_file(run, told.unanswered)
     if told.job is None or told.job.state in OVER:
         return False, f"its SLURM job {record.job} is over"
     if told.job.state in WAITING:

@@ -9,10 +9,11 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from mypt.runs.record import RunRecord
 from mypt.text import printable
 
 EVERY_S = 10.0
@@ -52,6 +53,11 @@ class Job:
     start: float | None = None
     nodes: str = ""
     run_id: str = ""
+
+
+NO_ANSWER = "squeue gives no answer"
+# For who cannot go on without one: a busy controller answers late.
+_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +134,7 @@ class Squeue:
             time.sleep(0.01)
             self._take()
         if self._process is not None:
-            self._drop("squeue gives no answer")
+            self._drop(NO_ANSWER)
 
     def told(self, number: str | None, run_id: str) -> Told | None:
         """What is known of the job with this number that trains this run; None while its first answer is awaited."""
@@ -145,7 +151,7 @@ class Squeue:
         begun = job is not None and job.start is not None and job.start <= now
         return Told(
             job,
-            (self._why or "squeue gives no answer") if late else "",
+            (self._why or NO_ANSWER) if late else "",
             now - job.start if job is not None and job.start is not None and begun else None,
             _when(job.start, now) if job is not None and job.start is not None and not begun else "",
         )
@@ -189,7 +195,7 @@ class Squeue:
         if code is None:
             if self._clock() - self._asked_at < self._limit_s:
                 return False
-            self._drop("squeue gives no answer")
+            self._drop(NO_ANSWER)
             return True
         out, error = (_read(file) for file in self._files)
         self._forget()
@@ -228,3 +234,11 @@ def _when(moment: float, now: float) -> str:
     except (OverflowError, OSError, ValueError):
         return ""
     return time.strftime("%H:%M" if moment - now < _DAY_S / 2 else "%a %d %b %H:%M", local)
+
+
+def ask_now(records: Sequence[RunRecord]) -> list[Told]:
+    """What is known of the job of each, asked once and waited for."""
+    asked = Squeue()
+    asked.want([record.job for record in records if record.job is not None])
+    asked.wait(_PATIENCE_S)
+    return [asked.told(record.job, record.run_id) or Told(unanswered=NO_ANSWER) for record in records]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mypt.errors import Problem, UserError
 from mypt.runs.directory import read_exit
 from mypt.runs.record import RunRecord, list_records
-from mypt.slurm.squeue import OVER, WAITING, Squeue
+from mypt.slurm.squeue import OVER, WAITING, ask_now
 from mypt.text import printable
-
-_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +21,11 @@ class Standing:
     waits: bool = False
     unanswered: str = ""
 
+    @property
+    def how_to_cancel(self) -> str:
+        """In words."""
+        return f"cancel it (s in mypt-tui, or scancel {self.record.job})"
+
     def __str__(self) -> str:
         """`waits in SLURM as job 12 (run …)`."""
         if self.unanswered:
@@ -32,26 +35,19 @@ class Standing:
         return f"{does} as job {self.record.job} (run {self.record.run_id})"
 
 
-def standing(workspace: Path, models: Collection[str] | None = None) -> list[Standing]:
-    """The runs of these models (of all where None) that are SLURM's; squeue is asked only where a record says that there are."""
+def standing(workspace: Path, records: Iterable[RunRecord]) -> list[Standing]:
+    """Those of these runs that are SLURM's; squeue is asked only where there are such."""
     records = [
         record
-        for record in list_records(workspace).records
-        if record.origin == "slurm"
-        and record.job is not None
-        and (models is None or record.model_name in models)
+        for record in records
+        if record.origin == "slurm" and record.job is not None and not _is_over(record, workspace)
     ]
-    records = [record for record in records if not _is_over(record, workspace)]
     if not records:
         return []
-    asked = Squeue()
-    asked.want([record.job for record in records if record.job is not None])
-    asked.wait(_PATIENCE_S)
     found = []
-    for record in records:
-        told = asked.told(record.job, record.run_id)
-        if told is None or told.unanswered:
-            found.append(Standing(record, unanswered=told.unanswered if told else "squeue gives no answer"))
+    for record, told in zip(records, ask_now(records), strict=True):
+        if told.unanswered:
+            found.append(Standing(record, unanswered=told.unanswered))
         elif told.job is not None and told.job.state not in OVER:
             found.append(Standing(record, told.job.state in WAITING))
     return found
@@ -59,13 +55,13 @@ def standing(workspace: Path, models: Collection[str] | None = None) -> list[Sta
 
 def refuse_second(workspace: Path, model: str) -> None:
     """Raise `UserError` where a job for this model waits or trains already: two would take each other's checkpoint."""
-    for found in standing(workspace, [model]):
+    records = [record for record in list_records(workspace).records if record.model_name == model]
+    for found in standing(workspace, records):
         raise UserError(
             Problem(
                 f"{found}",
                 where=printable(model, newline=False),
-                remedy=f"wait until it ends, cancel it (s in mypt-tui, or scancel {found.record.job}), "
-                "or choose another --model_name",
+                remedy=f"wait until it ends, {found.how_to_cancel}, or choose another --model_name",
             )
         )
 

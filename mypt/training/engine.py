@@ -90,7 +90,7 @@ class Engine:
     @property
     def watched(self) -> bool:
         """Whether forward passes tell how fast this rank is: there are several, and none waits within them."""
-        return self.ranks.world > 1 and self.layout is WHOLE
+        return self.ranks.world > 1 and not self.layout.in_parts
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:

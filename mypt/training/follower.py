@@ -52,7 +52,7 @@ class _Silent:
 class _Helped:
     """Saves nothing by itself: where this rank has a part of what is saved, it helps rank 0, which leads."""
 
-    took_s = 0.0
+    took_s, behind = 0.0, False
 
     def __init__(self, engine: Engine) -> None:
         self._layout, self._saver = engine.layout, Saver(engine)

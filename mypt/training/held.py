@@ -40,7 +40,10 @@ class Held:
     @property
     def size(self) -> int:
         """Bytes of its tensors that are here, each once."""
-        return _size({_where(tensor): tensor for tensor in _tensors([self.weights, self.moments])})
+        here = (
+            leaf.own if isinstance(leaf, Part) else leaf for _, leaf in leaves([self.weights, self.moments])
+        )
+        return _size({_where(tensor): tensor for tensor in here})
 
 
 class Copies:
@@ -116,14 +119,16 @@ def _where(tensor: Tensor) -> tuple[Any, ...]:
     return tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride()
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Part):
-        yield value.own
-    elif isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _tensors(item)
+def leaves(content: Any, name: str = "") -> Iterator[tuple[str, Tensor | Part]]:
+    """The tensors in nested dicts and lists, each with a name of its own, in the order in which they are pickled."""
+    if isinstance(content, Tensor | Part):
+        yield name, content
+    elif isinstance(content, dict):
+        for key, value in content.items():
+            yield from leaves(value, f"{name}/{key}")
+    elif isinstance(content, list | tuple):
+        for key, value in enumerate(content):
+            yield from leaves(value, f"{name}/{key}")
 
 
 def _size(tensors: Mapping[Any, Tensor]) -> int:

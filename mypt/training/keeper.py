@@ -48,6 +48,11 @@ class BundleKeeper:
         self._start = self.built.progress.iter
         self._saver = Saver(self.built.engine)
 
+    @property
+    def behind(self) -> bool:
+        """Whether the training goes on while a checkpoint is written."""
+        return self._saver.behind
+
     def tell(self, say: Callable[[str], None]) -> None:
         """Have `say` told where checkpoints are not saved as was wanted."""
         self._saver.say = say

@@ -316,7 +316,7 @@ class Trainer:
         self.keeper.last(self.progress)
         self._saved = self._standing()
         # Of one that is still being written the next one tells.
-        if not self._told_slow and (told := noticing.of_save(self.keeper.took_s)):
+        if not self._told_slow and (told := noticing.of_save(self.keeper.took_s, behind=self.keeper.behind)):
             self._told_slow = True
             self._tell(told)
 

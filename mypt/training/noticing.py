@@ -54,12 +54,17 @@ def of_evaluation(progress: Progress, sets: Mapping[str, float | None]) -> list[
     return found
 
 
-def of_save(seconds: float) -> list[Told]:
-    """What a checkpoint that took `seconds` to save is worth telling: that a stop may take longer than it is given."""
-    if seconds <= _AT_MOST_S:
+def of_save(seconds: float, *, behind: bool = False) -> list[Told]:
+    """What a checkpoint that took `seconds` to save is worth telling: that a stop may take longer than it is given.
+
+    A stop saves it, and a light copy of a sixth; where checkpoints are saved `behind` the training, it may first have to wait
+    for one.
+    """
+    stop_s = seconds * 7 / 6 + seconds * behind
+    if stop_s <= _AT_MOST_S * 7 / 6:
         return []
     message = (
-        f"saving took {seconds:.0f} s, so a stop needs about {seconds * 7 / 6:.0f} s and the batch that it is at; torchrun "
+        f"saving took {seconds:.0f} s, so a stop needs about {stop_s:.0f} s and the batch that it is at; torchrun "
         f"and SLURM kill {_GRACE_S} s after SIGTERM: ask earlier (sbatch --signal), or save on a faster disk"
     )
     return [Told("slow_save", message)]

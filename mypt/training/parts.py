@@ -37,7 +37,7 @@ class Parts(Layout):
     def __init__(self, engine: Engine) -> None:
         import torch.distributed as dist
 
-        self._numerics, self._ranks = engine.numerics, engine.ranks
+        self._numerics = engine.numerics
         # Of its own: what is written while training goes on talks while training does.
         self._group = dist.new_group(backend="gloo", timeout=PATIENCE)
         name = socket.gethostname()

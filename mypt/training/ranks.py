@@ -39,6 +39,8 @@ class Ranks:
 
     rank = 0
     world = 1
+    here = 1
+    """How many of them this machine has: all, where nobody says."""
 
     def share(self, sequences: int) -> slice:
         """This rank's part of so many sequences: whole micro-batches where these divide evenly."""
@@ -86,6 +88,8 @@ class Joined(Ranks):
     def __init__(self, place: Place, group: dist.ProcessGroup, store: Any) -> None:
         self.place, self._store = place, store
         self.rank, self.world = place.rank, place.world
+        told = os.environ.get("LOCAL_WORLD_SIZE", "")
+        self.here = int(told) if told.isdecimal() else place.world
         # Small talk goes between the processors: a GPU would have to be waited for.
         self._group = group
         self._wrapped: DistributedDataParallel | None = None

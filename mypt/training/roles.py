@@ -45,6 +45,10 @@ class Keeper(Protocol):
     #: Seconds that writing the last checkpoint took, whether training waited for it or not.
     took_s: float
 
+    @property
+    def behind(self) -> bool:
+        """Whether the training goes on while a checkpoint is written."""
+
     def last(self, progress: Progress) -> None:
         """Save the checkpoint that resuming begins from."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import struct
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +42,7 @@ from torch.serialization import skip_data
 
 from mypt.fsio import fsync_file
 from mypt.training.checkpointing import Files, put_whole
-from mypt.training.held import Part
+from mypt.training.held import Part, leaves
 
 # What follows of a zip archive's header of a file: the lengths of its name and of what stands between that and the data.
 _HEADER = struct.Struct("<26xHH")
@@ -111,25 +111,15 @@ def what_failed(error: CheckpointException) -> tuple[int, BaseException]:
     return rank, error.failures[rank][0]
 
 
-def leaves(content: Any, name: str) -> Iterator[tuple[str, Tensor | Part]]:
-    """The tensors in nested dicts and lists, each with a name of its own, in the order in which they are pickled."""
-    if isinstance(content, Tensor | Part):
-        yield name, content
-    elif isinstance(content, dict):
-        for key, value in content.items():
-            yield from leaves(value, f"{name}/{key}")
-    elif isinstance(content, list | tuple):
-        for key, value in enumerate(content):
-            yield from leaves(value, f"{name}/{key}")
-
-
 def _with(content: Any, others: Mapping[int, Tensor]) -> Any:
     """`content` with the tensors of `others`, by the identity of those whose place they take."""
     if isinstance(content, Tensor | Part):
         return others[id(content)]
     if isinstance(content, dict):
         return {key: _with(value, others) for key, value in content.items()}
-    return [_with(value, others) for value in content] if isinstance(content, list) else content
+    if isinstance(content, list | tuple):
+        return type(content)(_with(value, others) for value in content)
+    return content
 
 
 def _records(file: Path) -> list[tuple[int, int]]:

@@ -21,12 +21,14 @@ _MOST_OF_FREE = 0.8
 
 
 class Saver:
-    """Saves what `engine` holds. `say` is told once where it has to go on otherwise than was wanted."""
+    """Saves what `engine` holds."""
 
-    def __init__(self, engine: Engine, say: Callable[[str], None] = lambda text: None) -> None:
-        self.say = say
+    def __init__(self, engine: Engine) -> None:
+        self.say: Callable[[str], None] = lambda text: None
+        """Told once where it has to go on otherwise than was wanted."""
         self._engine = engine
-        self._behind = saves_behind(engine.settings, engine.numerics.kind)
+        self.behind = saves_behind(engine.settings, engine.numerics.kind)
+        """Whether it saves behind the training's back."""
         self._queue = Queue()
         self._copies = Copies()
         self._copy: tuple[int, Held] | None = None
@@ -38,7 +40,7 @@ class Saver:
         went wrong with this or an earlier one.
         """
         self.check()
-        copy = self._copied(step) if self._behind and not light else None
+        copy = self._copied(step) if self.behind and not light else None
         if copy is None or not self._queue.add(partial(write, copy)):
             self.wait()
             write(self._engine.held(moments=not light))
@@ -69,6 +71,8 @@ class Saver:
         held, self._copy = self._engine.held(moments=True), None
         # Before the first update there are no moments, and a copy takes more later.
         lacking, free = held.size - self._copies.size, memory.free()
+        # Ranks with a part each take theirs at the same moment.
+        lacking *= self._engine.ranks.here if self._engine.layout.in_parts else 1
         if lacking > 0 and free is not None and lacking > _MOST_OF_FREE * free:
             self._go_without(f"takes {size(lacking)}, and {size(free)} are free")
             return None
@@ -83,7 +87,7 @@ class Saver:
         return copy
 
     def _go_without(self, why: str) -> None:
-        self._behind = False
+        self.behind = False
         self._copies.give_back()
         self.say(f"training waits while checkpoints are saved: a copy to save from {why}")
 

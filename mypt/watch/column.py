@@ -300,7 +300,7 @@ class Column:
                     lows is not None
                     and highs is not None
                     and number < buckets
-                    and rounded - start >= _ROUND_FROM - block
+                    and rounded - start >= max(_ROUND_FROM - block, 1)
                     and edge - places[seen - 1] < slack
                 ):
                     end = rounded

@@ -84,7 +84,9 @@ def test_a_trainer_that_was_killed_for_memory_is_told_as_that(group: Path, tmp_p
     assert within(group, "-c", TRAINER, str(tmp_path)) == -signal.SIGKILL
     (record,) = list_records(tmp_path).records
     state, sentence = told(tmp_path, record)
-    what = "killed by the system, for lack of memory; what its container or job may hold is 67.1 MB"
+    what = (
+        "killed most likely by the system, for lack of memory; what its container or job may hold is 67.1 MB"
+    )
     assert (state, sentence) == (RunState.FAILED, f"ended without a word ({what})")
     assert death_before(tmp_path, "m") == f"the run before this one ended without a word ({what})"
     assert death_before(tmp_path, "other") == ""
@@ -99,7 +101,9 @@ def test_a_supervisor_knows_why_its_trainer_was_killed(group: Path, tmp_path: Pa
     assert end is not None and end.signal == signal.SIGKILL
     (record,) = list_records(tmp_path).records
     _, sentence = told(tmp_path, record)
-    assert sentence.startswith("killed by signal 9: by the system, for lack of memory; "), sentence
+    assert sentence.startswith("killed by signal 9: most likely by the system, for lack of memory; "), (
+        sentence
+    )
     assert sentence.endswith("lower batch_size or block_size, or choose a smaller model")
     assert death_before(tmp_path, "m") == f"the run before this one was {sentence}"
 

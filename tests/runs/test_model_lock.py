@@ -20,7 +20,6 @@ from mypt.runs.lock import LostError, ModelLock
 
 HOLD = """
 import sys
-import threading
 from pathlib import Path
 from mypt.runs.lock import ModelLock
 lock = ModelLock(Path(sys.argv[1]), sys.argv[2])
@@ -324,29 +323,35 @@ def test_a_lock_whose_file_was_removed_and_taken_by_another_is_lost(tmp_path: Pa
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="what is open cannot be removed there")
-def test_threads_that_keep_one_lock_do_not_take_it_from_each_other(tmp_path: Path) -> None:
+def test_threads_that_keep_one_lock_do_not_take_it_from_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lock = ModelLock(tmp_path, "dante").acquire(command=["mypt", "train"])
-    over = threading.Event()
+    between, go_on = threading.Event(), threading.Event()
     lost: list[BaseException] = []
+    try_acquire = filelock.FileLock.try_acquire
+
+    def slowly(file: filelock.FileLock) -> bool | None:
+        if threading.current_thread() is thread:
+            between.set()
+            assert go_on.wait(60)
+        return try_acquire(file)
 
     def keep() -> None:
-        while not over.is_set():
-            try:
-                lock.keep(patience_s=0.05)
-            except LostError as error:
-                lost.append(error)
+        try:
+            lock.keep(patience_s=0.2)
+        except LostError as error:
+            lost.append(error)
 
-    threads = [threading.Thread(target=keep) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    for _ in range(300):
-        lock.path.unlink(missing_ok=True)
-    sys.setswitchinterval(usual)
-    over.set()
-    for thread in threads:
-        thread.join()
+    thread = threading.Thread(target=keep)
+    monkeypatch.setattr(filelock.FileLock, "try_acquire", slowly)
+    lock.path.unlink()
+    thread.start()
+    # It has let go of the old lock and has no other yet.
+    assert between.wait(60)
+    lock.keep(patience_s=0.2)
+    go_on.set()
+    thread.join()
     lock.keep()
     assert not lost and is_locked(lock.path)
     lock.release()

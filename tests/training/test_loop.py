@@ -58,7 +58,7 @@ class Quiet:
     def notice(self, event: Notice) -> None:
         pass
 
-    took_s = 0.0
+    took_s, behind = 0.0, False
 
     def gold(self, *nothing: Any) -> None: ...
     def check(self) -> None: ...

@@ -50,6 +50,12 @@ def test_a_save_that_leaves_a_stop_too_little_time_is_told_of() -> None:
     )
 
 
+def test_a_stop_may_have_to_wait_for_a_save_behind_the_training() -> None:
+    assert noticing.of_save(10.0, behind=True) == []
+    (told,) = noticing.of_save(12.0, behind=True)
+    assert told.message.startswith("saving took 12 s, so a stop needs about 26 s and ")
+
+
 def test_slow_saves_are_told_of_once_in_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(noticing, "_AT_MOST_S", -1.0)
     (tmp_path / "input.txt").write_text(story(1500))

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from mypt.training.checkpointing import Files, files_of, put_whole
-from mypt.training.held import Part
-from mypt.training.rows import _Planner, _Writer, leaves, outline
+from mypt.training.held import Part, leaves
+from mypt.training.rows import _Planner, _Writer, outline
 
 # Fewer rows than ranks, none at all, rows that do not divide evenly, one number.
 SHAPES = {"a": (7, 3), "b": (2, 4), "c": (0, 4), "d": (5,), "e": (1, 2, 3)}

@@ -124,7 +124,8 @@ def test_without_room_for_a_copy_training_waits_and_that_is_said(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
     said: list[str] = []
-    saver, threads = Saver(engine, said.append), []
+    saver, threads = Saver(engine), []
+    saver.say = said.append
 
     def refuse(*_: Any, **__: Any) -> Any:
         raise RuntimeError("can't start new thread" if why == "thread" else "not enough memory")

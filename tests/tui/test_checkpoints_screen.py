@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 
 from mypt import bundle
 from mypt.events import Eval, GoldCheckpoint, LogWriter
+from mypt.runs.record import create
 from mypt.text import printable
 from tests.tui.toasts import said
 from tests.tui.waiting import until
@@ -530,6 +531,23 @@ async def test_resume_goes_on_with_the_real_run(trained: Path) -> None:
         assert isinstance(home, HomeScreen)
         await until(pilot, lambda: home.run_in_view is not None and home.run_in_view.name == "dante")
         await until(pilot, lambda: bundle.read_info(trained / "checkpoints" / "dante").step == 12)
+
+
+async def test_a_start_that_ends_late_leaves_the_screen_that_is_looked_at_meanwhile(place: Path) -> None:
+    from tui.screens.help import HelpScreen
+
+    save(place, "a")
+    record = create(place, model_name="a", log_file="logs/train/a.jsonl", command=["mypt"], origin="shell")
+    async with shown(place) as (pilot, screen):
+        await settle(pilot, screen, ["a"])
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(screen.app.screen, HelpScreen))
+        screen._launched(record)
+        await pilot.pause()
+        await pilot.pause()
+        assert isinstance(screen.app.screen, HelpScreen)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(screen.app.screen, HomeScreen))
 
 
 async def test_escape_peels_details_then_leaves(place: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,11 +18,13 @@ from textual.widgets._toast import Toast, ToastRack
 import tui.app
 from mypt.runs.directory import read_exit
 from mypt.runs.record import RunRecord, list_records
+from mypt.slurm.ask import Ask
 from tests.tui.toasts import toasts
 from tests.tui.waiting import until
 from tui.app import MyptApp
 from tui.screens.launch import LaunchScreen
 from tui.screens.launch.form import SettingsForm
+from tui.screens.launch.keep import KeptPlace
 from tui.screens.launch.look import Review
 from tui.screens.launch.panes import DataPane, PresetPane
 from tui.screens.launch.preset_copy import SavePresetScreen
@@ -538,6 +541,20 @@ async def test_start_really_starts_a_run_that_leaves_a_checkpoint(workspace: Pat
         review = await resumed.review()
         assert review.ready and review.name_note == "exists: resumes it from step 2"
         assert review.command == "mypt train --model_name mini --max_iters 4"
+
+
+async def test_only_who_asks_for_no_place_is_offered_that_of_the_run_before(
+    workspace: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path_factory.mktemp("bin")
+    (programs / "sbatch").write_text("#!/bin/sh\nexit 1\n")
+    (programs / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    async with bench(workspace, preset="mini") as b:
+        KeptPlace(b.app.prefs, workspace).save(Ask(nodes="2"), last=True)
+    for processes, offered in ((None, "SLURM"), (1, "this machine, one process")):
+        async with bench(workspace, preset="mini", processes=processes) as b:
+            assert b.screen.query_one("#where", Choice).value == offered
 
 
 async def test_several_processes_train_what_the_form_asks_for(workspace: Path) -> None:

@@ -261,6 +261,17 @@ async def test_escape_leads_back_to_the_runs(tmp_path: Path) -> None:
         await until(pilot, lambda: isinstance(app.focused, RunList))
 
 
+async def test_escape_in_a_low_terminal_leads_to_the_chart_that_is_in_sight(tmp_path: Path) -> None:
+    write_learning(tmp_path, "a", 60)
+    async with looking(tmp_path, size=(80, 24)) as (app, monitor, pilot):
+        await pilot.press("m")
+        await until(pilot, lambda: monitor.second.display and not monitor.chart.display)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.focused is monitor.second)
+        await pilot.press("left")
+        await until(pilot, lambda: monitor.second.cursor is not None)
+
+
 async def test_the_sample_is_the_one_of_the_step_that_the_cursor_stands_at(tmp_path: Path) -> None:
     write_learning(tmp_path, "a", 60, samples=(0, 30, 60))
     async with looking(tmp_path) as (_, monitor, pilot):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import threading
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -326,3 +327,23 @@ def test_many_at_once_are_the_same_as_one_by_one(
             one_by_one.sample(axis, -math.inf, math.inf, 3)
         )
         assert at_once.bounds(axis, -math.inf, math.inf) == one_by_one.bounds(axis, -math.inf, math.inf)
+
+
+def test_buckets_of_uneven_points_are_none_but_these() -> None:
+    """Far more points to a bucket than a block has, and buckets in which no block begins."""
+    ahead, alone = Column(), Column()
+    ahead.extend((step, 0.0, 0.0, 1.0) for step in range(4000))
+    ahead.extend((step, 0.0, 0.0, 2.0) for step in range(1_000_000, 1_400_000))
+    # The first of a block stands by itself, near the end of its bucket.
+    steps = [*range(8192), 98_000, *range(100_000, 600_000)]
+    alone.extend((step, 0.0, 0.0, float(place)) for place, step in enumerate(steps))
+    for column, lo in ((ahead, 3000), (alone, 0)):
+        last = column.last()
+        assert last is not None
+        for buckets in range(1, 40):
+            found = column.sample("step", lo, last.step, buckets)
+            assert all(a.x1 < b.x0 for a, b in pairwise(found))
+            inside = [bucket for bucket in found if bucket.x0 >= lo]
+            assert (min(b.low for b in inside), max(b.high for b in inside)) == column.bounds(
+                "step", lo, last.step
+            )

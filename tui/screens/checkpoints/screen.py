@@ -150,7 +150,7 @@ class CheckpointsScreen(BrowsingScreen):
 
     def _leave_with_what_was_started(self) -> None:
         """What was started is watched where runs are; whoever looks at something else meanwhile is left alone."""
-        if self._started is not None and self.is_current:
+        if self._started is not None and self.app.screen is self:
             started, self._started = self._started, None
             self.dismiss(started)
 
