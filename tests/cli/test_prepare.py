@@ -16,6 +16,7 @@ import pytest
 
 from mypt.cli import main
 from tests.data.prepare.making import TEXT, about, ids, text, write
+from tests.processes import is_gone
 from tests.test_contract import importing, loaded_by, modules
 from tests.workbench import SHAPE, command, environment, events, listing, mypt, start, wait_for
 
@@ -290,7 +291,7 @@ def test_a_stop_leaves_nothing_and_says_so(large: Path, number: signal.Signals, 
     assert process.returncode == 128 + number
     assert out == f"mypt: stopped by {name}: data/large was not made, and nothing is left of it\n"
     assert [path.name for path in large.iterdir()] == ["large.txt"]
-    assert not any(worker.is_running() for worker in workers)
+    assert wait_for(lambda: all(is_gone(worker) for worker in workers))
 
 
 @pytest.mark.slow

@@ -8,7 +8,6 @@ import os
 import random
 import signal
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ from mypt.watch.inventory import Workspace
 from tests.faults.busy import write_bundle
 from tests.faults.logging_run import launched
 from tests.faults.rounds import ROUNDS, Report, draw, times
+from tests.processes import wait_until
 from tests.tui.terminal import Terminal
 
 pytestmark = [
@@ -173,7 +173,7 @@ def test_several_dashboards_and_one_truth(crowd: Crowd, report: Report) -> None:
     # A real training, which two of them want to start at once under one name.
     for dashboard in crowd.open[:2]:
         dashboard.press("d")
-    until(lambda: any(r.trainer is not None for r in list_records(workspace).records))
+    wait_until(lambda: any(r.trainer is not None for r in list_records(workspace).records))
     crowd.open[-1].wait_for("demo", 90)
     for _ in range(times(12, 600)):
         crowd.act()
@@ -188,7 +188,7 @@ def test_several_dashboards_and_one_truth(crowd: Crowd, report: Report) -> None:
             stop(workspace, record)
         return not crowd.processes()
 
-    until(at_rest)
+    wait_until(at_rest)
     picture = Workspace(workspace)
     picture.load()
     assert not picture.broken_records
@@ -209,10 +209,3 @@ def assert_one_story(log: Path) -> None:
         elif event["event"] == "train":
             assert event["iter"] > last, (log.name, last, line)
             last = event["iter"]
-
-
-def until(holds: Callable[[], bool], seconds: float = 90.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not become true"
-        time.sleep(0.05)

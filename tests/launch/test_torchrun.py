@@ -11,6 +11,7 @@ import pytest
 
 from mypt.errors import UserError
 from mypt.launch.place import Place, here
+from tests.processes import children_of
 from tests.training.runs import train
 from tests.workbench import TINY, clean, events, last_iter, mypt, start, story, wait_for
 
@@ -29,13 +30,8 @@ FLAGS = [*TINY, "--model_name", "m", "--precision", "fp32", "--dropout", "0", "-
 
 def rank_of(parent: int, rank: int) -> psutil.Process:
     """The process of a rank below `parent`."""
-    ranks = [
-        child
-        for child in psutil.Process(parent).children(recursive=True)
-        if child.environ().get("RANK") == str(rank)
-    ]
-    assert len(ranks) == 1
-    return ranks[0]
+    (only,) = children_of(parent, lambda child: child.environ().get("RANK") == str(rank))
+    return only
 
 
 @pytest.mark.slow

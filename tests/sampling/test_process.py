@@ -7,7 +7,6 @@ import queue
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +31,7 @@ from mypt.sampling.protocol import (
 )
 from mypt.sampling.server import MOST_THREADS, NICENESS
 from mypt.sampling.settings import Settings
+from tests.processes import is_gone, wait_until
 from tests.workbench import environment
 from tests.workbench import mypt as mypt_command
 
@@ -63,20 +63,6 @@ def started(workspace: Path) -> Iterator[Other]:
     finally:
         other.process.close()
         other.process.wait(30)
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return True
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not become true"
-        time.sleep(0.02)
 
 
 def test_it_says_how_it_stands_back_and_writes_what_generate_writes(trained_once: Path) -> None:

@@ -8,8 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from mypt import bundle
 from mypt.runs.directory import read_exit
 from mypt.runs.identity import Alive
 from mypt.runs.record import RunRecord, list_records
+from tests.processes import wait_until
 from tests.tui.logs import write_run
 from tests.tui.terminal import terminal
 
@@ -41,13 +41,6 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
         for identity in (record.trainer, record.supervisor):
             if identity is not None and identity.is_alive() is Alive.ALIVE:
                 os.kill(identity.pid, 9)
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not become true"
-        time.sleep(0.05)
 
 
 def the_record(workspace: Path) -> RunRecord:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from textual.message import Message
@@ -12,16 +11,10 @@ from textual.message import Message
 from mypt import events
 from mypt.events import LogWriter
 from mypt.runs.record import create
+from tests.processes import wait_until
 from tests.tui.logs import log_path, write_run
 from tui.live import Live
 from tui.prefs import DEFAULTS, Preferences
-
-
-def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not become true"
-        time.sleep(0.01)
 
 
 def changes(posted: list[Message]) -> list[Live.Changed]:
@@ -33,7 +26,7 @@ def test_the_first_message_comes_even_from_an_empty_workspace(tmp_path: Path) ->
     live = Live(tmp_path, posted.append)
     live.start()
     try:
-        until(lambda: bool(posted))
+        wait_until(lambda: bool(posted))
         (first,) = changes(posted)[:1]
         assert first.first
         assert not first.changes.added
@@ -47,12 +40,12 @@ def test_an_event_is_posted_and_no_event_posts_nothing(tmp_path: Path) -> None:
     live = Live(tmp_path, posted.append)
     live.start()
     try:
-        until(lambda: any(m.changes.added for m in changes(posted)))
-        until(lambda: bool(changes(posted)) and not changes(posted)[-1].changes.more)
+        wait_until(lambda: any(m.changes.added for m in changes(posted)))
+        wait_until(lambda: bool(changes(posted)) and not changes(posted)[-1].changes.more)
         key = live.workspace.runs[0].key
         with LogWriter(log_path(tmp_path, "a")) as log:
             log.write(events.Eval(iter=90, val_loss=0.5))
-        until(lambda: any(key in m.changes.updated for m in changes(posted)))
+        wait_until(lambda: any(key in m.changes.updated for m in changes(posted)))
         quiet = len(posted)
         # Two heartbeats at least.
         threading.Event().wait(1.0)
@@ -72,7 +65,7 @@ def test_a_long_log_comes_in_few_messages(tmp_path: Path) -> None:
     began = time.monotonic()
     live.start()
     try:
-        until(lambda: bool(live.workspace.runs) and live.workspace.runs[0].history.step == 30_000, 30.0)
+        wait_until(lambda: bool(live.workspace.runs) and live.workspace.runs[0].history.step == 30_000, 30.0)
         assert len(changes(posted)) <= 4 + 4 * (time.monotonic() - began)
     finally:
         live.stop()
@@ -82,7 +75,7 @@ def test_stopping_ends_the_threads(tmp_path: Path) -> None:
     live = Live(tmp_path, lambda message: None)
     live.start()
     live.stop()
-    until(lambda: not any(t.name == "mypt-live" for t in threading.enumerate()))
+    wait_until(lambda: not any(t.name == "mypt-live" for t in threading.enumerate()))
 
 
 def test_the_console_of_the_run_that_is_looked_at_is_read_as_it_grows(tmp_path: Path) -> None:
@@ -96,15 +89,15 @@ def test_the_console_of_the_run_that_is_looked_at_is_read_as_it_grows(tmp_path: 
     live = Live(tmp_path, posted.append)
     live.start()
     try:
-        until(lambda: bool(live.workspace.runs))
+        wait_until(lambda: bool(live.workspace.runs))
         live.focus(live.workspace.runs[0].key)
-        until(lambda: live.console.lines == ("first",))
+        wait_until(lambda: live.console.lines == ("first",))
         with console.open("ab") as file:
             file.write(b"second\n")
-        until(lambda: live.console.lines == ("first", "second"))
-        until(lambda: any(isinstance(m, Live.Changed) and m.console for m in posted))
+        wait_until(lambda: live.console.lines == ("first", "second"))
+        wait_until(lambda: any(isinstance(m, Live.Changed) and m.console for m in posted))
         live.focus(None)
-        until(lambda: live.console.lines == ())
+        wait_until(lambda: live.console.lines == ())
     finally:
         live.stop()
 
@@ -115,7 +108,7 @@ def test_the_machine_is_looked_at_while_somebody_wants_to_see_it(tmp_path: Path)
     live.system_wanted = True
     live.start()
     try:
-        until(lambda: any(isinstance(m, Live.SystemSampled) for m in posted))
+        wait_until(lambda: any(isinstance(m, Live.SystemSampled) for m in posted))
         look = live.system.history[-1]
         assert look.memory_total > look.memory_used > 0
         assert look.disk_total and look.disk_free

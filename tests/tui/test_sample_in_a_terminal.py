@@ -7,8 +7,7 @@ import os
 import re
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -16,6 +15,7 @@ import pytest
 
 from mypt.runs.identity import Alive
 from mypt.runs.record import list_records
+from tests.processes import children_of, is_gone, wait_until
 from tests.tui.terminal import Terminal, terminal
 from tests.workbench import CHARS, environment, story
 
@@ -48,26 +48,10 @@ def training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         assert record.trainer is None or record.trainer.is_alive() is not Alive.ALIVE
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not become true"
-        time.sleep(0.05)
-
-
 def model_process(dashboard: Terminal) -> psutil.Process:
     """The process that samples for this dashboard."""
-    found = [
-        child
-        for child in psutil.Process(dashboard.pid).children()
-        if "mypt.sampling" in " ".join(child.cmdline())
-    ]
-    (only,) = found
+    (only,) = children_of(dashboard.pid, lambda child: "mypt.sampling" in " ".join(child.cmdline()))
     return only
-
-
-def is_gone(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_training_model_is_asked_reloaded_and_left_while_it_trains_on(training: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
@@ -12,7 +11,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 from textual.content import Content
 from textual.pilot import Pilot
@@ -21,6 +19,7 @@ from textual.widgets import Input, OptionList, Static
 import mypt
 from mypt.text import printable
 from mypt.tokenizers import CHAT_TOKENS, CharTokenizer
+from tests.processes import is_gone
 from tests.sampling.models import reciting
 from tests.tui.logs import write_run
 from tests.tui.toasts import said
@@ -101,12 +100,6 @@ async def ask(pilot: Pilot[None], screen: SampleScreen, prompt: str) -> None:
     await pilot.press("enter")
     await until(pilot, lambda: not screen.desk.talk.is_writing and answers(screen))
     await pilot.pause()
-
-
-def is_gone(pid: int) -> bool:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
-    return True
 
 
 # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -14,6 +14,7 @@ import pytest
 from mypt.data.prepare.worker import Pool
 from mypt.errors import RunError, UserError
 from tests.data.prepare.errands import chatter, die, double, itself, refuse, stumble
+from tests.processes import is_gone
 from tests.workbench import environment, wait_for
 
 
@@ -102,11 +103,7 @@ def test_workers_end_when_their_parent_is_killed() -> None:
     parent.stdout.close()
     parent.wait()
 
-    def gone() -> bool:
-        # Where nobody reaps orphans they stay as zombies, which do nothing.
-        return all(not w.is_running() or w.status() == psutil.STATUS_ZOMBIE for w in workers)
-
-    assert wait_for(gone)
+    assert wait_for(lambda: all(is_gone(worker) for worker in workers))
 
 
 STEADY = """
