@@ -17,14 +17,14 @@ from pathlib import Path
 
 from mypt import bundle, disk
 from mypt.bundle import Kind, directory_name
-from mypt.errors import Problem, RunError, UserError, raise_for
+from mypt.errors import Problem, RunError, raise_for
 from mypt.files import read_file
 from mypt.fsio import fsync_dir, write_json_atomic
 from mypt.fsio import replace as move
 from mypt.housekeeping import guard
 from mypt.names import why_no_name
 from mypt.runs.directory import RunDirectory, now, runs_folder
-from mypt.runs.lock import log_lock
+from mypt.runs.log_lock import LogLock
 from mypt.runs.record import RunRecord, list_records, modify
 from mypt.text import printable
 from mypt.watch.renames import Renamed, log_of, remember
@@ -160,10 +160,9 @@ def _bundles(checkpoints: Path, model: str) -> list[Kind]:
 def _nobody_writes(workspace: Path, plan: Renaming) -> Iterator[None]:
     """Hold the log: a run of another model may have been told to write there."""
     log = log_of(plan.old)
-    lock = log_lock(workspace, workspace / log)
-    if dict(plan.moves).get(log) and lock.try_acquire() is False:
-        remedy = "wait until that run ends"
-        raise UserError(Problem("another run writes it now", where=log, remedy=remedy))
+    lock = LogLock(workspace, workspace / log, log)
+    if dict(plan.moves).get(log):
+        lock.acquire("wait until that run ends")
     try:
         yield
     finally:

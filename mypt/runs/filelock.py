@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ _HELD = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 _CANNOT_LOCK = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
 # Windows locks are mandatory: a byte far behind the content leaves the content readable.
 _WINDOWS_BYTE = 1 << 30
+#: Someone who only looks whether a lock is held takes it for an instant; a second is ample to outwait that.
+PATIENCE_S = 1.0
 
 
 class FileLock:
@@ -26,6 +29,7 @@ class FileLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._fd = -1
+        self._kept = threading.Lock()
         _locks.add(self)
 
     @property
@@ -70,6 +74,27 @@ class FileLock:
             elif old >= 0:
                 os.close(old)
         return taken
+
+    def keep(self, workspace: Path, patience_s: float = PATIENCE_S) -> bool:
+        """`renew` a lock that is held, and wait for those who only look; False where another process has it.
+
+        A disk that does not let it be looked at is not worth an error, and a `workspace` that is gone stays gone: made
+        again, it would be another one than the one that was renamed.
+        """
+        # Another thread that is at it does the same; one that was interrupted by a signal must not be waited for.
+        if self._fd < 0 or not workspace.is_dir() or not self._kept.acquire(blocking=False):
+            return True
+        deadline = time.monotonic() + patience_s
+        try:
+            while self.renew() is False:
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(0.05)
+        except OSError:
+            return True
+        finally:
+            self._kept.release()
+        return True
 
     def release(self) -> None:
         """Give the lock back; does nothing when it is not held."""

@@ -11,12 +11,10 @@ import contextlib
 import json
 import os
 import shlex
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
 
@@ -24,13 +22,11 @@ from mypt import disk
 from mypt.errors import Problem, RunError, UserError
 from mypt.files import read_file
 from mypt.runs.directory import RunDirectory, runs_folder
-from mypt.runs.filelock import FileLock, is_locked
+from mypt.runs.filelock import PATIENCE_S, FileLock, is_locked
 from mypt.runs.identity import Alive, ProcessIdentity
 from mypt.runs.mounts import locks_reach_everyone
 from mypt.text import duration, printable
 
-# Someone who only looks whether the lock is held takes it for an instant; a second is ample to outwait that.
-_PATIENCE_S = 1.0
 # Long enough for a write to be seen from another machine that asks the server.
 _SETTLE_S = 1.0
 
@@ -51,7 +47,7 @@ class LockHolder:
 
 
 class LostError(RunError):
-    """Another run has taken the model of this one, whose lock file was removed."""
+    """Another run has taken the model or the log of this one, whose lock file was removed."""
 
 
 class ModelLock:
@@ -65,10 +61,9 @@ class ModelLock:
         self.path = workspace / ".mypt" / "locks" / f"{model_name}.lock"
         self._lock = FileLock(self.path)
         self._written: tuple[str, tuple[str, ...], str] | None = None
-        self._kept = threading.Lock()
 
     def acquire(
-        self, *, command: Sequence[str], run_id: str = "", patience_s: float = _PATIENCE_S
+        self, *, command: Sequence[str], run_id: str = "", patience_s: float = PATIENCE_S
     ) -> ModelLock:
         """Take the lock for this process and write who it is into it; usable as `with lock.acquire(…):`.
 
@@ -109,38 +104,22 @@ class ModelLock:
             with contextlib.suppress(OSError):
                 self._write(run_id, holder.command, holder.since)
 
-    def keep(self, *, patience_s: float = _PATIENCE_S) -> None:
+    def keep(self, *, patience_s: float = PATIENCE_S) -> None:
         """Take the lock anew where its file was removed, as by `rm -r .mypt`. Does nothing when it is not held.
 
         Raises `LostError` where another process has taken the model meanwhile. A disk that does not let it be looked
         at is not worth an error.
         """
-        # Another thread that is at it does the same; one that was interrupted by a signal must not be waited for.
-        if not self._kept.acquire(blocking=False):
-            return
-        try:
-            self._keep(time.monotonic() + patience_s)
-        finally:
-            self._kept.release()
-
-    def _keep(self, deadline: float) -> None:
         before = self._lock.fd
-        # Made again, the workspace would be another one than the one that was renamed.
-        if before < 0 or self._written is None or not self.workspace.is_dir():
-            return
-        try:
-            while self._lock.renew() is False:
-                if time.monotonic() > deadline:
-                    raise LostError(
-                        f"model {self.model_name!r}: its lock was removed, and another run has taken it since "
-                        f"({self._read() or 'nobody knows which'}); this one ends, since each would write over what "
-                        "the other saves; when that one has ended, run the same command again to go on"
-                    )
-                time.sleep(0.05)
-            if self._lock.fd != before:
+        if not self._lock.keep(self.workspace, patience_s):
+            raise LostError(
+                f"model {self.model_name!r}: its lock was removed, and another run has taken it since "
+                f"({self._read() or 'nobody knows which'}); this one ends, since each would write over what "
+                "the other saves; when that one has ended, run the same command again to go on"
+            )
+        if self._lock.fd != before and self._written is not None:
+            with contextlib.suppress(OSError):
                 self._write(*self._written)
-        except OSError:
-            return
 
     def release(self) -> None:
         """Give the model back; does nothing when it is not held."""
@@ -236,13 +215,6 @@ class ModelLock:
             message=f"two runs on one model: {by}",
             remedy=remedy,
         )
-
-
-def log_lock(workspace: Path, log_path: Path) -> FileLock:
-    """The lock on a log file, held by who writes it (not yet taken): two stories in a file are none."""
-    name = blake2b(os.fsencode(log_path.resolve()), digest_size=8).hexdigest()
-    # No model is called so: the locks of models lie beside it.
-    return FileLock(workspace / ".mypt" / "locks" / f".log-{name}.lock")
 
 
 def _since(stamp: str) -> str:

@@ -28,7 +28,7 @@ from mypt.training.build import Built
 from mypt.training.compiled import forward_of
 from mypt.training.console import Console
 from mypt.training.engine import Engine
-from mypt.training.fit_place import Place, place_of
+from mypt.training.fit_place import Held, Place, place_of
 from mypt.training.keeper import BundleKeeper
 from mypt.training.progress import Progress
 from mypt.training.recorded import recorded
@@ -109,7 +109,7 @@ def fit(
     stop = StopFlag(say=lambda text: None) if quiet else StopFlag()
     stop.listen()
     try:
-        with place.held():
+        with place.held() as held:
             given = {*asked, "log_file"} if log_file is not None else asked.keys()
             run = inputs.resolved(plain, effective, folder, start_step, given)
             engine, notices = _engine(model, plain, optimizer, run, console)
@@ -118,7 +118,7 @@ def fit(
             progress = inputs.progress(run, start_step)
             built = Built(run, data, engine, progress, notices)
             remember(plain, data.tokenizer)
-            status = _train(built, console, stop, folder, place)
+            status = _train(built, console, stop, folder, place, held)
     finally:
         stop.unlisten()
         console.close()
@@ -145,14 +145,18 @@ def _engine(
     return Engine(plain, cast(AdamW, optimizer), run.settings, numerics, forward, scaler), notices
 
 
-def _train(built: Built, console: Console, stop: StopFlag, folder: Path | None, place: Place) -> int:
+def _train(
+    built: Built, console: Console, stop: StopFlag, folder: Path | None, place: Place, held: Held
+) -> int:
     """Run the session, seen by whoever looks at the workspace. Returns the exit status that `mypt train` would have."""
     directory = place.record(built.run, built.model.num_parameters())
+    session = _FitSession(built, console, stop, folder, None if directory is None else directory.run_id)
+    session.keeper.check_ours, session.check_log = held.model, held.log
     if directory is None:
-        return _FitSession(built, console, stop, folder).train()
+        return session.train()
     run = directory
     stop.request = lambda: stop_requested(run)
-    return recorded(run, console, _FitSession(built, console, stop, folder, run.run_id).train)
+    return recorded(run, console, session.train)
 
 
 @dataclass

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from mypt import bundle
 from mypt.runs.attach import attach
@@ -14,6 +15,13 @@ from mypt.runs.directory import RunDirectory
 from mypt.runs.lock import ModelLock
 from mypt.settings.resolved import Resolved
 from mypt.training.recorded import only_writer
+
+
+class Held(NamedTuple):
+    """What raises where another run has taken the model or the log meanwhile; None for what is nobody's to take."""
+
+    model: Callable[[], None] | None = None
+    log: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +35,18 @@ class Place:
     log: Path | None
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> Iterator[Held]:
         """Hold model and log against a second run. Raises `UserError` where there is one."""
+        held = Held()
         with contextlib.ExitStack() as stack:
             if self.workspace is not None and self.checkpoint:
-                stack.enter_context(ModelLock(self.workspace, self.model_name).acquire(command=_command()))
+                lock = ModelLock(self.workspace, self.model_name)
+                held = held._replace(model=stack.enter_context(lock.acquire(command=_command())).keep)
                 bundle.repair(self.workspace / "checkpoints", self.model_name)
             if self.workspace is not None and self.log is not None:
-                stack.enter_context(only_writer(self.workspace, self.log, str(self.log)))
-            yield
+                log = only_writer(self.workspace, self.log, str(self.log))
+                held = held._replace(log=stack.enter_context(log).keep)
+            yield held
 
     def record(self, run: Resolved, parameters: int) -> RunDirectory | None:
         """The record of this run; None where nobody could follow it: without a workspace, or without a log."""

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from mypt import disk, signals
-from mypt.errors import MyptError, Problem, RunError, UserError
+from mypt import signals
+from mypt.errors import MyptError
 from mypt.runs.attach import RUN_DIR_VARIABLE, finish
 from mypt.runs.directory import RunDirectory
-from mypt.runs.lock import log_lock
+from mypt.runs.log_lock import LogLock
 from mypt.training.console import Console
 
 
@@ -65,20 +65,14 @@ def _tell_crashes(directory: RunDirectory) -> IO[str] | None:
 
 
 @contextlib.contextmanager
-def only_writer(workspace: Path, log: Path, shown: str) -> Iterator[None]:
-    """Hold `log`, called `shown`, while this process writes it: two stories in a file are none.
+def only_writer(workspace: Path, log: Path, shown: str) -> Iterator[LogLock]:
+    """Hold `log`, called `shown`, while this process writes it.
 
     Raises `UserError` where another run writes it, `RunError` where the lock cannot be made.
     """
-    lock = log_lock(workspace, log)
+    lock = LogLock(workspace, log, shown)
+    lock.acquire()
     try:
-        taken = lock.try_acquire()
-    except OSError as error:
-        raise RunError(f"cannot lock the log {shown}: {disk.told(error)}") from error
-    if taken is False:
-        remedy = "name another log_file, or wait until that run ends"
-        raise UserError(Problem("another run writes it now", field="log_file", value=shown, remedy=remedy))
-    try:
-        yield
+        yield lock
     finally:
         lock.release()

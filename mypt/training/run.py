@@ -183,7 +183,7 @@ def _lead(
                 # What was read before the lock was ours is out of date.
                 run, data = job.check()
                 made = job.build(run, data, console)
-            with only_writer(workspace, run.log_path, run.settings.log_file or ""):
+            with only_writer(workspace, run.log_path, run.settings.log_file or "") as log:
                 if already.is_done(made.progress, run.settings):
                     already.say_so(made, console, job.going_on(made))
                     already.make_up(made, console)
@@ -208,7 +208,7 @@ def _lead(
                 lock.name_run(directory.run_id)
                 stop.request = lambda: stop_requested(directory)
                 trained = job.session(made, console, stop, directory.run_id)
-                trained.keeper.check_ours = lock.keep
+                trained.keeper.check_ours, trained.check_log = lock.keep, log.keep
                 if own_process:
                     stop.at_once = lambda name: trained.end_at_once(
                         name, lambda code, reason: finish(directory, code, reason)

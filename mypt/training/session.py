@@ -47,6 +47,8 @@ class Session:
         self.engine, self.progress = built.engine, built.progress
         self.console, self.stop, self.run_id = console, stop, run_id
         self.keeper = keeper or BundleKeeper(built)
+        #: Raises where the log is not this run's to write any more.
+        self.check_log: Callable[[], None] | None = None
 
     def train(self) -> int:
         """Train to the end or to a stop, with all events in the log. Returns the process's exit status.
@@ -54,7 +56,7 @@ class Session:
         Raises `RunError` for bad luck, after saying so in the log where it can still be written.
         """
         with self._open_log() as log:
-            self.keeper.log, log.check_ours = log, self.keeper.check_ours
+            self.keeper.log, log.check_ours = log, self._check_ours
             self.keeper.tell(lambda text: self.console.line(f"Note: {text}", "strong"))
             try:
                 end = self._train(log)
@@ -96,6 +98,11 @@ class Session:
         except OSError as error:
             what = f"the log cannot be written: {error.strerror}; {remedy(error)}"
             raise RunError(f"{self.run.settings.log_file}: {what}") from error
+
+    def _check_ours(self) -> None:
+        for check in (self.keeper.check_ours, self.check_log):
+            if check is not None:
+                check()
 
     def _train(self, log: LogWriter) -> End:
         """The loop between the lines that begin and end its part of the log."""

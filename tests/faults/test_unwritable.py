@@ -182,16 +182,28 @@ HOLDER = """
 import sys
 from pathlib import Path
 from mypt.runs.lock import ModelLock
-with ModelLock(Path(sys.argv[1]), "m").acquire(command=["mypt", "train"]):
+from mypt.training.recorded import only_writer
+workspace, model, log = Path(sys.argv[1]), sys.argv[2], "logs/train/m_eval.jsonl"
+with ModelLock(workspace, model).acquire(command=["mypt", "train"]), only_writer(workspace, workspace / log, log):
     print("held", flush=True)
     sys.stdin.read()
 """
 
 
-def test_a_model_that_another_run_took_is_left_to_it(
-    tmp_path: Path, ground: Path, whole: Path, striker: Striker
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        ("m", "another run has taken it since (pid "),
+        (
+            "other",
+            "logs/train/m_eval.jsonl: the lock on this log was removed, and another run writes it since",
+        ),
+    ],
+)
+def test_a_model_or_log_that_another_run_took_is_left_to_it(
+    tmp_path: Path, ground: Path, whole: Path, striker: Striker, model: str, why: str
 ) -> None:
-    """All records are removed under a training, its lock with them; another one begins before it saves again."""
+    """All records are removed under a training, its locks with them; another one begins before it writes again."""
     undisturbed = striker.run(Path(shutil.copytree(ground, tmp_path / "other")), *TRAIN)
     # When a bundle is in its place, and what it has replaced goes.
     removed = [
@@ -201,19 +213,19 @@ def test_a_model_that_another_run_took_is_left_to_it(
     deed = (
         "import shutil, subprocess, sys; shutil.rmtree(workspace / '.mypt');"
         f"shutil.copytree(workspace / 'checkpoints', {str(copied)!r}, ignore=shutil.ignore_patterns('.*'));"
-        f"words = [sys.executable, '-c', {HOLDER!r}, str(workspace)];"
+        f"words = [sys.executable, '-c', {HOLDER!r}, str(workspace), {model!r}];"
         "other = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE); other.stdout.readline();"
         f"shutil.copytree(workspace / 'logs', {str(copied)!r} + '.logs')"
     )
     # While the second bundle is begun: it is in its place already when the next one is refused.
     ended = striker.run(ground, *TRAIN, do_at=removed[1] + 1, do=deed)
     assert_ended_well(ended)
-    assert ended.status == 1 and "another run has taken it since (pid " in ended.output, ended.output
+    assert ended.status == 1 and why in ended.output, ended.output
     assert listing(ground / "checkpoints") == listing(copied)
     # Not a line more, though no checkpoint was due.
     assert listing(ground / "logs") == listing(copied.with_name("copied.logs"))
     assert "training_stopped" not in {event["event"] for event in events(ground, "m")}
-    assert wait_for(lambda: not is_locked(ground / ".mypt" / "locks" / "m.lock"))
+    assert wait_for(lambda: not is_locked(ground / ".mypt" / "locks" / f"{model}.lock"))
     assert_goes_on(striker, whole, ground)
 
 

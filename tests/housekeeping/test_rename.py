@@ -14,7 +14,8 @@ from mypt import bundle, housekeeping
 from mypt.errors import RunError, UserError
 from mypt.fsio import write_json_atomic
 from mypt.runs import record
-from mypt.runs.lock import ModelLock, log_lock
+from mypt.runs.lock import ModelLock
+from mypt.runs.log_lock import LogLock
 from mypt.runs.record import list_records
 from mypt.watch.checkpoints import Model, lineage
 from mypt.watch.inventory import Workspace
@@ -219,8 +220,8 @@ def test_refused_while_a_living_process_saves_it(tmp_path: Path) -> None:
 
 def test_refused_while_another_run_writes_its_log(tmp_path: Path) -> None:
     model(tmp_path, "dante")
-    lock = log_lock(tmp_path, tmp_path / "logs" / "train" / "dante_eval.jsonl")
-    assert lock.try_acquire()
+    lock = LogLock(tmp_path, tmp_path / "logs" / "train" / "dante_eval.jsonl")
+    lock.acquire()
     try:
         with pytest.raises(UserError, match="another run writes it now"):
             housekeeping.rename(tmp_path, "dante", "virgil")

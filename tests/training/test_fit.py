@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import signal
@@ -16,6 +17,7 @@ from mypt.data.split import key_of
 from mypt.errors import RunError, UserError
 from mypt.model import LanguageModel
 from mypt.runs.lock import ModelLock
+from mypt.runs.log_lock import LogLock
 from mypt.runs.record import list_records
 from mypt.tokenizers import CharTokenizer
 from mypt.training.recorded import only_writer
@@ -285,6 +287,32 @@ def test_two_runs_on_one_log_are_refused(here: Path) -> None:
     with only_writer(here, log, "m"), pytest.raises(UserError, match="another run writes it now"):
         fit(mypt.GPT(config()), log_file="logs/train/m_eval.jsonl")
     assert not log.exists()
+
+
+def test_a_log_whose_lock_was_removed_and_taken_by_another_is_left_to_it(here: Path) -> None:
+    log = here / "logs" / "train" / "m_eval.jsonl"
+    other = LogLock(here, log)
+
+    def rob() -> None:
+        wait_for(lambda: last_iter(here, "m") >= 2)
+        while True:
+            shutil.rmtree(here / ".mypt" / "locks", ignore_errors=True)
+            # What keeps it may be as quick.
+            with contextlib.suppress(UserError):
+                other.acquire()
+                break
+
+    thread = threading.Thread(target=rob)
+    thread.start()
+    try:
+        with pytest.raises(
+            RunError, match="the lock on this log was removed, and another run writes it since"
+        ):
+            fit(mypt.GPT(config()), max_iters=10**6, log_file="logs/train/m_eval.jsonl")
+    finally:
+        thread.join()
+        other.release()
+    assert "training_stopped" not in log.read_text()
 
 
 def test_it_is_a_run_that_can_be_seen_and_stopped_and_holds_its_model(here: Path) -> None:
