@@ -8,7 +8,7 @@ one that is named, `saving` how it is swapped in.
 from __future__ import annotations
 
 from mypt.bundle.documents import read_json_object
-from mypt.bundle.finding import exists, find
+from mypt.bundle.finding import exists, find, settled
 from mypt.bundle.info import SHAPE, BundleInfo, list_bundles, read_info
 from mypt.bundle.names import (
     CONFIG,
@@ -49,6 +49,7 @@ __all__ = [
     "read_info",
     "read_json_object",
     "repair",
+    "settled",
     "split_name",
     "staging_processes",
     "twin",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+from dataclasses import replace
 from pathlib import Path
 
 from mypt.bundle.documents import read_json_object
 from mypt.bundle.imprint import imprint
-from mypt.bundle.info import BundleInfo, list_bundles, read_info
+from mypt.bundle.info import OTHER_SAVE, BundleInfo, list_bundles, read_info
 from mypt.bundle.names import CHANGING, CONFIG, MANIFEST, is_path
 from mypt.errors import Problem, UserError
 
@@ -28,13 +29,10 @@ def find(checkpoints: Path, name: str) -> BundleInfo:
     if not mere and not path.exists():
         remedy = f"a mere name, such as {path.name}, is looked for in {checkpoints.name}/"
         raise UserError(Problem("no such folder", field="model_name", value=name, remedy=remedy))
-    info, other = _settled(checkpoints / name if mere and (checkpoints / name).is_dir() else path)
-    problem, remedy = info.problem, info.remedy
-    if other:
-        problem = f"{other} is of another save than {MANIFEST} (copied while it was saved, or edited?)"
-        remedy = f"copy the folder once more, or remove {MANIFEST} to take the checkpoint as it is"
-    if problem:
-        raise UserError(Problem(f"the checkpoint is broken: {problem}", where=str(info.path), remedy=remedy))
+    info = settled(checkpoints / name if mere and (checkpoints / name).is_dir() else path)
+    if info.problem:
+        what = f"the checkpoint is broken: {info.problem}"
+        raise UserError(Problem(what, where=str(info.path), remedy=info.remedy))
     return info
 
 
@@ -43,8 +41,8 @@ def exists(checkpoints: Path, model_name: str) -> bool:
     return (checkpoints / model_name).is_dir()
 
 
-def _settled(path: Path) -> tuple[BundleInfo, str]:
-    """The bundle in `path`, and which of its files is of another save than its manifest."""
+def settled(path: Path) -> BundleInfo:
+    """The bundle in `path`, as `read_info` has it, and its `problem` also where its files are not of one save."""
     for _ in range(_LOOKS):
         before = _inode(path)
         info = read_info(path)
@@ -52,7 +50,7 @@ def _settled(path: Path) -> tuple[BundleInfo, str]:
         # A run may have saved between two looks: then each was right.
         if _inode(path) == before:
             break
-    return info, other
+    return replace(info, problem=f"{other} {OTHER_SAVE}") if other else info
 
 
 def _inode(path: Path) -> int:

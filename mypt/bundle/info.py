@@ -15,6 +15,8 @@ from mypt.text import printable
 #: What a config must say, since no default would be true and weights do not tell all of it.
 SHAPE = ("block_size", "vocab_size", "n_embd", "n_head", "n_layer")
 _LACKS = f"{CONFIG} has no "
+OTHER_SAVE = f"is of another save than {MANIFEST} (copied while it was saved, or edited?)"
+"""What is wrong with a file that another save wrote than the one that wrote the manifest; in `BundleInfo.problem`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ class BundleInfo:
         """What to do about `problem`."""
         if self.was_read and "edited by hand?" in self.problem and MODEL not in self.problem:
             return f"undo the change, or remove {MANIFEST} to take the checkpoint as it is now"
+        if self.problem.endswith(OTHER_SAVE):
+            return f"copy the folder once more, or remove {MANIFEST} to take the checkpoint as it is"
         if self.problem.startswith(_LACKS):
             return "write it into the file as it was when the model was trained, or restore the file"
         return "restore the file, or remove the folder to begin anew"

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from mypt.bundle import BundleInfo, Kind, read_info, split_name
+from mypt.bundle import BundleInfo, Kind, read_info, settled, split_name
 from mypt.watch.renames import Renamed, present_name
 
 Signature = tuple[tuple[str, int, int], ...]
+
+# How long one listing reads in large files: pieces of each tell whether they are of one save.
+_LOOK_S = 0.05
 
 
 class Bundles:
@@ -20,9 +24,13 @@ class Bundles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._known: dict[str, tuple[Signature, BundleInfo]] = {}
+        self._looked_at: set[str] = set()
 
     def read(self) -> list[BundleInfo]:
-        """Every bundle by name, broken ones included. A missing folder holds none."""
+        """Every bundle by name, broken ones included. A missing folder holds none.
+
+        That the files of one are of several saves is found by one of the next listings: each looks into a few.
+        """
         try:
             with os.scandir(self.folder) as entries:
                 names = sorted(e.name for e in entries if not e.name.startswith(".") and _is_dir(e))
@@ -34,10 +42,22 @@ class Bundles:
             before = self._known.get(name)
             if before is None or before[0] != signature:
                 known[name] = (signature, read_info(self.folder / name))
+                self._looked_at.discard(name)
             else:
                 known[name] = before
+        if self._known:
+            self._look_into(known)
         self._known = known
         return [info for _, info in known.values()]
+
+    def _look_into(self, known: dict[str, tuple[Signature, BundleInfo]]) -> None:
+        until = time.monotonic() + _LOOK_S
+        for name, (signature, info) in known.items():
+            if name not in self._looked_at and not info.problem:
+                self._looked_at.add(name)
+                known[name] = (signature, settled(info.path))
+                if time.monotonic() > until:
+                    return
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from mypt.runs.record import RunRecord, create, update
 from mypt.runs.state import RunState
 from mypt.watch.checkpoints import Bundles, base_model, lineage
 from mypt.watch.inventory import Changes, StateChange, Workspace, status_rows
+from tests.bundle.saved import save
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples" / "original"
 needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the samples are not beside the repository")
@@ -537,6 +538,24 @@ def bundle(checkpoints: Path, name: str, *, base: str | None = None, step: int =
     (path / "tokenizer.json").write_text('{"token_kind": "gpt2"}')
     (path / "model.pt").write_bytes(b"weights")
     return path
+
+
+def test_a_copy_of_two_saves_is_found_by_one_of_the_next_listings(tmp_path: Path) -> None:
+    path, copy = save(tmp_path, "dante", 3), tmp_path / "copy"
+    shutil.copytree(path, copy)
+    save(tmp_path, "dante", 4)
+    shutil.copy(path / "model.pt", copy / "model.pt")
+    bundles = Bundles(tmp_path)
+    assert [info.problem for info in bundles.read()] == ["", ""]
+    mixed, whole = bundles.read()
+    assert mixed.problem.startswith("model.pt is of another save than manifest.json") and not whole.problem
+    assert mixed.remedy.startswith("copy the folder once more")
+    assert bundles.read() == [mixed, whole]
+    # Copied once more, as was said.
+    shutil.rmtree(copy)
+    shutil.copytree(path, copy)
+    bundles.read()
+    assert [info.problem for info in bundles.read()] == ["", ""]
 
 
 def test_bundles_are_read_again_only_when_they_change(
