@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mypt.bundle import STATE
 from mypt.data.checks import (
     check_rows,
     check_same_tokens,
@@ -117,7 +118,7 @@ def _refuse_without_data(run: Resolved) -> None:
     if s.input_file is None and s.dataset_dir is None and s.curriculum is None:
         raise UserError(
             Problem(
-                f"checkpoint {run.model_name} does not say what it was trained on"
+                f"checkpoints/{run.model_name}/{STATE} does not say what it was trained on"
                 if run.mode is Mode.RESUME
                 else "a fine-tune needs data of its own",
                 field="input_file",

@@ -315,5 +315,7 @@ def test_changed_data_ends_exactness_loudly(checkpoint: Path) -> None:
 def test_a_checkpoint_that_does_not_name_its_data(checkpoint: Path) -> None:
     state = checkpoint / "checkpoints" / "dante" / "training_state.json"
     state.write_text('{"step": 5, "training_config": {}}')
-    with pytest.raises(UserError, match="checkpoint dante does not say what it was trained on"):
+    with pytest.raises(
+        UserError, match=r"checkpoints/dante/training_state\.json does not say what it was trained on"
+    ):
         open_data(resolve(Request(model_name="dante"), checkpoint))

@@ -98,7 +98,7 @@ def test_every_limit_ends_in_a_sentence_or_in_success(
         for log in here.rglob("*_eval.jsonl"):
             assert read_log(log)[1] == 0, (what, number, kind, room)
         if what == "resume":
-            assert state_of(here, "base")["step"] == (8 if status == 0 else 4)
+            assert state_of(here, "base")["step"] in ((8,) if status == 0 else (4, 6))
         ended[status] += 1
         # With what it needs, the same command goes through.
         if status and number == 0:

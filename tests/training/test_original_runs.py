@@ -46,7 +46,9 @@ def test_a_run_goes_on(old: Path) -> None:
     before = config_of(old, "a")
     file = old / "checkpoints" / "a" / "training_state.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "stars": [1, 2]}))
-    with pytest.raises(UserError, match="checkpoint a does not say what it was trained on"):
+    with pytest.raises(
+        UserError, match=r"checkpoints/a/training_state\.json does not say what it was trained on"
+    ):
         api.train(model_name="a", max_iters=64, workspace=old)
     done = mypt(old, "train", "--model_name", "a", "--max_iters", "64", "--input_file", "story.txt", *FLAGS)
     assert done.returncode == 0, done.stderr

@@ -29,6 +29,7 @@ from mypt.watch.inventory import Workspace
 from mypt.watch.renames import Renamed, read_renames, remember
 from tests.faults.bad.judge import Reader, command, hostile
 from tests.faults.ground import PRESET
+from tests.processes import wait_until
 from tests.tui.logs import write_run
 from tests.workbench import wait_for
 from tui.screens.runs.columns import cells_of
@@ -238,7 +239,8 @@ def _read_preferences(place: Path, chance: random.Random) -> None:
         return
     before = (place / "dashboard.json").read_bytes()
     preferences["bell"] = not preferences["bell"]
-    assert Preferences(place / "dashboard.json")["bell"] == preferences["bell"]
+    # It is kept beside the screen, which does not wait for long.
+    wait_until(lambda: Preferences(place / "dashboard.json")["bell"] == preferences["bell"], 30)
     broken = place / "dashboard.json.broken"
     assert not broken.exists() or broken.read_bytes() == before, "what a hand wrote is kept"
     broken.unlink(missing_ok=True)
