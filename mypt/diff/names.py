@@ -131,7 +131,7 @@ _LABELS = {
     "lowest_loss": "lowest loss",
     "lowest_step": "step of the lowest",
     "tokens_per_sec": "tokens/s",
-    "train_loss": "train loss",
+    "train_loss": "batch loss",
     "tokens": "tokens trained on",
     "trained_s": "time trained",
     "size": "size on disk",
