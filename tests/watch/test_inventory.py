@@ -31,7 +31,8 @@ from mypt.runs.identity import ProcessIdentity
 from mypt.runs.record import RunRecord, create, update
 from mypt.runs.state import RunState
 from mypt.watch.checkpoints import Bundles, base_model, lineage
-from mypt.watch.inventory import Changes, StateChange, Workspace, status_rows
+from mypt.watch.inventory import Changes, StateChange, Workspace
+from mypt.watch.status import status_rows
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples" / "original"
 needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the samples are not beside the repository")
