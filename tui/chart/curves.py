@@ -57,7 +57,7 @@ def chart_data(
     val_color: str | None = None,
     smooth: Smooth | None = None,
 ) -> ChartData:
-    """Validation first, then each eval set, then training, with gold, blocked, notices, phases and resumes marked.
+    """Validation first, then each eval set, then the loss of the batches (where the log has none: on the training data at evaluations), with gold, blocked, notices, phases and resumes marked.
 
     All curves are in `color` where it is given; else each has its own, validation perhaps `val_color`. With `smooth` long curves are drawn smoothed, and the raw ones stand dimmed behind them.
     """
@@ -87,9 +87,9 @@ def chart_data(
     for number, name in enumerate(sets):
         add(name, name.removeprefix("eval:"), number + 2, dashed=True)
     if "train" in columns:
-        add("train", "train", 1, dim=True)
+        add("train", "batch", 1, dim=True)
     elif "train_eval" in columns:
-        add("train_eval", "train", 1)
+        add("train_eval", "train eval", 1)
     # What backs another curve is drawn first, so it comes last.
     curves.sort(key=lambda curve: curve.quiet)
     marks = [

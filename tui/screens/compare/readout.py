@@ -13,10 +13,11 @@ from mypt.text import printable
 # What is no setting of a run, and so has no help among the settings.
 _MEANINGS = {
     "step": "updates done when it was saved",
-    "val_loss": "loss on the validation data when it was saved",
+    "val_loss": "loss on the validation data at the last evaluation before it was saved",
+    "val_step": "the update after which the validation loss was measured",
     "gold_loss": "the lowest validation loss that was accepted as gold",
     "gold_step": "the update at which gold was saved",
-    "train_loss": "loss of the last update on its own tokens, dropout included",
+    "train_loss": "loss of the last update on the tokens of its own batch, dropout included",
     "tokens": "tokens of all updates together, over every resume",
     "trained_s": "time spent in training, over every resume",
     "parameters": "trainable numbers of the model",

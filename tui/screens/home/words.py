@@ -187,7 +187,8 @@ def facts(run: Run, expected: Forecast | NoForecast | None = None) -> list[tuple
     add("speed", f"{count(s.tokens_per_sec)} tok/s" if s.tokens_per_sec else None)
     add("ranks", ranks(history.rank_seconds, s.tokens_per_sec))
     add("val", loss(s.val_loss))
-    add("train", loss(s.train_loss))
+    # Of a log without the updates there is only what the evaluations found on the training data.
+    add("batch loss" if "train" in history.curves else "train eval", loss(s.train_loss))
     if s.gold_val is not None:
         add("gold ★", f"{loss(s.gold_val)} at {whole(s.gold_step or 0)}")
     elif s.best_val is not None:

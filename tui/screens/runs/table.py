@@ -269,4 +269,4 @@ class RunsTable(ScrollView, can_focus=True):
 
 
 _BEST = next(index for index, column in enumerate(COLUMNS) if column.head == "best")
-_SECONDARY = frozenset({"at", "train", "age", "peak lr", "params", "elapsed", "preset", "base", "data"})
+_SECONDARY = frozenset({"at", "batch", "age", "peak lr", "params", "elapsed", "preset", "base", "data"})

@@ -15,16 +15,17 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from mypt.bundle import BundleInfo, Kind, split_name
-from mypt.diff import step_and_loss
-from mypt.text import loss, printable, size, whole
+from mypt.diff import Reached, reached
+from mypt.text import printable, size, whole
 from tui.dashboard import Dashboard
-from tui.screens.checkpoints.rows import TreeRow, tree_rows
+from tui.screens.checkpoints.rows import EARLIER, TreeRow, loss_of, tree_rows
 from tui.screens.checkpoints.runs import Runs
 from tui.screens.sample.words import title
 from tui.widgets.lines import fit
 
 _WIDE = 66
 _STEP, _VAL, _SIZE = 9, 10, 9
+_KEYS = "⏎ takes it · esc leaves"
 
 
 def suggestion(bundles: Collection[BundleInfo], model_name: str | None) -> str | None:
@@ -85,7 +86,7 @@ class ChooseScreen(ModalScreen[str | None]):
         """A field to find by, the tree, and what there is to press."""
         with Vertical(classes="pane") as pane:
             pane.border_title = self._what
-            pane.border_subtitle = "⏎ takes it · esc leaves"
+            pane.border_subtitle = _KEYS
             yield Input(placeholder="type to find one", id="find", compact=True)
             yield Static(_head(), id="head")
             yield OptionList(id="bundles")
@@ -106,16 +107,19 @@ class ChooseScreen(ModalScreen[str | None]):
             for row in tree_rows(self.app.live.models)
             if row.info is not None and all(word in row.key.casefold() for word in words)
         ]
-        options = []
+        options, told = [], []
         for row in self._rows:
             run = runs.of(row.model.name)
             if row.info is not None:
-                numbers = step_and_loss(row.info, run.history if run else None)
+                numbers = reached(row.info, run.history if run else None)
+                told.append(numbers)
                 line = _line(row, row.info, numbers, self.app.theme_variables, found=bool(words))
                 options.append(Option(line, disabled=row.key in self._taken))
         listed.clear_options()
         listed.add_options(options)
         listed.highlighted = self._first()
+        earlier = any(numbers.at is not None for numbers in told)
+        self.query_one(".pane").border_subtitle = _KEYS + (f" · {EARLIER}" if earlier else "")
         note = self.query_one("#none", Static)
         note.display = not self._rows
         if not self._rows:
@@ -166,7 +170,7 @@ def _head() -> Text:
 def _line(
     row: TreeRow,
     info: BundleInfo,
-    numbers: tuple[int | None, float | None],
+    numbers: Reached,
     colours: dict[str, str],
     *,
     found: bool,
@@ -182,10 +186,10 @@ def _line(
         return text
     ink = colours.get("warning", "") if row.kind is Kind.GOLD else "bold" if row.kind is Kind.LAST else ""
     text.append(fit(name, room - _STEP - _VAL - _SIZE), ink)
-    step, value = numbers
+    step, value, at = numbers
     for shown, wide in (
         ("" if step is None else whole(step), _STEP),
-        ("" if value is None else loss(value), _VAL),
+        ("" if value is None else loss_of(value, at), _VAL),
         (size(info.size), _SIZE),
     ):
         text.append(" " * max(wide - cell_len(shown), 0) + shown)
