@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import set_cell_size
 
 from mypt.plotting.clock import clock_ticks
 from mypt.text import printable
@@ -20,6 +20,7 @@ from tui.chart.model import ChartData, Curve, Mark
 from tui.chart.raster import Canvas, Run
 from tui.chart.scale import Scale, Tick, x_scale, x_ticks, y_scale, y_ticks
 from tui.chart.view import Window
+from tui.names import clipped
 
 # Stars nearer than this to a later one are left out: while a run improves at every evaluation they would hide it.
 _STARS_APART = 6
@@ -308,10 +309,3 @@ def _notice_row(picture: Picture, y: float | None) -> int:
         return picture.canvas.height - 1
     row = picture.row(y)
     return row if row is not None else 0 if y > picture.y.lo else picture.canvas.height - 1
-
-
-def clipped(text: str, width: int) -> str:
-    """`text` in at most `width` cells, its end an ellipsis where it was longer."""
-    if cell_len(text) <= width:
-        return text
-    return set_cell_size(text, max(width - 1, 0)).rstrip() + "…" if width > 0 else ""

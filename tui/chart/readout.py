@@ -12,9 +12,9 @@ from mypt.plotting.clock import moment_label
 from tui.chart import ink
 from tui.chart.cursor import Cursor, mark_at
 from tui.chart.model import Axis, ChartData, Curve, Mark
-from tui.chart.picture import clipped
 from tui.chart.raster import Run
 from tui.chart.scale import value_label
+from tui.names import clipped
 
 
 class Legend(NamedTuple):

@@ -12,8 +12,8 @@ from mypt.watch.run import Run
 from mypt.watch.smooth import HEAVIEST, Smoothing
 from tui.chart.curves import Shown, chart_data, with_others
 from tui.chart.model import Axis, ChartData, Mark
-from tui.chart.picture import clipped
 from tui.chart.view import Window
+from tui.names import clipped
 from tui.overlay import Overlay
 from tui.screens.home import words
 
