@@ -24,6 +24,8 @@ from tui.names import clipped
 
 # Stars nearer than this to a later one are left out: while a run improves at every evaluation they would hide it.
 _STARS_APART = 6
+# So many rows has a plot before words take a second line.
+_ROWS_FIRST = 9
 _AXIS_NAMES: dict[Axis, str] = {
     "step": "steps",
     "tokens": "tokens",
@@ -34,7 +36,10 @@ _AXIS_NAMES: dict[Axis, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Which rows and columns of a widget hold what; a row of -1 is left out where there is no room."""
+    """Which rows and columns of a widget hold what; a row of -1 is left out where there is no room.
+
+    `legend` and `readout` are the first ones of their `legends` and `readouts` rows.
+    """
 
     width: int
     height: int
@@ -44,18 +49,25 @@ class Layout:
     axis: int
     labels: int
     readout: int
+    legends: int = 1
+    readouts: int = 1
 
 
-def arrange(width: int, height: int, compact: bool = False) -> Layout:
+def arrange(width: int, height: int, compact: bool = False, *, legends: int = 1, readouts: int = 1) -> Layout:
     """The layout for a size in cells. The plot comes first, then labels, readout, legend and the axis line.
 
-    A `compact` one has only a legend beside its plot, since another chart above it has the rest.
+    A `compact` one has only a legend beside its plot, since another chart above it has the rest. Of the readout and then of
+    the legend there are as many lines as are asked for, while the plot has room enough besides.
     """
     labels, readout, legend, axis = height >= 3, height >= 4, height >= 5, height >= 6
     if compact:
         labels, readout, legend, axis = False, False, height >= 3, False
-    rows = max(height - labels - readout - legend - axis, 0)
-    top = int(legend)
+    spare = max(height - labels - readout - legend - axis - _ROWS_FIRST, 0)
+    readouts = readout + min(readouts - 1, spare if readout else 0)
+    spare -= max(readouts - 1, 0)
+    legends = legend + min(legends - 1, spare if legend else 0)
+    rows = max(height - labels - readouts - legends - axis, 0)
+    top = legends
     bottom = top + rows
     return Layout(
         width,
@@ -65,7 +77,9 @@ def arrange(width: int, height: int, compact: bool = False) -> Layout:
         rows=rows,
         axis=bottom if axis else -1,
         labels=bottom + axis if labels else -1,
-        readout=height - 1 if readout else -1,
+        readout=height - readouts if readout else -1,
+        legends=legends,
+        readouts=readouts,
     )
 
 

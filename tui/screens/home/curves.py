@@ -13,7 +13,6 @@ from mypt.watch.smooth import HEAVIEST, Smoothing
 from tui.chart.curves import Shown, chart_data, with_others
 from tui.chart.model import Axis, ChartData, Mark
 from tui.chart.view import Window
-from tui.names import clipped
 from tui.overlay import Overlay
 from tui.screens.home import words
 
@@ -21,8 +20,6 @@ from tui.screens.home import words
 SMOOTHING = (0.0, 0.6, 0.9, 0.97)
 # Points that are averaged within one frame.
 _SMOOTHED_AT_ONCE = 100_000
-# Of the legend's line so much is for the names of curves.
-_NAMES = 24
 
 
 class Curves:
@@ -59,11 +56,11 @@ class Curves:
         return [Shown(run.key, run.label, run.history, own), *rest]
 
     def losses(
-        self, run: Run, others: Sequence[Run], *, weight: float, foresee: bool, axis: Axis, width: int
+        self, run: Run, others: Sequence[Run], *, weight: float, foresee: bool, axis: Axis
     ) -> ChartData:
-        """The losses of `run` and `others` for a chart of this `axis` and `width`.
+        """The losses of `run` and `others` for a chart of this `axis`.
 
-        They are smoothed with `weight` where it is one; to `foresee` marks the expected end, or says why there is none.
+        They are smoothed with `weight` where it is one; to `foresee` marks the expected end, or says that there is none.
         """
         weight = float(weight) if 0 < weight <= HEAVIEST else 0.0
         first, *rest = self.shown(run, others)
@@ -82,8 +79,12 @@ class Curves:
         if isinstance(expected, Forecast):
             data = _with_forecast(data, run, expected, axis)
         elif isinstance(expected, NoForecast):
-            why = clipped(f"no forecast: {expected.why}", max(width - _NAMES, _NAMES))
-            data = replace(data, note=" · ".join(filter(None, (data.note, why))))
+            # The line belongs to the names of the curves; why there is none was told by the key that asked for it.
+            full, short = (
+                " · ".join(filter(None, (words, data.note)))
+                for words in (f"no forecast: {expected.why}", "no forecast")
+            )
+            data = replace(data, note=full, brief=short)
         return data
 
     def _smooth(self, column: Column) -> Column:

@@ -183,7 +183,6 @@ class Monitor(Vertical):
             weight=prefs["smoothing"],
             foresee=prefs["forecast"],
             axis=chart.axis,
-            width=chart.size.width,
         )
         chart.show(losses)
         second.set_class(metric is None, "gone")
