@@ -26,6 +26,22 @@ def shortened(names: Iterable[str], width: int) -> Mapping[str, str]:
     return _shortened(frozenset(names), width)
 
 
+@lru_cache(maxsize=64)
+def with_nearest(names: frozenset[str], among: frozenset[str]) -> frozenset[str]:
+    """`names` and, of those `among` which each is one, as many as it takes to tell them apart from all.
+
+    A few of a thousand are then shortened as all of them would be, at the price of a few.
+    """
+    found = set(names)
+    others = sorted(among)
+    for name in names:
+        parts: dict[int, str] = {}
+        for other in others:
+            parts.setdefault(_common(name, other), other)
+        found.update(parts.values())
+    return frozenset(found)
+
+
 def clipped(text: str, width: int) -> str:
     """`text` in at most `width` cells, its end an ellipsis where it was longer."""
     if cell_len(text) <= width:
@@ -109,16 +125,18 @@ def _at_branches(names: Collection[str], width: int, cut: Cut, *, backwards: boo
     ordered = sorted(names)
     parts: set[str] = set()
     for one, other in pairwise(ordered):
-        length = next(
-            (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
-            min(len(one), len(other)),
-        )
-        parts.add(one[:length])
+        parts.add(one[: _common(one, other)])
     lengths = sorted({len(part) for part in parts})
     return {
         name: cut(name, tuple(at for at in lengths if at < len(name) and name[:at] in parts), width)
         for name in ordered
     }
+
+
+def _common(one: str, other: str) -> int:
+    """How many letters at their beginnings are the same."""
+    both = zip(one, other, strict=False)
+    return next((at for at, (a, b) in enumerate(both) if a != b), min(len(one), len(other)))
 
 
 def _least(name: str, branches: tuple[int, ...], width: int) -> str:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from tui.names import clipped, shortened
+from tui.names import clipped, shortened, with_nearest
 
 FAMILY = [
     "gpt2_openwebtext_150M_lr3e-4_bs64_seed1",
@@ -112,3 +112,13 @@ def test_the_end_is_cut_at_cells(text: str, width: int) -> None:
     short = clipped(text, width)
     assert cell_len(short) <= width
     assert short == text if cell_len(text) <= width else short.rstrip("…") == text[: len(short.rstrip("…"))]
+
+
+def test_a_few_of_many_are_shortened_as_all_of_them_would_be() -> None:
+    sweep = frozenset(f"{name}_{number}" for name in FAMILY for number in range(40))
+    few = frozenset(sorted(sweep)[:60:20])
+    told = with_nearest(few, sweep)
+    assert few < told and len(told) < 20
+    every = shortened(sweep, 20)
+    assert {name: shortened(told, 20)[name] for name in few} == {name: every[name] for name in few}
+    assert with_nearest(few, frozenset()) == few

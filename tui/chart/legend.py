@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from rich.cells import cell_len
@@ -11,7 +11,7 @@ from mypt import text
 from tui.chart import ink
 from tui.chart.model import ChartData, Curve
 from tui.chart.raster import Run
-from tui.names import shortened
+from tui.names import shortened, with_nearest
 
 #: The widths that names may have, the widest that has room for all is taken: in steps, so that they seldom change.
 NAME_WIDTHS = (40, 32, 28, 24, 20, 18, 16, 14, 12, 10, 8)
@@ -53,10 +53,10 @@ class Style(NamedTuple):
     brief: str = ""
 
 
-def names_of(curves: Sequence[Curve], width: int) -> Mapping[str, str]:
-    """The labels of these curves in at most `width` cells each, by the label; safe for a terminal."""
-    safe = {curve.label: text.printable(curve.label, newline=False) for curve in curves}
-    short = shortened(safe.values(), width)
+def names_of(data: ChartData, width: int) -> Mapping[str, str]:
+    """The labels of all curves that are named in at most `width` cells each, by the label; safe for a terminal."""
+    safe = {curve.label: text.printable(curve.label, newline=False) for _, curve in told_of(data)}
+    short = shortened(with_nearest(frozenset(safe.values()), data.among), width)
     return {label: short[printable] for label, printable in safe.items()}
 
 
@@ -78,10 +78,8 @@ def legend(data: ChartData, width: int, indent: int, style: Style, lines: int = 
     """Every curve in `lines` lines, in shorter names where they have no room else; what still has none is counted."""
     style = _with_room(data, width, indent, style, lines)
     state = style.state
-    names = names_of(
-        [curve for _, curve in told_of(data)],
-        _name_width(data, width, indent, style, lines, NAME_WIDTHS[-1]) or NAME_WIDTHS[-1],
-    )
+    most = _name_width(data, width, indent, style, lines, NAME_WIDTHS[-1]) or NAME_WIDTHS[-1]
+    names = names_of(data, most)
     runs: list[list[Run]] = [[(" " * indent, ink.BLANK)]]
     spots: list[Spot] = []
     used, told = indent, told_of(data)
@@ -131,7 +129,7 @@ def _name_width(data: ChartData, width: int, indent: int, style: Style, lines: i
     for most in NAME_WIDTHS:
         if most < least:
             return None
-        names = names_of(curves, most)
+        names = names_of(data, most)
         used, line = indent, 1
         for place, curve in enumerate(curves):
             value = VALUE_CELLS + 1 if style.value and curve.visible else 0

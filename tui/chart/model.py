@@ -81,6 +81,7 @@ class ChartData:
     `axis` None leaves the axis as the reader has set it. `stretch` is a part of the present axis that the whole view
     covers at least, beyond what the curves do; `note` is said at the end of the legend, `brief` instead of it where it would
     take the room of names.
+    `among` are the names from which those of the curves are told apart where they are cut: of all runs that there are.
     `clock` tells when it was, for the axis "clock".
     """
 
@@ -90,4 +91,5 @@ class ChartData:
     stretch: Window | None = None
     note: str = ""
     brief: str = ""
+    among: frozenset[str] = frozenset()
     clock: Clock = Clock()  # noqa: RUF009, a plain empty tuple

@@ -35,7 +35,7 @@ class _Said(NamedTuple):
 def readout_lines(data: ChartData, axis: Axis, width: int) -> int:
     """Whether all that a cursor may find needs one line or two. Not where the cursor is: the plot holds still."""
     seen = _seen(data)
-    names = names_of([curve for _, curve in seen], _WIDEST_NAME)
+    names = names_of(data, _WIDEST_NAME)
     values = _HEAD_CELLS[axis] + sum(3 + cell_len(names[c.label]) + VALUE_CELLS for _, c in seen)
     marks = sorted((m for m in data.marks if m.kind != "best"), key=lambda m: -len(m.text))[:4]
     longest = max((3 + cell_len(_said(mark)) for mark in marks), default=0)
@@ -130,7 +130,7 @@ def _values(data: ChartData, axis: Axis, cursor: Cursor | None, reach: float, ro
     seen = _seen(data)
     curves = [curve for _, curve in seen]
     for most in (width for width in NAME_WIDTHS if width <= _WIDEST_NAME):
-        names = names_of(curves, most)
+        names = names_of(data, most)
         if _HEAD_CELLS["step"] + sum(3 + cell_len(names[c.label]) + VALUE_CELLS for c in curves) <= room:
             break
     values = ((n, curve, value_of(curve, axis, cursor, reach, latest)) for n, curve in seen)

@@ -19,6 +19,7 @@ from textual.strip import Strip
 from mypt.bundle import Kind
 from mypt.diff import Reached
 from mypt.text import loss, printable, size, whole
+from tui.names import shortened
 from tui.screens.checkpoints.rows import TreeRow, loss_of
 from tui.widgets.lines import fit
 
@@ -65,6 +66,7 @@ class BundleTree(ScrollView, can_focus=True):
         self._marked: Collection[str] = ()
         self._at = 0
         self._missed: str | None = None
+        self._names: frozenset[str] = frozenset()
 
     @property
     def rows(self) -> Sequence[TreeRow]:
@@ -95,6 +97,7 @@ class BundleTree(ScrollView, can_focus=True):
         if (rows, numbers, marked) == (self._rows, self._numbers, self._marked):
             return
         self._rows, self._numbers, self._marked = rows, dict(numbers), frozenset(marked)
+        self._names = frozenset(printable(row.model.name, newline=False) for row in rows)
         self.virtual_size = Size(0, len(rows) + _HEADER)
         places = {row.key: i for i, row in enumerate(rows)}
         key = before.key if before else None
@@ -215,7 +218,8 @@ class BundleTree(ScrollView, can_focus=True):
             wide = min(cell_len(name) + 2, max(room - cell_len(words), room // 2))
             return [*line, (fit(name, wide) + fit(words, room - wide), style["dim"])]
         ink = style["gold"] if row.kind is Kind.GOLD else style["name" if row.kind is Kind.LAST else "number"]
-        line.append((fit(name, room - sum(columns)), ink))
+        wide = room - sum(columns)
+        line.append((fit(shortened(self._names, wide).get(name, name), wide), ink))
         step, value, at = self._numbers.get(row.key, _UNKNOWN)
         shown = (
             "" if step is None else whole(step),

@@ -56,9 +56,16 @@ class Curves:
         return [Shown(run.key, run.label, run.history, own), *rest]
 
     def losses(
-        self, run: Run, others: Sequence[Run], *, weight: float, foresee: bool, axis: Axis
+        self,
+        run: Run,
+        others: Sequence[Run],
+        *,
+        weight: float,
+        foresee: bool,
+        axis: Axis,
+        among: frozenset[str] = frozenset(),
     ) -> ChartData:
-        """The losses of `run` and `others` for a chart of this `axis`.
+        """The losses of `run` and `others` for a chart of this `axis`, named unlike the runs `among` which they are.
 
         They are smoothed with `weight` where it is one; to `foresee` marks the expected end, or says that there is none.
         """
@@ -72,7 +79,7 @@ class Curves:
         own = first.color if rest else None
         data = chart_data(run.history, color=own, val_color=first.color, smooth=smooth)
         if rest:
-            data = with_others(data, rest, smooth)
+            data = replace(with_others(data, rest, smooth), among=among)
         if any(curve.raw is not None for curve in data.curves):
             data = replace(data, note=f"smoothed {weight:g}")
         expected = self.expectation(run) if foresee else None

@@ -177,12 +177,16 @@ class Monitor(Vertical):
         alone = metric is not None and self._is_low
         chart.least_gutter = second.least_gutter = _GUTTER if metric and not alone else 4
         prefs = self.app.prefs
+        among = (
+            frozenset(each.label for each in self.app.live.workspace.runs) if self._others else frozenset()
+        )
         losses = self._curves.losses(
             run,
             self._others,
             weight=prefs["smoothing"],
             foresee=prefs["forecast"],
             axis=chart.axis,
+            among=among,
         )
         chart.show(losses)
         second.set_class(metric is None, "gone")
@@ -197,7 +201,8 @@ class Monitor(Vertical):
         if metric is not None:
             second.log_y = metric.key in prefs["log_metrics"]
             stretch = full_window(chart.data, chart.axis)
-            second.show(replace(metric_data(metric, self._curves.shown(run, self._others)), stretch=stretch))
+            shown = metric_data(metric, self._curves.shown(run, self._others))
+            second.show(replace(shown, stretch=stretch, among=among))
             second.follow(chart)
         if self._curves.behind:
             self._drawn, self._drawn_at = (), 0.0

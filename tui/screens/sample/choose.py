@@ -18,6 +18,7 @@ from mypt.bundle import BundleInfo, Kind, split_name
 from mypt.diff import Reached, reached
 from mypt.text import printable, size, whole
 from tui.dashboard import Dashboard
+from tui.names import shortened
 from tui.screens.checkpoints.rows import EARLIER, TreeRow, loss_of, tree_rows
 from tui.screens.checkpoints.runs import Runs
 from tui.screens.sample.words import title
@@ -108,12 +109,13 @@ class ChooseScreen(ModalScreen[str | None]):
             if row.info is not None and all(word in row.key.casefold() for word in words)
         ]
         options, told = [], []
+        names = frozenset(_named(row, found=bool(words)) for row in self._rows)
         for row in self._rows:
             run = runs.of(row.model.name)
             if row.info is not None:
                 numbers = reached(row.info, run.history if run else None)
                 told.append(numbers)
-                line = _line(row, row.info, numbers, self.app.theme_variables, found=bool(words))
+                line = _line(row, row.info, numbers, self.app.theme_variables, names, found=bool(words))
                 options.append(Option(line, disabled=row.key in self._taken))
         listed.clear_options()
         listed.add_options(options)
@@ -167,17 +169,29 @@ def _head() -> Text:
     return Text(fit("model", room) + "".join(word.rjust(wide) for word, wide in columns), no_wrap=True)
 
 
+def _named(row: TreeRow, *, found: bool) -> str:
+    """What a line calls its checkpoint: one of a tree goes without the name of its model."""
+    if found:
+        return title(row.key)
+    return {Kind.LAST: printable(row.model.name, newline=False), Kind.GOLD: "gold ★", Kind.FP16: "fp16"}[
+        row.kind
+    ]
+
+
 def _line(
     row: TreeRow,
     info: BundleInfo,
     numbers: Reached,
     colours: dict[str, str],
+    names: Collection[str],
     *,
     found: bool,
 ) -> Text:
-    """One line: name, step, validation loss, size; of a broken one what is wrong. One that was `found` is no tree's."""
-    signs = {Kind.LAST: printable(row.model.name, newline=False), Kind.GOLD: "gold ★", Kind.FP16: "fp16"}
-    name, guide = (title(row.key), "") if found else (signs[row.kind], row.guide)
+    """One line: name, step, validation loss, size; of a broken one what is wrong. One that was `found` is no tree's.
+
+    `names` are those of all lines, from which its own is told apart.
+    """
+    name, guide = _named(row, found=found), "" if found else row.guide
     text = Text(no_wrap=True, overflow="ellipsis", end="")
     text.append(guide, "dim")
     room = _WIDE - cell_len(guide)
@@ -185,12 +199,13 @@ def _line(
         text.append(fit(f"✗ {name}  {info.problem}", room), colours.get("error", ""))
         return text
     ink = colours.get("warning", "") if row.kind is Kind.GOLD else "bold" if row.kind is Kind.LAST else ""
-    text.append(fit(name, room - _STEP - _VAL - _SIZE), ink)
+    wide = room - _STEP - _VAL - _SIZE
+    text.append(fit(shortened(names, wide).get(name, name), wide), ink)
     step, value, at = numbers
-    for shown, wide in (
+    for shown, cells in (
         ("" if step is None else whole(step), _STEP),
         ("" if value is None else loss_of(value, at), _VAL),
         (size(info.size), _SIZE),
     ):
-        text.append(" " * max(wide - cell_len(shown), 0) + shown)
+        text.append(" " * max(cells - cell_len(shown), 0) + shown)
     return text
