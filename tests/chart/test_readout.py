@@ -189,3 +189,5 @@ def test_words_of_others_are_not_made_shorter() -> None:
         assert brief(words_of_others) == words_of_others
     assert brief("overfit: val/train=6.2x, threshold=5.0x") == "overfit: val/train 6.2x > 5.0x"
     assert brief("gold 1.5000 (was 2.0000)") == "gold 1.5000"
+    assert brief("goes on from step 9 (was stopped at 9: request)") == "from step 9 (stopped: request)"
+    assert brief("batch loss jumped to 0.26 from 0.20 (mean of 50)") == "loss jumped to 0.26 from 0.20"

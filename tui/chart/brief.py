@@ -11,6 +11,8 @@ _BRIEFER = (
     (re.compile(r", threshold="), " > "),
     (re.compile(r"^goes on from step "), "from step "),
     (re.compile(r"; (\d+) later steps are trained again"), r", \1 steps again"),
+    (re.compile(r" \(was stopped at \d+: "), " (stopped: "),
+    (re.compile(r"^\w+ loss jumped to (\S+) from (\S+) \(mean of \d+\)$"), r"loss jumped to \1 from \2"),
     (re.compile(r"^(gold \S+) \(was \S+\)$"), r"\1"),
 )
 

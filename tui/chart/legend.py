@@ -15,6 +15,8 @@ from tui.names import shortened, with_nearest
 
 #: The widths that names may have, the widest that has room for all is taken: in steps, so that they seldom change.
 NAME_WIDTHS = (40, 32, 28, 24, 20, 18, 16, 14, 12, 10, 8)
+# "train eval" and the like mean nothing in part.
+_WHOLE = 10
 # A line more is better than names that are shorter.
 _READABLE = 14
 _STATE_FROM = 60
@@ -57,7 +59,10 @@ def names_of(data: ChartData, width: int) -> Mapping[str, str]:
     """The labels of all curves that are named in at most `width` cells each, by the label; safe for a terminal."""
     safe = {curve.label: text.printable(curve.label, newline=False) for _, curve in told_of(data)}
     short = shortened(with_nearest(frozenset(safe.values()), data.among), width)
-    return {label: short[printable] for label, printable in safe.items()}
+    return {
+        label: printable if cell_len(printable) <= _WHOLE else short[printable]
+        for label, printable in safe.items()
+    }
 
 
 def told_of(data: ChartData) -> list[tuple[int, Curve]]:

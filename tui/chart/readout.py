@@ -92,7 +92,9 @@ def _ways(
         yield short, plain[:kept], marks[-1], len(plain) - kept
     if marks[-1]:
         words, own = marks[-1][0]
-        beside, alone = width * lines - _width(short, *plain[:1]) - 6, width - _width(short) - 3
+        more = len(f"  +{len(plain) - 1}") if len(plain) > 1 else 0
+        beside = width * lines - _width(short, *plain[:1]) - more - 6
+        alone = width - _width(short) - 3
         for values, room, least in ((plain[:1], beside, _LEAST_MARK), (plain[:0], alone, 4)):
             if room >= least:
                 cut = clipped(words, min(room, width - len(_INDENT)))
