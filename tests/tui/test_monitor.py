@@ -436,6 +436,8 @@ async def test_a_forecast_says_what_it_is_or_why_there_is_none(tmp_path: Path) -
         assert not any(mark.kind == "forecast" for mark in monitor.chart.data.marks)
         assert "at the end" not in facts(app)
         assert monitor.chart.data.note == "no forecast: too early: 1 of 5 evaluations since step 1"
+        # Where that would take the room of names, its first words stand for all of it.
+        assert monitor.chart.data.brief == "no forecast"
         await pilot.press("f")
         assert monitor.chart.data.note == ""
 

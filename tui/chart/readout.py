@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from rich.cells import cell_len
@@ -19,6 +19,8 @@ from tui.names import clipped
 
 _HEAD_CELLS: dict[Axis, int] = {"step": 14, "tokens": 30, "time": 26, "clock": 34}
 _WIDEST_NAME = 24
+# With steps beside the values names are not shorter than this; the steps have so many cells.
+_READABLE, _AT_CELLS = 14, 8
 # Less of a mark says nothing.
 _LEAST_MARK = 16
 _INDENT = "  "
@@ -131,12 +133,21 @@ def _values(data: ChartData, axis: Axis, cursor: Cursor | None, reach: float, ro
     latest = _latest_step(data) if cursor is None else None
     seen = _seen(data)
     curves = [curve for _, curve in seen]
-    for most in (width for width in NAME_WIDTHS if width <= _WIDEST_NAME):
-        names = names_of(data, most)
-        if _HEAD_CELLS["step"] + sum(3 + cell_len(names[c.label]) + VALUE_CELLS for c in curves) <= room:
-            break
+    names = _names(data, curves, room)
     values = ((n, curve, value_of(curve, axis, cursor, reach, latest)) for n, curve in seen)
     return [_Said(names[curve.label], value, ink.of_curve(n)) for n, curve, value in values if value]
+
+
+def _names(data: ChartData, curves: Sequence[Curve], room: int) -> Mapping[str, str]:
+    """The widest names with which the values have room, with their steps too where names can be read beside these."""
+    widths = [width for width in NAME_WIDTHS if width <= _WIDEST_NAME]
+    for least, value in ((_READABLE, VALUE_CELLS + _AT_CELLS), (widths[-1], VALUE_CELLS)):
+        for most in (width for width in widths if width >= least):
+            names = names_of(data, most)
+            cells = sum(3 + cell_len(names[curve.label]) + value for curve in curves)
+            if _HEAD_CELLS["step"] + cells <= room:
+                return names
+    return names
 
 
 def _value(said: _Said, *, at: bool) -> list[Run]:
