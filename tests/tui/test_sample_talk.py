@@ -164,7 +164,7 @@ def test_a_bundle_is_called_as_people_call_it(name: str, shown: str) -> None:
 def test_two_bundles_beside_each_other_are_called_so_that_they_are_told_apart() -> None:
     one, other = "gpt2_openwebtext_lr1e-3_seed1_gold", "gpt2_openwebtext_lr1e-3_seed2"
     assert title(one, [other], 24) == "gpt2…lr1e-3_seed1 ★ gold"
-    assert title(other, [one], 24) == "gpt2…lr1e-3_seed2 last"
+    assert title(other, [one], 24) == "gpt2_o…lr1e-3_seed2 last"
     assert title(one, [other]) == "gpt2_openwebtext_lr1e-3_seed1 ★ gold"
 
 
