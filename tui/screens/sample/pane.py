@@ -121,8 +121,10 @@ class OutputPane(Vertical):
         step = side.ready.step if side.ready is not None else None
         said = [] if step is None else [f"step {whole(step)}"]
         said += [] if val_loss is None else [f"val {loss(val_loss)}"]
-        room = self.size.width - _BORDER - sum(3 + len(part) for part in said)
-        said.insert(0, title(side.name, [each.name for each in talk.sides], room))
+        others = [each.name for each in talk.sides if each is not side]
+        # The border cuts what is too long; only two beside each other have to be told apart.
+        room = self.size.width - _BORDER - sum(3 + len(part) for part in said) if others else None
+        said.insert(0, title(side.name, others, room))
         state = state_words(side, talk)
         newer = side.newer
         if newer is not None and side.writing is None:
