@@ -15,6 +15,7 @@ from mypt.errors import RunError
 from mypt.estimate import utilisation
 from mypt.settings.fields import Guards
 from mypt.settings.resolve import warmup_steps
+from mypt.settings.schedule import learning_rate
 from mypt.training import gold, noticing, usage
 from mypt.training.engine import Engine, NotFiniteError
 from mypt.training.evaluation import Scorer, evaluate, split_loss
@@ -22,7 +23,6 @@ from mypt.training.optimizer import set_rate
 from mypt.training.prefetch import Prefetcher
 from mypt.training.progress import Progress
 from mypt.training.roles import End, Keeper, Reporter
-from mypt.training.schedule import learning_rate
 from mypt.training.spikes import RecentLoss
 from mypt.training.stopping import StopFlag
 
