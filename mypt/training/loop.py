@@ -253,7 +253,7 @@ class Trainer:
             raise NotFiniteError(p.iter, what, "stopped before it was saved", first=p.iter == 0)
         self._proven = True
         self._tell(noticing.of_evaluation(p, sets))
-        val_loss = measured["val"].loss
+        val_loss, before = measured["val"].loss, p.gold
         p.gold, decision = gold.decide(
             p.gold,
             step=p.iter,
@@ -270,6 +270,8 @@ class Trainer:
             self.keeper.gold(p, tell)
         elif decision.blocked:
             tell()
+        if p.gold.score is None:
+            self._tell(noticing.of_gold(before.previous, decision, val_loss))
         return True
 
     def _prove(self) -> None:

@@ -44,6 +44,7 @@ class Quiet:
         self.evals: list[tuple[int, str, float | None]] = []
         self.switches: list[tuple[int, str]] = []
         self.saved: list[Progress] = []
+        self.notices: list[Notice] = []
 
     def train(self, event: Train) -> None:
         self.losses.append(event.train_loss)
@@ -56,7 +57,7 @@ class Quiet:
         self.switches.append((event.iter, event.new_phase))
 
     def notice(self, event: Notice) -> None:
-        pass
+        self.notices.append(event)
 
     took_s, behind = 0.0, False
 
@@ -297,6 +298,19 @@ def test_a_run_that_ends_at_a_boundary_does_not_enter_the_next_phase() -> None:
     made = trainer({"max_iters": 4}, *two_phases())
     made.run()
     assert quiet_of(made).switches == [] and quiet_of(made).saved[-1].phase == "one"
+
+
+@pytest.mark.parametrize(("rate", "worse"), [(10.0, True), (1e-2, False)])
+def test_a_first_gold_that_is_worse_than_no_training_is_told_once(rate: float, worse: bool) -> None:
+    made = trainer({"learning_rate": rate, "eval_interval": 2, "warmup_iters": 0})
+    made.run()
+    told = [notice for notice in quiet_of(made).notices if notice.kind == "gold_worse"]
+    assert [notice.iter for notice in told] == [2] * worse
+    (_, _, first), (_, _, second), *_ = quiet_of(made).evals
+    if worse:
+        assert told[0].message.startswith(
+            f"the first gold's validation loss, {second:.4f}, is above the {first:.4f} of"
+        )
 
 
 def test_gold_begins_anew_at_a_switch() -> None:
