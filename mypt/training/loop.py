@@ -284,8 +284,7 @@ class Trainer:
         # A few sequences will do. Not compiled: that may take longer than whoever asks for a stop will wait.
         plain = replace(self.engine, forward=None)
         try:
-            with plain.alone():
-                measured = split_loss(plain, train, name="train", sequences=s.batch_size, stop=lambda: False)
+            measured = split_loss(plain, train, name="train", sequences=s.batch_size, stop=_never)
         except RunError:
             if self.ranks.world > 1:
                 raise  # the others wait for this one
