@@ -96,6 +96,7 @@ class Trainer:
             self._tell(noticing.of_update(p, skipped=self._done.skipped, scaler=self.engine.scaler))
             self.reporter.progress(p, self.tokens_per_sec)
             self.keeper.check()
+            self._tell_slow_save()
             if not self._take_stock(updated=True):
                 return self._stopped()
         return End.COMPLETE
@@ -314,7 +315,10 @@ class Trainer:
         self.progress.elapsed_s = self.elapsed_s()
         self.keeper.last(self.progress)
         self._saved = self._standing()
-        # Of one that is still being written the next one tells.
+        self._tell_slow_save()
+
+    def _tell_slow_save(self) -> None:
+        """Tell of the first save that took long: training that goes on meanwhile looks for its end after each update."""
         if not self._told_slow and (told := noticing.of_save(self.keeper.took_s, behind=self.keeper.behind)):
             self._told_slow = True
             self._tell(told)
