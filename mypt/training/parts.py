@@ -164,24 +164,22 @@ def share_out(engine: Engine, first: Beginning) -> None:
 
 
 def _shared(state: dict[str, Any], optimizer: AdamW) -> dict[str, Any]:
-    """An optimizer's `state`, which every rank can read, with this rank's rows of the moments, as those of weights lie."""
+    """A copy of an optimizer's `state`, which every rank can read, with this rank's rows of the moments."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     moments = {
-        number: {
-            key: _slice_like(parameters[number], value)
-            if isinstance(value, Tensor) and value.dim()
-            else value
-            for key, value in of_one.items()
-        }
+        number: {key: _slice_like(parameters[number], value) for key, value in of_one.items()}
         for number, of_one in state["state"].items()
     }
     return {**state, "state": moments}
 
 
-def _slice_like(parameter: Any, whole: Tensor) -> Tensor:
-    """This rank's rows of `whole` as those of `parameter` lie."""
+def _slice_like(parameter: Any, whole: Any) -> Any:
+    """A copy of the rows of `whole` that this rank has of `parameter`, lying as those; of a mere number all of it."""
     from torch.distributed.tensor import DTensor
 
+    if not isinstance(whole, Tensor) or not whole.dim():
+        # Were one left in its file, that would stay on the disk for as long as the run lasts.
+        return copy.deepcopy(whole)
     own, first = rows_here(parameter)
     part = torch.empty_like(own).copy_(whole[first : first + len(own)])
     return DTensor.from_local(

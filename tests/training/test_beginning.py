@@ -28,6 +28,7 @@ from mypt.training.beginning import Beginning
 from mypt.training.build import Built, build
 from mypt.training.console import Console
 from mypt.training.engine import Engine
+from mypt.training.numerics import Numerics
 from mypt.training.parts import Parts, share_out
 from tests.model import modded_models, small_models
 
@@ -41,7 +42,11 @@ NETWORKS |= {arch: modded_models.config(arch) for arch in ("modded_small", "modd
 @pytest.fixture(params=range(WORLD))
 def rank(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """This process is one of several ranks, and the others are only said to be there."""
-    monkeypatch.setattr(Parts, "__init__", lambda self, engine: None)
+
+    def parts(self: Parts, engine: Engine) -> None:
+        self._numerics, self._leads = engine.numerics, request.param == 0
+
+    monkeypatch.setattr(Parts, "__init__", parts)
     dist.init_process_group("fake", rank=request.param, world_size=WORLD, store=FakeStore())
     yield request.param
     dist.destroy_process_group()
@@ -53,7 +58,8 @@ def shared(config: GPTConfig, first: Beginning, kernel: str = "sdpa") -> Engine:
         model = build_model(config, seed=None)
     model.set_kernel(kernel)
     optimizer = adamw.build(model, learning_rate=0.1, weight_decay=0.1)
-    numerics, ranks = SimpleNamespace(kind="cpu", device="cpu"), SimpleNamespace(world=WORLD)
+    numerics = Numerics(device="cpu", precision="fp32", attention=kernel, compile=False, threads=1)
+    ranks = SimpleNamespace(world=WORLD)
     made = SimpleNamespace(model=model, optimizer=optimizer, scaler=None, numerics=numerics, ranks=ranks)
     share_out(cast(Engine, made), first)
     return cast(Engine, made)
@@ -115,6 +121,17 @@ def test_moments_lie_as_the_weights_do(rank: int) -> None:
         assert theirs[number]["step"] == 1
         for name in ("exp_avg", "exp_avg_sq"):
             assert_its_rows(theirs[number][name], moments[name], rank)
+
+
+def test_only_the_one_that_draws_samples_has_a_copy_to_draw_from(rank: int) -> None:
+    engine = shared(NETWORKS["tied"], Beginning(5))
+    alone = engine.layout.alone(engine.model)
+    assert (alone is engine.model) == (rank > 0)
+    if rank == 0:
+        own = dict(alone.named_parameters(remove_duplicate=False))
+        assert own["lm_head.weight"] is own["token_embedding_table.weight"]
+        assert alone.num_parameters() == engine.model.num_parameters()
+        assert alone(small_models.ids())[0].shape == (2, 16, 29)
 
 
 class Peak(TorchDispatchMode):  # type: ignore[no-untyped-call]
