@@ -26,5 +26,5 @@ def take(weight: Tensor, whole: Tensor) -> None:
 
 
 def _first_row(rows: int, ranks: int, rank: int) -> int:
-    """Where the rows of a rank begin when `rows` are shared out: as many for each, and what is left for the last ones."""
+    """Where a rank's rows begin when `rows` are shared out: as many for each, and what is left for the last."""
     return min(rank * -(-rows // ranks), rows)

@@ -1,7 +1,7 @@
 """The numbers that a run begins with: those that are drawn, a base's, a checkpoint's.
 
-What they are is judged before anything is written. Where several ranks will keep a part each, the model is built without
-memory until they have shared it out, and nobody ever holds all of it.
+What they are is judged before anything is written. Where several ranks will keep a part each, the model is built
+without memory until they have shared it out, and nobody ever holds all of it.
 """
 
 from __future__ import annotations

@@ -57,7 +57,8 @@ class Built:
     def join(self, console: Console) -> None:
         """Let the ranks of the engine, where there are several, train one model: all call this at once.
 
-        Whoever is by itself has all of the weights then, however many were to share them. Raises `UserError` where they cannot in the way that was chosen.
+        Whoever is by itself has all of the weights then, however many were to share them. Raises `UserError` where
+        they cannot in the way that was chosen.
         """
         engine, (first, self.first) = self.engine, (self.first, None)
         if first is not None and engine.ranks.world > 1:

@@ -318,7 +318,7 @@ class Trainer:
         self._tell_slow_save()
 
     def _tell_slow_save(self) -> None:
-        """Tell of the first save that took long: training that goes on meanwhile looks for its end after each update."""
+        """Tell of the first save that took long; of one behind the training, at the update after its end."""
         if not self._told_slow and (told := noticing.of_save(self.keeper.took_s, behind=self.keeper.behind)):
             self._told_slow = True
             self._tell(told)

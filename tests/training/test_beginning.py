@@ -1,4 +1,4 @@
-"""What a run begins with where ranks share a model out: together they have what one has, and none more than its part."""
+"""What a run begins with where ranks share a model: together what one has, and none more than its part."""
 
 from __future__ import annotations
 

@@ -30,8 +30,8 @@ def start(
     """Start (or queue) what `draft` asks for: its record; or the review with what keeps it from starting.
 
     For SLURM nothing but the batch file that was `seen` is submitted: another is in the review, which has no problems
-    then. What is `known` of the data is not read again, unless its files have changed. None where it was called off before
-    anything was started.
+    then. What is `known` of the data is not read again, unless its files have changed. None where it was called off
+    before anything was started.
     """
     from mypt.launch.start import launch
 
