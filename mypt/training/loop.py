@@ -96,6 +96,7 @@ class Trainer:
             self._tell(noticing.of_update(p, skipped=self._done.skipped, scaler=self.engine.scaler))
             self.reporter.progress(p, self.tokens_per_sec)
             self.keeper.check()
+            self._tell_slow_save()
             if not self._take_stock(updated=True):
                 return self._stopped()
         return End.COMPLETE
@@ -286,8 +287,7 @@ class Trainer:
         # A few sequences will do. Not compiled: that may take longer than whoever asks for a stop will wait.
         plain = replace(self.engine, forward=None)
         try:
-            with plain.alone():
-                measured = split_loss(plain, train, name="train", sequences=s.batch_size, stop=lambda: False)
+            measured = split_loss(plain, train, name="train", sequences=s.batch_size, stop=_never)
         except RunError:
             if self.ranks.world > 1:
                 raise  # the others wait for this one
@@ -317,7 +317,10 @@ class Trainer:
         self.progress.elapsed_s = self.elapsed_s()
         self.keeper.last(self.progress)
         self._saved = self._standing()
-        # Of one that is still being written the next one tells.
+        self._tell_slow_save()
+
+    def _tell_slow_save(self) -> None:
+        """Tell of the first save that took long; of one behind the training, at the update after its end."""
         if not self._told_slow and (told := noticing.of_save(self.keeper.took_s, behind=self.keeper.behind)):
             self._told_slow = True
             self._tell(told)

@@ -327,3 +327,21 @@ def test_tokens_are_counted_as_the_contract_has_it() -> None:
     full = Settings(batch_size=12, block_size=1024, grad_accum_steps=8, max_iters=75_000)
     per_step = full.batch_size * full.block_size * full.grad_accum_steps
     assert (per_step, 350 * per_step, round(100 * 350 / full.max_iters, 2)) == (98_304, 34_406_400, 0.47)
+
+
+def test_a_slow_save_behind_the_training_is_told_of_at_the_next_update(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = trainer({"save_every": 5})
+    quiet = quiet_of(made)
+
+    def progress(at: Progress, tokens_per_sec: float | None) -> None:
+        # What was begun at the first step is written by now.
+        if at.iter == 2:
+            quiet.took_s, quiet.behind = 30.0, True
+
+    monkeypatch.setattr(quiet, "progress", progress)
+    made.run()
+    assert [at.iter for at in quiet.saved] == [0, 5, 6] and [(n.iter, n.kind) for n in quiet.notices] == [
+        (2, "slow_save")
+    ]
