@@ -62,9 +62,11 @@ def data_key(resolved: Resolved) -> tuple[Any, ...]:
 def check_data(resolved: Resolved, *, at_once: bool = False) -> DataFacts:
     """Open the data of a run and say what it is. With `at_once` only where that takes no time and no network."""
     from mypt.data.source import describe, open_data, vocabulary_rows
+    from mypt.data.text import about_lines
 
     if at_once and (why := _why_later(resolved)):
-        return DataFacts(later=why)
+        name = resolved.settings.input_file
+        return DataFacts(later=why, notices=tuple(about_lines(name, resolved.workspace)) if name else ())
     try:
         found = open_data(resolved)
         return DataFacts(
