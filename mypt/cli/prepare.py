@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--split_on",
         default="",
         metavar="TEXT",
-        help=r"text in the files where one document ends and the next begins, as '<|endoftext|>\n'; it is not kept",
+        help=r"text in plain files where one document ends and the next begins, as '<|endoftext|>\n'; it is not kept",
     )
     _add(
         data,
