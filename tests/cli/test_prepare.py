@@ -55,6 +55,28 @@ def test_it_says_what_came_of_it_and_what_to_do_next(
     ]
 
 
+def test_texts_in_lines_of_json(ground: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"body": f"story {n}", "id": n} for n in range(50)]
+    write(ground, {"c.jsonl": "".join(json.dumps(row) + "\n" for row in rows)})
+    flags = [
+        "--text_field",
+        "body",
+        "--output_dir",
+        "out",
+        "--tokenization",
+        "char",
+        "--pack_block_size",
+        "8",
+    ]
+    out = prepare(ground, capsys, "c.jsonl", *flags, "--separator", "|")
+    assert out[0] == "out: 50 documents, char, 17 characters"
+    assert out[2].endswith("(5 of 50 documents, drawn with seed 1337)")
+    assert "Note: --pack_block_size is about conversations, and was ignored" in out
+    assert out[-1] == "  mypt train --config_file tiny_char --dataset_dir out"
+    found = [each for split in ("train", "val") for each in text(ground / "out", split).split("|")]
+    assert sorted(found) == sorted(f"story {n}" for n in range(50))
+
+
 @pytest.mark.parametrize(
     ("flags", "following"),
     [
