@@ -208,7 +208,7 @@ def request_of(options: argparse.Namespace, workspace: Path) -> PrepareRequest:
         patterns=tuple(options.pattern),
         separator=options.separator,
         split_on=options.split_on,
-        text_field=options.text_field,
+        text_field=options.text_field or None,
         hold_out=options.hold_out,
         chat=ChatOptions(pack_block_size=options.pack_block_size, system_prompt=options.system_prompt),
     )

@@ -107,7 +107,7 @@ def _train(options: argparse.Namespace, workspace: Path) -> int:
     output = workspace / Path(options.output).expanduser()
     named = tuple(workspace / Path(name).expanduser() for name in (*options.inputs, *options.input_file))
     request = PrepareRequest(
-        named, output, workspace, patterns=tuple(options.pattern), text_field=options.text_field
+        named, output, workspace, patterns=tuple(options.pattern), text_field=options.text_field or None
     )
     shown = request.shown(output)
     found, problems = None, _not_writable(output, shown, overwrite=options.overwrite)
