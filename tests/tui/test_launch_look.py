@@ -296,3 +296,15 @@ assert "torch" not in sys.modules
         [sys.executable, "-c", code, str(workspace)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_lines_of_json_are_told_however_large_the_file(workspace: Path) -> None:
+    with (workspace / "c.jsonl").open("wb") as file:
+        file.write(b'{"text": "a"}\n')
+        file.truncate(40_000_000)
+    resolved = look(replace(DRAFT, data=("input_file", "c.jsonl")), workspace).resolved
+    assert resolved is not None
+    facts = check_data(resolved, at_once=True)
+    assert facts.later == "checked at the start"
+    (said,) = look(replace(DRAFT, data=("input_file", "c.jsonl")), workspace, facts).notices
+    assert "mypt prepare c.jsonl --output_dir data/c makes a dataset of it" in said

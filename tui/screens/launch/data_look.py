@@ -71,9 +71,11 @@ def check_data(resolved: Resolved, *, at_once: bool = False, before: DataFacts |
     What was found `before` is given back, and nothing is read, where it is of the same run and no file has changed.
     """
     from mypt.data.source import describe, open_data, vocabulary_rows
+    from mypt.data.text import about_lines
 
     if at_once and (why := _why_later(resolved)):
-        return DataFacts(later=why)
+        name = resolved.settings.input_file
+        return DataFacts(later=why, notices=tuple(about_lines(name, resolved.workspace)) if name else ())
     files = _files(resolved)
     # Some checks look at settings that decide nothing about the data.
     of = (data_key(resolved), resolved.settings, files) if files is not None else None
