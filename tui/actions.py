@@ -86,6 +86,8 @@ _KEY_NAMES = {
     "plus": "+",
     "equals_sign": "=",
     "minus": "-",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
     "left": "←",
     "right": "→",
     "up": "↑",

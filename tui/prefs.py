@@ -42,6 +42,7 @@ DEFAULTS: dict[str, Any] = {
     "smoothing": 0.0,
     "hidden_curves": [],
     "metric": "",
+    "log_metrics": [],
     "forecast": False,
     "overlays": {},
     "compare_only_differences": True,

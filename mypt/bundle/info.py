@@ -45,6 +45,17 @@ class BundleInfo:
         return step if isinstance(step, int) and not isinstance(step, bool) else None
 
     @property
+    def val_step(self) -> int | None:
+        """The update after which its `val_loss` was measured: one saved between two evaluations has that of the first."""
+        progress = self.training_state.get("progress")
+        saved, step = progress if isinstance(progress, dict) else {}, self.step
+        # Bundles of before say no more than when an evaluation was last due.
+        measured = saved.get("val_step", saved.get("last_eval"))
+        if step is None or not isinstance(measured, int) or isinstance(measured, bool):
+            return step
+        return measured if 0 <= measured < step else step
+
+    @property
     def training_config(self) -> dict[str, Any]:
         """The training settings that were in force."""
         config = self.training_state.get("training_config")

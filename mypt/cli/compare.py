@@ -93,8 +93,8 @@ def _side_of_checkpoint(named: str, picture: Workspace, runs: list[Run]) -> Side
     trained = Runs(picture.runs).of(info.model_name)
     if trained is not None:
         _read(trained)
-    _, value = diff.step_and_loss(info, trained.history if trained else None)
-    return diff.side_of(info, val_loss=value)
+    found = diff.reached(info, trained.history if trained else None)
+    return diff.side_of(info, val_loss=found.loss)
 
 
 def _read(run: Run) -> None:

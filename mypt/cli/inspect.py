@@ -105,7 +105,8 @@ def _state(info: bundle.BundleInfo) -> None:
         measured = {name: progress.get(name) for name in ("val_loss", "train_loss")}
         shown = ", ".join(f"{name} {loss(v)}" for name, v in measured.items() if isinstance(v, int | float))
         if shown:
-            print(f"\nLast losses: {shown}")
+            earlier = info.val_step != info.step and measured["val_loss"] is not None
+            print(f"\nLast losses: {shown}" + (f" (val_loss of step {info.val_step})" if earlier else ""))
     if isinstance(gold, dict) and gold.get("gold_step") is not None:
         best = gold.get("best")
         shown = f", val_loss {loss(best)}" if isinstance(best, int | float) else ""

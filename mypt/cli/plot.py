@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--curves",
         metavar="NAMES",
-        help="which ones, with commas: val, train, an eval set, lr, grad_norm, tokens_per_sec, … [of one run all losses, of several val; in CSV all]",
+        help="which ones, with commas: val, batch, train_eval, an eval set, lr, grad_norm, tokens_per_sec, … [of one run all losses, of several val; in CSV all]",
     )
     parser.add_argument(
         "--window",

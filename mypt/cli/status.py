@@ -17,7 +17,8 @@ from mypt.cli.stops import Stopped, stopped_by_signals
 from mypt.errors import UserError
 from mypt.runs.state import RunState
 from mypt.text import cells, count, duration, loss, printable
-from mypt.watch.inventory import Workspace, status_rows, with_the_queue_in_line
+from mypt.watch.inventory import Workspace, with_the_queue_in_line
+from mypt.watch.status import status_rows
 
 if TYPE_CHECKING:
     from mypt.watch.query import Query
@@ -62,7 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="print it again every so often [2], until Ctrl-C",
     )
     parser.add_argument(
-        "--json", action="store_true", help="print every value of every run as JSON (unknown: null)"
+        "--json",
+        action="store_true",
+        help="print every value of every run as JSON (unknown: null; no finite number: null, and in nonfinite)",
     )
     parser.add_argument(
         "--plot", action="store_true", help="draw the validation losses of the first runs below the table"
@@ -212,7 +215,7 @@ def _texts(row: dict[str, Any]) -> dict[str, str]:
         "state": f"{_SIGNS[state]} {state.value.replace('_', ' ')}",
         "step": count(row["step"]) + (f"/{count(total)}" if total else ""),
         "%": "" if row["progress"] is None else f"{100 * row['progress']:.0f}%",
-        "val": _loss(row["val_loss"]),
+        "val": row["nonfinite"].get("val_loss") or _loss(row["val_loss"]),
         "best": ("★" if row["gold_val"] is not None else "") + _loss(best),
         "tok/s": "" if row["tokens_per_sec"] is None else count(row["tokens_per_sec"]),
         "ETA": "" if row["eta_s"] is None else duration(row["eta_s"]),

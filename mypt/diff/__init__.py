@@ -5,7 +5,7 @@ from __future__ import annotations
 from mypt.diff.export import to_csv, to_json, to_markdown, to_text
 from mypt.diff.names import DETAILS, GROUPS
 from mypt.diff.rows import Row, by_group, compare
-from mypt.diff.runs import preset_of, preset_values, side_of_run, step_and_loss
+from mypt.diff.runs import Reached, preset_of, preset_values, reached, side_of_run
 from mypt.diff.sides import Side, real_parameters, results_of, side_of, tokenizer_of
 from mypt.diff.values import MISSING, Cell, Missing, flatten, same, spelled, value_text
 
@@ -15,6 +15,7 @@ __all__ = [
     "MISSING",
     "Cell",
     "Missing",
+    "Reached",
     "Row",
     "Side",
     "by_group",
@@ -22,13 +23,13 @@ __all__ = [
     "flatten",
     "preset_of",
     "preset_values",
+    "reached",
     "real_parameters",
     "results_of",
     "same",
     "side_of",
     "side_of_run",
     "spelled",
-    "step_and_loss",
     "to_csv",
     "to_json",
     "to_markdown",

@@ -20,6 +20,7 @@ _TOLD = {
     "gold.gold_step": "gold_step",
     "gold.lowest": "lowest_loss",
     "progress.val_loss": "val_loss",
+    "progress.val_step": "val_step",
     "progress.train_loss": "train_loss",
     "progress.tokens_processed": "tokens",
     "progress.elapsed_s": "trained_s",

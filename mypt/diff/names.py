@@ -13,6 +13,7 @@ ORDER: Final[dict[str, tuple[str, ...]]] = {
         "state",
         "step",
         "val_loss",
+        "val_step",
         "gold_loss",
         "gold_step",
         "lowest_loss",
@@ -126,12 +127,13 @@ _OF_DETAILS = frozenset(["start_step", "log_file", "save_dtype", "terminal_log_f
 
 _LABELS = {
     "val_loss": "validation loss",
+    "val_step": "evaluated at step",
     "gold_loss": "best loss (gold)",
     "gold_step": "step of the best",
     "lowest_loss": "lowest loss",
     "lowest_step": "step of the lowest",
     "tokens_per_sec": "tokens/s",
-    "train_loss": "train loss",
+    "train_loss": "batch loss",
     "tokens": "tokens trained on",
     "trained_s": "time trained",
     "size": "size on disk",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mypt.bundle import BundleInfo
 from mypt.diff.names import group_of_config
@@ -68,20 +68,35 @@ def side_of_run(
     return Side(name, config, state, _results(run), sources=sources, partial=True)
 
 
-def step_and_loss(info: BundleInfo, history: RunHistory | None = None) -> tuple[int | None, float | None]:
-    """Updates done, and the validation loss there: as the bundle says, else as the log of its run does."""
+class Reached(NamedTuple):
+    """Updates done, and the validation loss; `at` is the step that this is of, where it is an earlier one."""
+
+    step: int | None
+    loss: float | None
+    at: int | None = None
+
+
+def reached(info: BundleInfo, history: RunHistory | None = None) -> Reached:
+    """How far a checkpoint is, and how good: as the bundle says, else as the log of its run does."""
     told = results_of(info)
     step = info.step
     for name in ("val_loss", "gold_loss"):
         value = told.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return step, float(value)
+            at = info.val_step if name == "val_loss" else _best_step(info)
+            return Reached(step, float(value), None if at == step else at)
     column = history.curves.get("val") if history else None
     point = column.nearest("step", step) if column and step is not None else None
     # The original's last bundle says one step less than it has done.
     if point is not None and step is not None and point.step - step in (0, 1):
-        return step, point.y
-    return step, None
+        return Reached(step, point.y)
+    return Reached(step, None)
+
+
+def _best_step(info: BundleInfo) -> int | None:
+    gold = info.training_state.get("gold")
+    step = gold.get("best_step") if isinstance(gold, dict) else None
+    return step if isinstance(step, int) and not isinstance(step, bool) else info.step
 
 
 def flags(command: Sequence[str]) -> dict[str, str]:
@@ -184,11 +199,13 @@ def _is_shape(name: str, run: Run) -> bool:
 
 
 def _results(run: Run) -> dict[str, Any]:
-    told = run.summary
+    told, curves = run.summary, run.history.curves
+    measured = curves["val"].last() if "val" in curves else None
     results = {
         "state": run.state.value.replace("_", " "),
         "step": told.step,
         "val_loss": told.val_loss,
+        "val_step": measured.step if measured else None,
         "gold_loss": told.gold_val,
         "gold_step": told.gold_step,
         "lowest_loss": told.best_val,

@@ -52,6 +52,7 @@ def results_of(info: BundleInfo) -> dict[str, Any]:
     told = {
         "step": info.step,
         "val_loss": progress.get("val_loss"),
+        "val_step": info.val_step if progress.get("val_loss") is not None else None,
         "gold_loss": gold.get("best"),
         "gold_step": gold.get("gold_step"),
         "lowest_loss": gold.get("lowest"),

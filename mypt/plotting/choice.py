@@ -17,7 +17,8 @@ from mypt.watch.history import RunHistory
 from mypt.watch.marks import Mark
 from mypt.watch.smooth import Smoothed
 
-_TRAIN_OF_EVALS = "train_eval"
+# `train` is the name of old for the loss of the batches; what a person reads says which loss it is.
+_BATCH, _TRAIN_OF_EVALS = "batch", "train_eval"
 _NO_LOSSES = frozenset({"lr", "grad_norm", "tokens_per_sec", "mfu", "memory"})
 _MOST_PHASES = 6
 
@@ -33,12 +34,14 @@ class Chosen(NamedTuple):
 def choose(runs: Mapping[str, RunHistory], wanted: Sequence[str] = (), smooth: float = 0.0) -> Chosen:
     """The `wanted` curves of some runs, by the labels of the runs.
 
-    An eval set goes by its own name, `train` means the loss of the steps and, where the log has none, that of the
-    evaluations. With none wanted: of one run what the dashboard shows (validation, eval sets, training), of several
+    An eval set goes by its own name, `train` means the loss of the batches (`batch` means no other) and, where the
+    log has none, that of the evaluations. With none wanted: of one run what the dashboard shows (validation, eval sets, training), of several
     the validation losses. One run has a colour a curve, several have a colour a run. `smooth` is a weight of
     `mypt.watch.smooth`; the curve itself then stands dimmed behind. UserError for a curve that no run has.
     """
     have = {label: named_curves(history) for label, history in runs.items()}
+    if any("train" in history.curves for history in runs.values()):
+        wanted = ["train" if name == _BATCH else name for name in wanted]
     _check(have, wanted)
     several = len(runs) > 1
     lines: list[Line] = []
@@ -48,10 +51,10 @@ def choose(runs: Mapping[str, RunHistory], wanted: Sequence[str] = (), smooth: f
         columns[label] = {name: curves[name] for name in names}
         for place, name in enumerate(names):
             if several:
-                called = label if len(wanted) <= 1 else f"{label} {name}"
+                called = label if len(wanted) <= 1 else f"{label} {_called(name, runs[label])}"
                 look = {"color": series(number), "dashed": place > 0}
             else:
-                called, look = name, _look(name, place, curves, bool(wanted))
+                called, look = _called(name, runs[label]), _look(name, place, curves, bool(wanted))
             lines += _line(called, label, name, curves[name], smooth, **look)
     lines.sort(key=lambda line: line.quiet)
     drawn = [name for names in columns.values() for name in names]
@@ -70,7 +73,7 @@ def named_curves(history: RunHistory) -> dict[str, Column]:
     for key in sorted(key for key in columns if key.startswith("eval:")):
         name = key.removeprefix("eval:")
         # A set may be called as one of the other curves is.
-        out[key if name in {*columns, *out, "train"} else name] = columns.pop(key)
+        out[key if name in {*columns, *out, "train", _BATCH} else name] = columns.pop(key)
     train = columns.pop("train", None) or columns.get(_TRAIN_OF_EVALS)
     return {**out, **({"train": train} if train is not None else {}), **columns}
 
@@ -78,16 +81,15 @@ def named_curves(history: RunHistory) -> dict[str, Column]:
 def summary(chosen: Chosen) -> list[list[str]]:
     """The rows of a small table below a chart: curve, its last value, of a loss the lowest, and at which step."""
     rows = [["curve", "last", "at step", "lowest", "at step", "gold"]]
-    several = len(chosen.columns) > 1
+    labels = {(line.run, line.name): line.label for line in chosen.lines}
     for run, curves in chosen.columns.items():
         golds = [sign for sign in chosen.signs if sign.kind == "gold" and sign.run == run]
         for name, column in curves.items():
             last, best = column.last(), column.best() if is_loss(name) else None
             gold = golds[-1] if golds and name == "val" else None
-            label = (run if len(curves) == 1 else f"{run} {name}") if several else name
             rows.append(
                 [
-                    printable(label, newline=False),
+                    printable(labels[run, name], newline=False),
                     said(name, last.y) if last else "",
                     whole(last.step) if last else "",
                     said(name, best.y) if best else "",
@@ -132,6 +134,13 @@ def said(name: str, value: float) -> str:
     if name == "lr":
         return rate(value)
     return value_label(value)
+
+
+def _called(name: str, history: RunHistory) -> str:
+    """The name of a curve for people, who can ask for it by that name too."""
+    if name != "train":
+        return name
+    return _BATCH if "train" in history.curves else _TRAIN_OF_EVALS
 
 
 def _usual(curves: Mapping[str, Column]) -> list[str]:

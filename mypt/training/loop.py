@@ -234,7 +234,8 @@ class Trainer:
         losses = {name: each.loss if each.valid else None for name, each in measured.items()}
         sets = {name.removeprefix("set "): v for name, v in losses.items() if name.startswith("set ")}
         scores = measured["val"].scores or {}
-        p.last_eval, p.val_loss = p.iter, losses["val"]
+        p.last_eval = p.val_step = p.iter
+        p.val_loss = losses["val"]
         self.reporter.evaluation(
             events.Eval(
                 iter=p.iter,

@@ -16,7 +16,7 @@ class Progress:
     """Where a run stands, over every resume; saved with each checkpoint.
 
     `last_eval` and `last_sample` are the updates after which that was done last: what a stop cut short is owed.
-    `untimed` are the updates that `elapsed_s` knows nothing of, in a checkpoint that another program began.
+    `val_step` is the update after which `val_loss` was measured. `untimed` are the updates that `elapsed_s` knows nothing of, in a checkpoint that another program began.
     `recent_loss`, `skipped` (fp16 updates in a row that overflowed) and `broken_sets` (eval sets whose last loss was
     no finite number) are what was noticed of its health, so that nothing is told twice.
     """
@@ -30,6 +30,7 @@ class Progress:
     gold: GoldState = field(default_factory=GoldState)
     train_loss: float | None = None
     val_loss: float | None = None
+    val_step: int | None = None
     eval_sequences: int = 0
     last_sample: int | None = None
     untimed: int = 0
@@ -56,6 +57,7 @@ class Progress:
                 "eval_sequences": self.eval_sequences,
                 "train_loss": _finite(self.train_loss),
                 "val_loss": _finite(self.val_loss),
+                "val_step": self.val_step,
                 "last_sample": self.last_sample,
                 "untimed": self.untimed,
                 "skipped": self.skipped,
@@ -79,6 +81,7 @@ class Progress:
             gold=GoldState.from_json(state.get("gold")),
             train_loss=saved.get("train_loss"),
             val_loss=saved.get("val_loss"),
+            val_step=saved.get("val_step", saved.get("last_eval")),
             eval_sequences=saved.get("eval_sequences") or 0,
             last_sample=saved.get("last_sample", step),
             untimed=saved.get("untimed") or 0 if "elapsed_s" in saved else step,

@@ -55,7 +55,7 @@ class RunReporter:
             f"lr {event.lr:.2e}",
             f"phase: {event.phase}",
             *(f"{name} {four(value)}" for name, value in event.eval_sets.items()),
-            f"train {four(event.train_loss)}",
+            f"train eval {four(event.train_loss)}",
         ]
         self.console.line()
         self.console.line(" | ".join(head), "strong")

@@ -55,7 +55,7 @@ class Spike:
     updates: int
 
     def __str__(self) -> str:
-        return f"train loss jumped to {self.loss:.4f} from {self.mean:.4f} (mean of {self.updates})"
+        return f"batch loss jumped to {self.loss:.4f} from {self.mean:.4f} (mean of {self.updates})"
 
 
 def follow(recent: RecentLoss, loss: float | None) -> tuple[RecentLoss, Spike | None]:

@@ -188,7 +188,7 @@ class Fold:
         self._trains.extend(steps, tokens, times, values)
         last = events[-1].rank_seconds
         self.rank_seconds = last if isinstance(last, list) else []
-        self._watch_nan("train", events[-1], losses[-1], steps[-1])
+        self._watch_nan("batch", events[-1], losses[-1], steps[-1])
 
     def _add_evals(
         self,

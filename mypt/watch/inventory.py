@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import math
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mypt.bundle import BundleInfo
-from mypt.fsio import finite
-from mypt.runs.directory import read_exit
 from mypt.runs.record import BrokenRecord, RunRecord
 from mypt.runs.state import RunState
 from mypt.slurm.squeue import Squeue
@@ -28,7 +25,6 @@ from mypt.watch.scan import Records, find_logs
 _SLICE = 64 * 1024
 # The log of a run that is over and has been quiet for so long is looked at when folders are, not at every poll.
 _DORMANT_S = 60.0
-_SPARK = 12
 # Also when reading took all the time, states are decided, a few at each poll.
 _FEWEST_EVALUATIONS = 20
 # Somebody waits for a picture that is taken once.
@@ -346,55 +342,3 @@ def with_the_queue_in_line(runs: Iterable[Run]) -> list[Run]:
     slots = {run.key for run in line}
     turns = iter(line)
     return [next(turns) if run.key in slots else run for run in found]
-
-
-def status_rows(workspace: Workspace, runs: Sequence[Run] | None = None) -> list[dict[str, Any]]:
-    """One row of plain JSON values a run (of `runs`, else of all, the youngest first). Numbers that are not finite are null.
-
-    Keys: those of `RunSummary`, and key, name, label, state, why, log, console, run_id, origin, attempts, age_s,
-    reading, settings (of the log and the record), sparkline, evals (the latest loss of every eval set), last_lines
-    (what a failed run printed last), queue_position (1 is next), slurm_job (its number), pid and host (of the trainer, else of its supervisor), created_at,
-    command, exit_code, exit_signal and exit_reason. `eta_s` counts from now, and is null unless the run is running and has steps left.
-    """
-    waiting = in_line(workspace.runs)
-    rows = []
-    for run in workspace.runs if runs is None else runs:
-        record = run.record
-        process = (record.trainer or record.supervisor) if record else None
-        end = read_exit(run.directory) if run.directory else None
-        row: dict[str, Any] = {
-            "key": run.key,
-            "name": run.name,
-            "label": run.label,
-            "state": run.state.value,
-            "why": run.sentence,
-            **dataclasses.asdict(run.summary),
-            "eta_s": run.eta_s,
-            "age_s": run.age_s,
-            "queue_position": waiting.index(run) + 1 if run in waiting else None,
-            "pid": process.pid if process else None,
-            "host": process.host if process else None,
-            "exit_code": end.code if end else None,
-            "exit_signal": end.signal if end else None,
-            "exit_reason": end.reason if end else None,
-            "log": str(run.log_path),
-            "console": str(run.console_path) if run.console_path else None,
-            "run_id": record.run_id if record else None,
-            "origin": record.origin if record else None,
-            "slurm_job": record.job if record else None,
-            "created_at": record.created_at if record else None,
-            "command": list(record.command) if record else None,
-            "attempts": len(run.attempts),
-            "reading": run.reading,
-            "settings": {**(record.settings if record else {}), **run.history.config, **run.history.settings},
-            "sparkline": run.sparkline(_SPARK),
-            "evals": _evals(run),
-            "last_lines": list(run.last_lines),
-        }
-        rows.append({name: finite(value) for name, value in row.items()})
-    return rows
-
-
-def _evals(run: Run) -> dict[str, float | None]:
-    names = [name for name in run.history.curves if name.startswith("eval:")]
-    return {name.removeprefix("eval:"): run.history.latest(name) for name in names}

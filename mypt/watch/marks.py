@@ -86,7 +86,7 @@ def eval_words(event: Eval | EvalRow) -> str:
     """The losses of one evaluation."""
     parts = [f"val {loss(event.val_loss)}"]
     if event.train_loss is not None:
-        parts.append(f"train {loss(event.train_loss)}")
+        parts.append(f"train eval {loss(event.train_loss)}")
     parts += [f"{one_line(name, 40)} {loss(value)}" for name, value in list(eval_sets(event).items())[:8]]
     return "  ".join(parts)
 

@@ -46,9 +46,9 @@ def test_a_run_is_drawn_with_a_table_below(trained_once: Path, capsys: pytest.Ca
     out = capsys.readouterr().out
     assert "\x1b" not in out and "★" in out and max(map(len, out.splitlines())) <= 100
     head, *lines = out.splitlines()
-    assert head.split() == ["━━", "val", "━━", "train", "steps"]
+    assert head.split() == ["━━", "val", "━━", "batch", "steps"]
     place = next(n for n, text in enumerate(lines) if text.startswith("curve"))
-    assert place == 30 and lines[place + 1].startswith("val") and lines[place + 2].startswith("train")
+    assert place == 30 and lines[place + 1].startswith("val") and lines[place + 2].startswith("batch")
     assert any("⠀" < char <= "⣿" for char in out)
 
 

@@ -11,7 +11,8 @@ from mypt.cli.status import table
 from mypt.runs.directory import ExitRecord, write_exit
 from mypt.runs.identity import ProcessIdentity
 from mypt.runs.record import create, update
-from mypt.watch.inventory import Workspace, status_rows
+from mypt.watch.inventory import Workspace
+from mypt.watch.status import status_rows
 from tests.workbench import log_of, start
 
 
@@ -103,6 +104,26 @@ def test_the_table_fits(tmp_path: Path, width: int) -> None:
     assert len(lines) >= 4
     wide = [sum(2 if ord(c) > 0x2E80 else 1 for c in line) for line in lines]
     assert max(wide) <= width
+
+
+def test_a_loss_that_is_no_number_is_shown_as_what_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, word in (("a", "nan"), ("b", "inf"), ("c", None)):
+        told = {} if word is None else {"eval_code": None, "nonfinite": {"val_loss": word, "eval_code": word}}
+        write_log(tmp_path, name, begin(20), eval_at(10, 20, 2.5), {**eval_at(20, 20, None), **told})
+    assert status(tmp_path, "--sort", "name") == 0
+    head, *lines = (line for line in capsys.readouterr().out.splitlines() if not line.startswith(" "))
+    place = head.index("val")
+    assert [line[place - 4 : place + 3].strip() for line in lines] == ["nan", "inf", "2.5000"]
+    assert status(tmp_path, "--sort", "name", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["nonfinite"] for row in rows] == [
+        {"val_loss": "nan", "evals.code": "nan"},
+        {"val_loss": "inf", "evals.code": "inf"},
+        {},
+    ]
+    assert [row["val_loss"] for row in rows] == [None, None, 2.5]
 
 
 def test_long_names_are_whole_however_wide_the_terminal_is(

@@ -200,7 +200,7 @@ def test_a_spike_is_told_once_and_as_if_nothing_had_been_killed(
     losses = {event["iter"]: event["train_loss"] for event in events(whole, "m", "train")}
     for spike in told:
         assert spike["train_loss"] == losses[spike["iter"]]
-        assert spike["message"].startswith(f"train loss jumped to {spike['train_loss']:.4f} from 0.0")
+        assert spike["message"].startswith(f"batch loss jumped to {spike['train_loss']:.4f} from 0.0")
     # Killed after it told of the last spike, as it is about to save that.
     following = next(
         place for place, step in enumerate(range(0, 121, 20), start=1) if step >= told[-1]["iter"]

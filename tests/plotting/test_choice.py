@@ -14,7 +14,7 @@ def test_one_run_shows_what_the_dashboard_shows() -> None:
     assert [(line.label, line.color) for line in chosen.lines] == [
         ("val", "series-1"),
         ("general", "series-3"),
-        ("train", "series-2"),
+        ("batch", "series-2"),
     ]
     assert [line.dashed for line in chosen.lines] == [False, True, False] and chosen.lines[2].dim
     kinds = [sign.kind for sign in chosen.signs]
@@ -34,9 +34,9 @@ def test_several_runs_show_their_validation_losses_a_colour_a_run() -> None:
     chosen = choose({"dante": history(), "emma": history(0.5)}, ["val", "train"])
     assert [(line.label, line.color, line.dashed) for line in chosen.lines] == [
         ("dante val", "series-1", False),
-        ("dante train", "series-1", True),
+        ("dante batch", "series-1", True),
         ("emma val", "series-2", False),
-        ("emma train", "series-2", True),
+        ("emma batch", "series-2", True),
     ]
 
 
@@ -44,6 +44,7 @@ def test_curves_are_asked_for_by_their_names() -> None:
     assert list(named_curves(history())) == ["val", "general", "train", "lr"]
     chosen = choose({"dante": history()}, ["lr", "general"])
     assert [line.label for line in chosen.lines] == ["lr", "general"] and not chosen.signs
+    assert list(choose({"dante": history()}, ["batch"]).columns["dante"]) == ["train"]
     # A set may have the name of another curve; the training loss of evaluations stands in for that of steps.
     assert "eval:val" in named_curves(history(sets=("val",)))
     assert "train" not in named_curves(history(trains=False))

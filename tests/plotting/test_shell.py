@@ -19,7 +19,7 @@ MARKS = [
     Sign("gold", 30, 3000, 60, 1.0, "gold 1.0000"),
     Sign("blocked", 20, 2000, 40, 2.0, "trend"),
     Sign("resume", 10, 1000, 20),
-    Sign("notice", 25, 2500, 50, 99.0, "train loss jumped"),
+    Sign("notice", 25, 2500, 50, 99.0, "batch loss jumped"),
     Sign("notice", 5, 500, 10, None, "an eval set"),
 ]
 

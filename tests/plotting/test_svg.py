@@ -32,7 +32,7 @@ MARKS = [
     Sign("gold", 30, 3000, 60, 1.0, "gold 1.0000 (was 3.0000)"),
     Sign("blocked", 20, 2000, 40, 2.0, "trend: 3 rises"),
     Sign("resume", 20, 2000, 40, text="goes on from step 20"),
-    Sign("notice", 25, 2500, 50, 99.0, "train loss jumped"),
+    Sign("notice", 25, 2500, 50, 99.0, "batch loss jumped"),
     Sign("notice", 5, 500, 10, None, "an eval set"),
     Sign("forecast", 30, 3000, 60, 1.0, "expected 1.0", low=0.5, high=1.5),
     Sign("best", 30, 3000, 60, 1.0, "best 1.0"),
@@ -49,7 +49,7 @@ def test_curves_axes_legend_and_marks_with_their_words() -> None:
     assert len(paths(root, "gold")) == len(paths(root, "gold-past")) == len(paths(root, "blocked")) == 1
     titles = [e.text for e in root.iter(f"{NAME}title")]
     assert "gold 1.0000 (was 3.0000)" in titles and "blocked: trend: 3 rises" in titles
-    assert len(paths(root, "notice")) == 2 and {"train loss jumped", "an eval set"} <= set(titles)
+    assert len(paths(root, "notice")) == 2 and {"batch loss jumped", "an eval set"} <= set(titles)
     assert "val: 1.0000 at step 30" in titles and "goes on from step 20" in titles
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mypt.cli import main
-from mypt.watch.inventory import Workspace, status_rows
+from mypt.watch.inventory import Workspace
+from mypt.watch.status import status_rows
 
 
 def train(workspace: Path, *arguments: str) -> int:

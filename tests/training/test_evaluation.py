@@ -157,7 +157,7 @@ def test_what_no_token_counts_in_is_no_number_and_no_alarm(
     flags = [*SHAPE, *TINY[-8:], "--dataset_dir", "data/few", "--use_loss_mask", "--max_iters", "3"]
     assert train(workspace, "--model_name", "m", *flags, "--eval_interval", "3", "--seed", "2") == 0
     out = capsys.readouterr().out
-    assert out.count("| train –") == 2 and "nan" not in out
+    assert out.count("| train eval –") == 2 and "nan" not in out
     evals, steps = events(workspace, "m", "eval"), events(workspace, "m", "train")
     assert len(evals) == 2 and all(e["train_loss"] is None and e["val_loss"] > 0 for e in evals)
     assert [step["train_loss"] for step in steps] == [None] * 3

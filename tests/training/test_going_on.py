@@ -94,6 +94,7 @@ def test_a_new_interval_that_divides_the_step_it_resumes_at_begins_with_the_next
     change_state(trained, "dante", progress={"last_eval": 5}, training_config={"eval_interval": 5})
     assert train(trained, "--model_name", "dante", "--eval_interval", "4", "--max_iters", "13") == 0
     assert [e["iter"] for e in events(trained, "dante", "eval")] == [0, 4, 8, 12, 13]
+    assert state_of(trained, "dante")["progress"]["val_step"] == 13
     assert events(trained, "dante", "training_start")[-1]["config"]["start_step"] == 8
 
 

@@ -67,7 +67,7 @@ def test_an_evaluation_is_two_lines_as_the_seeds_have_them(told: Told) -> None:
         rf"step 350/75000 \(0\.5%\) \| \d\d:\d\d:\d\d \| 15m \| ETA {eta} \| 34M tokens", first
     )
     assert second == (
-        "  val 4.1235 | lr 1.40e-05 | phase: circuit_formation | general 4.2346 | code 3.9877 | train 4.0000"
+        "  val 4.1235 | lr 1.40e-05 | phase: circuit_formation | general 4.2346 | code 3.9877 | train eval 4.0000"
     )
 
 

@@ -33,7 +33,7 @@ def usual(number: int, mean: float = 3.0, spread: float = 0.1, seed: int = 1) ->
 def test_a_loss_far_above_those_before_it_is_told_in_words() -> None:
     ((number, spike),) = told([*usual(60), 5.5, *usual(60)])
     assert number == 60 and (spike.loss, spike.updates) == (5.5, WINDOW)
-    assert str(spike) == f"train loss jumped to 5.5000 from {spike.mean:.4f} (mean of 50)"
+    assert str(spike) == f"batch loss jumped to 5.5000 from {spike.mean:.4f} (mean of 50)"
 
 
 def test_a_level_that_stays_is_told_once() -> None:

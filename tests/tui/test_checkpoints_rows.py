@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from mypt.bundle import BundleInfo, Kind, split_name
-from mypt.diff import step_and_loss
+from mypt.diff import reached
 from mypt.events import Eval
 from mypt.watch.checkpoints import lineage
 from mypt.watch.history import RunHistory
-from tui.screens.checkpoints.rows import tree_rows
+from tui.screens.checkpoints.rows import loss_of, tree_rows
 
 
 def info(name: str, base: str | None = None, **state: object) -> BundleInfo:
@@ -66,16 +66,28 @@ def test_a_chain_deeper_than_a_stack_keeps_room_for_names() -> None:
 
 
 def test_the_loss_is_that_of_the_bundle() -> None:
-    assert step_and_loss(info("a", progress={"val_loss": 2.5})) == (5, 2.5)
-    assert step_and_loss(info("a", progress={"val_loss": None}, gold={"best": 2})) == (5, 2.0)
-    assert step_and_loss(info("a", progress={"val_loss": True})) == (5, None)
-    assert step_and_loss(info("a")) == (5, None)
+    assert reached(info("a", progress={"val_loss": 2.5})) == (5, 2.5, None)
+    assert reached(info("a", progress={"val_loss": None}, gold={"best": 2})) == (5, 2.0, None)
+    assert reached(info("a", progress={"val_loss": True})) == (5, None, None)
+    assert reached(info("a")) == (5, None, None)
+
+
+def test_a_loss_says_of_which_step_it_is_where_that_is_not_the_bundles_own() -> None:
+    assert reached(info("a", progress={"val_loss": 2.5, "val_step": 3, "last_eval": 4})) == (5, 2.5, 3)
+    assert reached(info("a", progress={"val_loss": 2.5, "val_step": 5})) == (5, 2.5, None)
+    # Bundles of before have no more than this.
+    assert reached(info("a", progress={"val_loss": 2.5, "last_eval": 4})) == (5, 2.5, 4)
+    for nonsense in (True, -1, 6, "3", None, 2.0):
+        assert reached(info("a", progress={"val_loss": 2.5, "val_step": nonsense})) == (5, 2.5, None)
+    # With no loss of its own it is the best one so far that is told.
+    assert reached(info("a", gold={"best": 2.0, "best_step": 2})) == (5, 2.0, 2)
+    assert loss_of(2.5, None) == "2.5000" and loss_of(2.5, 3) == "*2.5000"
 
 
 def test_where_the_bundle_says_no_loss_the_log_does_for_that_step_only() -> None:
     history = RunHistory()
     history.feed([Eval(iter=step, val_loss=3.0 - step / 10) for step in (0, 5, 10)])
-    assert step_and_loss(info("a"), history) == (5, 2.5)
+    assert reached(info("a"), history) == (5, 2.5, None)
     # The original's last bundle counts one less.
-    assert step_and_loss(info("a", step=9), history) == (9, 2.0)
-    assert step_and_loss(info("a", step=7), history) == (7, None)
+    assert reached(info("a", step=9), history) == (9, 2.0, None)
+    assert reached(info("a", step=7), history) == (7, None, None)

@@ -17,6 +17,7 @@ from mypt import bundle
 from mypt.events import Eval, GoldCheckpoint, LogWriter
 from mypt.runs.record import create
 from mypt.text import printable
+from tests.tui.painted import painted
 from tests.tui.toasts import said
 from tests.tui.waiting import until
 from tui.app import MyptApp
@@ -112,6 +113,24 @@ def head_of(screen: CheckpointsScreen) -> str:
 async def settle(pilot: Pilot[None], screen: CheckpointsScreen, names: list[str]) -> None:
     await until(pilot, lambda: keys(screen) == names)
     await pilot.pause()
+
+
+async def test_a_loss_of_an_earlier_step_is_told_apart_without_a_wider_column(place: Path) -> None:
+    save(place, "early", step=400)
+    path = save(place, "late", step=450) / "training_state.json"
+    state = json.loads(path.read_text())
+    path.write_text(json.dumps(state | {"progress": {"val_loss": 2.5, "val_step": 400}}))
+    (path.parent / "manifest.json").unlink()
+    async with shown(place, size=(120, 36)) as (pilot, screen):
+        await settle(pilot, screen, ["early", "late"])
+        await until(pilot, lambda: "* of an earlier step" in painted(pilot.app))
+        early, late = (line for line in painted(pilot.app).split("\n")[3:5])
+        assert " 2.5000" in early and early.index("2.5000") == late.index("*2.5000") + 1
+        await pilot.press("down")
+        await until(pilot, lambda: "step 450 · val 2.5000 at 400" in head_of(screen))
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: "2.5000   at 400" in painted(pilot.app))
+        assert "* of" not in painted(pilot.app)
 
 
 async def test_the_tree_shows_the_lineage_and_the_first_is_chosen(place: Path) -> None:

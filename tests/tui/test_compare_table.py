@@ -52,6 +52,17 @@ def test_the_chosen_row_is_told_with_what_it_is_and_where_values_came_from() -> 
     ]
 
 
+def test_names_are_cut_before_values_so_that_all_of_them_are_told_apart() -> None:
+    names = [f"gpt2_openwebtext_150M_lr{lr}_bs64_seed1" for lr in ("3e-4", "1e-3", "1e-4")]
+    row = next(
+        row for row in compare([Side(name, {"n_layer": 2}) for name in names]) if row.name == "n_layer"
+    )
+    said = text_of(row, names, {}, 70).plain.splitlines()[-1]
+    assert len(said) <= 70
+    assert all(f"lr{lr}…seed1 2" in said for lr in ("3e-4", "1e-3", "1e-4"))
+    assert all(name in text_of(row, names, {}, 200).plain for name in names)
+
+
 @pytest.mark.parametrize(
     ("natural", "room", "widths"),
     [

@@ -226,3 +226,46 @@ async def test_a_key_is_given_on_the_screen_kept_and_given_back(tmp_path: Path) 
         await pilot.press("backspace")
         await pilot.pause()
         assert app.keys == {} and json.loads(prefs.read_text())["keys"] == {}
+
+
+async def test_the_list_of_keys_is_filtered_by_words_and_keys(tmp_path: Path) -> None:
+    app = MyptApp(tmp_path, prefs=Preferences(tmp_path / "prefs.json"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = KeysScreen()
+        await app.push_screen(screen)
+
+        def chosen() -> str:
+            return screen._chosen.id if screen._chosen else ""
+
+        await until(pilot, lambda: bool(chosen()))
+        first = chosen()
+        actions = screen.query_one("#actions")
+
+        def title() -> str:
+            return actions.border_title or ""
+
+        await pilot.press("slash", *"nothing like it")
+        await until(pilot, lambda: "no action has these words" in painted(app))
+        assert not chosen() and title().startswith("Your keys: 0 of ")
+        await pilot.press("escape")
+        await until(pilot, lambda: chosen() == first and title() == "Your keys")
+        await pilot.press("slash", *"stop chart", "enter")
+        await until(pilot, lambda: screen.focused is actions and "Your keys: 0" in title())
+        await pilot.press("slash", *["backspace"] * 10, *"RUNS.STOP", "enter")
+        await until(pilot, lambda: chosen() == "runs.stop")
+        await pilot.press("slash", *["backspace"] * 9, "Y", "enter")
+        await until(pilot, lambda: chosen() == "chart.log_metric")
+        await pilot.press("slash", "backspace", *"RUNS.STOP", "enter")
+        await until(pilot, lambda: chosen() == "runs.stop")
+        # What was found can be given a key, and is found by that key.
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, PressKey))
+        await pilot.press("f14")
+        await until(pilot, lambda: app.screen is screen and app.keys == {"runs.stop": "f14"})
+        await pilot.press("slash", *["backspace"] * 9, *"f14", "enter")
+        await until(pilot, lambda: "Your keys: 1 of" in title())
+        assert chosen() == "runs.stop"
+        await pilot.press("escape")
+        await until(pilot, lambda: title() == "Your keys" and app.screen is screen)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is not screen)

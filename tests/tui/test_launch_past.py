@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from mypt import events
+from mypt.bundle import BundleInfo, Kind
 from mypt.events import LogWriter
 from mypt.watch.inventory import Workspace
 from tests.tui.logs import log_path
 from tui.screens.launch.draft import Draft
 from tui.screens.launch.look import Review, look
-from tui.screens.launch.past import judge
+from tui.screens.launch.past import foreseen, judge
 from tui.screens.launch.review import parts_of
 
 SHAPE: dict[str, Any] = {"n_layer": 2, "n_head": 2, "n_embd": 16}
@@ -140,6 +141,23 @@ def test_what_says_nothing_on_this_run_is_not_asked(workspace: Path, changes: di
     review = reviewed(workspace)
     ran(workspace, "run", **{"seconds": 20.0, "parameters": review.parameters, **changes})
     assert judge(review, runs(workspace)) is None
+
+
+def test_a_run_with_nothing_left_says_what_will_happen_instead_of_a_time(workspace: Path) -> None:
+    review = reviewed(workspace, max_iters="100")
+    ran(workspace, "twin", seconds=20.0, parameters=review.parameters)
+    assert foreseen(review, runs(workspace)) == "about 20s, as twin ran"
+
+    def resumed(step: int, evaluated: int) -> str:
+        state = {"step": step, "progress": {"last_eval": evaluated}}
+        info = BundleInfo(workspace / "checkpoints" / "new", "new", Kind.LAST, training_state=state)
+        assert review.shown is not None
+        return foreseen(replace(review, shown=replace(review.shown, checkpoint=info)), runs(workspace))
+
+    assert resumed(50, 50) == "about 10s, as twin ran"
+    assert resumed(100, 100) == "nothing is left to train: all 100 updates are done"
+    assert resumed(120, 100) == "nothing is left to train: 120 updates are done"
+    assert resumed(100, 50) == "no update is left, only the evaluation after the last one"
 
 
 def test_while_the_size_is_not_known_nothing_is_said(workspace: Path) -> None:

@@ -555,6 +555,10 @@ async def test_only_who_asks_for_no_place_is_offered_that_of_the_run_before(
     for processes, offered in ((None, "SLURM"), (1, "this machine, one process")):
         async with bench(workspace, preset="mini", processes=processes) as b:
             assert b.screen.query_one("#where", Choice).value == offered
+            await b.review()
+            # SLURM queues by itself: its key line offers no key that would only say so.
+            words = ("s Submit", "") if offered == "SLURM" else ("s Start", "F6 Queue")
+            assert words[0] in shown(b.app) and ("Queue" in shown(b.app)) == bool(words[1])
 
 
 async def test_several_processes_train_what_the_form_asks_for(workspace: Path) -> None:

@@ -20,7 +20,7 @@ from mypt.runs.record import create
 from tests.tui.logs import log_path, write_run
 from tests.tui.painted import painted
 from tests.tui.test_home import event_lines, facts, home
-from tests.tui.toasts import toasts
+from tests.tui.toasts import said, toasts
 from tests.tui.waiting import until
 from tui.app import MyptApp
 from tui.chart.curves import FEWEST_SMOOTHED
@@ -194,6 +194,32 @@ async def test_the_second_chart_shows_what_was_measured_and_stands_where_the_fir
         assert (one.gutter, one.x) == (two.gutter, two.x), "exactly below each other"
         await pilot.click(monitor.second, offset=(40, 3))
         await until(pilot, lambda: monitor.second.cursor == monitor.chart.cursor)
+
+
+async def test_each_metric_of_the_second_chart_has_its_own_scale(tmp_path: Path) -> None:
+    write_learning(tmp_path, "a", 60)
+    async with looking(tmp_path, size=(240, 50)) as (app, monitor, pilot):
+        await pilot.press("Y")
+        await until(pilot, lambda: said(app) == ["there is no second chart: m shows one"])
+        assert "Log metric" not in painted(app)
+        await pilot.press("m", "m")
+        await until(pilot, lambda: app.prefs["metric"] == "grad_norm" and monitor.second.display)
+        await until(pilot, lambda: "Y Log metric" in painted(app))
+        await pilot.press("Y")
+        await until(pilot, lambda: app.prefs["log_metrics"] == ["grad_norm"])
+        assert monitor.second.log_y and not monitor.chart.log_y and not app.prefs["log_y"]
+        await pilot.press("m")
+        await until(pilot, lambda: not monitor.second.log_y)
+        await pilot.press("m", "m", "m", "m")
+        await until(pilot, lambda: app.prefs["metric"] == "grad_norm" and monitor.second.log_y)
+        await pilot.press("Y")
+        await until(pilot, lambda: app.prefs["log_metrics"] == [])
+        # Where one chart has all the room, the key of the losses means the one that is seen.
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: monitor.in_sight is monitor.second)
+        await pilot.press("y")
+        await until(pilot, lambda: app.prefs["log_metrics"] == ["grad_norm"])
+        assert not monitor.chart.log_y
 
 
 async def test_a_low_terminal_shows_one_of_the_two_charts(tmp_path: Path) -> None:
@@ -410,6 +436,8 @@ async def test_a_forecast_says_what_it_is_or_why_there_is_none(tmp_path: Path) -
         assert not any(mark.kind == "forecast" for mark in monitor.chart.data.marks)
         assert "at the end" not in facts(app)
         assert monitor.chart.data.note == "no forecast: too early: 1 of 5 evaluations since step 1"
+        # Where that would take the room of names, its first words stand for all of it.
+        assert monitor.chart.data.brief == "no forecast"
         await pilot.press("f")
         assert monitor.chart.data.note == ""
 

@@ -360,6 +360,22 @@ async def test_no_size_breaks_it(tmp_path: Path, size: tuple[int, int]) -> None:
         assert all(desk.table.render_line(y).cell_length == width for y in range(desk.table.size.height))
 
 
+async def test_names_that_begin_alike_look_different_in_list_and_table(tmp_path: Path) -> None:
+    family = [
+        f"gpt2_openwebtext_150M_{end}"
+        for end in ("lr3e-4_bs64_seed1", "lr1e-3_bs64_seed1", "lr1e-3_bs64_seed2")
+    ]
+    for name in family:
+        write_run(tmp_path, name, evals=2)
+    async with table(tmp_path, runs=3) as desk:
+        runs = desk.home.query_one(RunList)
+        listed = "".join(runs.render_line(y).text for y in range(6))
+        for short in ("lr3e-4…seed1", "lr1e-3…seed1", "lr1e-3…seed2"):
+            assert short in listed
+        for end in ("lr3e-4_bs64_seed1", "lr1e-3_bs64_seed1", "lr1e-3_bs64_seed2"):
+            assert sum(end in line for line in desk.lines) == 1
+
+
 async def test_hundreds_of_runs_draw_only_what_is_in_view(tmp_path: Path) -> None:
     for number in range(300):
         write_run(tmp_path, f"run{number}", evals=2)

@@ -161,6 +161,13 @@ def test_a_bundle_is_called_as_people_call_it(name: str, shown: str) -> None:
     assert title(name) == shown
 
 
+def test_two_bundles_beside_each_other_are_called_so_that_they_are_told_apart() -> None:
+    one, other = "gpt2_openwebtext_lr1e-3_seed1_gold", "gpt2_openwebtext_lr1e-3_seed2"
+    assert title(one, [other], 24) == "gpt2…lr1e-3_seed1 ★ gold"
+    assert title(other, [one], 24) == "gpt2_o…lr1e-3_seed2 last"
+    assert title(one, [other]) == "gpt2_openwebtext_lr1e-3_seed1 ★ gold"
+
+
 def test_the_line_below_a_text_says_what_is_not_usual() -> None:
     answer = Answer(id="1", model="m", prompt="", why="end", tokens=1, chat=True)
     answer.settings = Settings(temperature=0, top_k=5, top_p=0.9, repetition_penalty=1.1)

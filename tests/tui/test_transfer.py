@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +19,7 @@ from mypt.cli import COMMANDS
 from tests.tui.waiting import until
 from tui.app import MyptApp
 from tui.screens.home import HomeScreen
-from tui.screens.transfer import ExportScreen, ImportScreen
+from tui.screens.transfer import ExportScreen, ImportScreen, process
 from tui.screens.transfer.base import TransferScreen
 from tui.screens.transfer.importing import name_for
 from tui.screens.transfer.preview import read
@@ -286,3 +288,37 @@ async def test_a_path_like_a_flag_is_no_flag(tmp_path: Path) -> None:
         screen.query_one("#model-name", Field).value = "-x"
         await pilot.pause()
         assert screen.arguments() == ("import", "./--help", "--model_name=-x")
+
+
+@pytest.mark.parametrize("seconds", [10.0, 0.0], ids=["it ends when asked", "it has to be killed"])
+def test_a_command_is_ended_to_its_end_also_where_the_dashboard_is_left_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    begun = asyncio.Event()
+    starting = asyncio.create_subprocess_exec
+    told: list[asyncio.subprocess.Process] = []
+
+    async def noting(*arguments: Any, **more: Any) -> asyncio.subprocess.Process:
+        made = await starting(*arguments, **more)
+        told.append(made)
+        begun.set()
+        return made
+
+    async def left() -> None:
+        command = asyncio.create_task(run_mypt(tmp_path, ["status"]))
+        await begun.wait()
+        # The dialogue closes and cancels; the loop that ends now cancels once more.
+        command.cancel()
+        await asyncio.sleep(0)
+
+    complaints: list[Any] = []
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", noting)
+    monkeypatch.setattr(process, "_PATIENCE_S", seconds)
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    asyncio.run(left())
+    (only,) = told
+    assert only.returncode is not None
+    told.clear()
+    del only
+    gc.collect()
+    assert not complaints, complaints

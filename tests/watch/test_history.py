@@ -253,7 +253,7 @@ def test_nan_is_a_gap_and_an_event() -> None:
         evaluation(20, math.inf),
     )
     assert history.nan_step == 10
-    assert [(m.step, m.text) for m in history.nans] == [(10, "train loss is nan"), (20, "val loss is inf")]
+    assert [(m.step, m.text) for m in history.nans] == [(10, "batch loss is nan"), (20, "val loss is inf")]
     assert history.curves["train"].sample("step", 0, 20, 10)[-1].gap
     assert history.sparkline(10) == [3.0]
     history.feed([start(5), train(10, 1.0), evaluation(20, 2.0)])
@@ -264,12 +264,12 @@ def test_a_notice_is_a_mark_at_its_loss_and_a_line_and_is_replayed_with_its_step
     def notice(step: int, **fields: Any) -> Notice:
         return Notice(iter=step, elapsed_s=step * 0.5, tokens_processed=step * TOKENS, **fields)
 
-    spike = notice(13, kind="loss_spike", message="train loss jumped\x1b[0m", train_loss=9.0)
+    spike = notice(13, kind="loss_spike", message="batch loss jumped\x1b[0m", train_loss=9.0)
     sets = [notice(20, kind="eval_set", message=f"the loss on eval set {name} is nan") for name in "ab"]
     history = history_of(start(), train(10), spike, train(15), *sets)
     first, *others = history.notices
     assert (first.step, first.tokens, first.time, first.value) == (13, 13 * TOKENS, 6.5, 9.0)
-    assert "\x1b" not in first.text and first.text.startswith("train loss jumped")
+    assert "\x1b" not in first.text and first.text.startswith("batch loss jumped")
     assert [(mark.step, mark.value, mark.text[-8:]) for mark in others] == [
         (20, None, "a is nan"),
         (20, None, "b is nan"),

@@ -31,7 +31,8 @@ from mypt.runs.identity import ProcessIdentity
 from mypt.runs.record import RunRecord, create, update
 from mypt.runs.state import RunState
 from mypt.watch.checkpoints import Bundles, base_model, lineage
-from mypt.watch.inventory import Changes, StateChange, Workspace, status_rows
+from mypt.watch.inventory import Changes, StateChange, Workspace
+from mypt.watch.status import status_rows
 from tests.bundle.saved import save
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples" / "original"

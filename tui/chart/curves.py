@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from mypt.text import count, loss, rate, size
 from mypt.watch.column import Column
 from mypt.watch.history import RunHistory
-from tui.chart.model import ChartData, Curve, Mark, series_color
+from mypt.watch.marks import Mark as Happened
+from tui.chart.brief import brief
+from tui.chart.model import ChartData, Curve, Mark, MarkKind, series_color
 
 Smooth = Callable[[Column], Column]
 """From a column to the one to draw before it, as `mypt.watch.smooth.Smoothing.of` is."""
@@ -57,7 +59,7 @@ def chart_data(
     val_color: str | None = None,
     smooth: Smooth | None = None,
 ) -> ChartData:
-    """Validation first, then each eval set, then training, with gold, blocked, notices, phases and resumes marked.
+    """Validation first, then each eval set, then the loss of the batches (where the log has none: on the training data at evaluations), with gold, blocked, notices, phases and resumes marked.
 
     All curves are in `color` where it is given; else each has its own, validation perhaps `val_color`. With `smooth` long curves are drawn smoothed, and the raw ones stand dimmed behind them.
     """
@@ -87,17 +89,17 @@ def chart_data(
     for number, name in enumerate(sets):
         add(name, name.removeprefix("eval:"), number + 2, dashed=True)
     if "train" in columns:
-        add("train", "train", 1, dim=True)
+        add("train", "batch", 1, dim=True)
     elif "train_eval" in columns:
-        add("train_eval", "train", 1)
+        add("train_eval", "train eval", 1)
     # What backs another curve is drawn first, so it comes last.
     curves.sort(key=lambda curve: curve.quiet)
     marks = [
-        *(Mark(m.step, m.tokens, m.time, m.value, "gold", m.text) for m in history.golds),
-        *(Mark(m.step, m.tokens, m.time, m.value, "blocked", m.text) for m in history.blocked),
-        *(Mark(m.step, m.tokens, m.time, m.value, "notice", m.text) for m in history.notices),
-        *(Mark(m.step, m.tokens, m.time, None, "phase", m.text) for m in history.phases),
-        *(Mark(m.step, m.tokens, m.time, None, "resume", m.text) for m in history.resumes),
+        *(_mark(m, "gold") for m in history.golds),
+        *(_mark(m, "blocked") for m in history.blocked),
+        *(_mark(m, "notice") for m in history.notices),
+        *(replace(_mark(m, "phase"), y=None) for m in history.phases),
+        *(replace(_mark(m, "resume"), y=None) for m in history.resumes),
     ]
     best = history.best
     if best is not None:
@@ -139,6 +141,11 @@ def metric_data(metric: Metric, runs: Iterable[Shown]) -> ChartData:
             key = f"{run.key}:{name}"
             curves.append(Curve(key, label, color, column, dashed=place > 0, format=metric.format))
     return ChartData(tuple(curves), note=note if curves else "")
+
+
+def _mark(happened: Happened, kind: MarkKind) -> Mark:
+    place = (happened.step, happened.tokens, happened.time, happened.value)
+    return Mark(*place, kind, happened.text, brief=brief(happened.text))
 
 
 def _with_raw(curve: Curve, smooth: Smooth | None) -> list[Curve]:

@@ -16,13 +16,18 @@ from textual.widget import Widget
 
 from tui.chart import ink
 from tui.chart.cursor import Cursor
-from tui.chart.frame import Words, empty_frame, full_frame
+from tui.chart.frame import empty_frame, full_frame
+from tui.chart.legend import Spot, legend_lines
+from tui.chart.legend import Style as LegendStyle
 from tui.chart.look import COMPONENTS, CSS, style_of
 from tui.chart.model import Axis, ChartData, Curve
-from tui.chart.picture import Picture, arrange, full_window, paint
+from tui.chart.picture import Layout, Picture, arrange, full_window, paint
 from tui.chart.raster import Run
+from tui.chart.readout import readout_lines
 from tui.chart.scale import number_label, time_label
 from tui.chart.view import Window
+
+_MOST_LEGENDS = 3
 
 
 class Drawn(Widget):
@@ -69,8 +74,8 @@ class Drawn(Widget):
         self._strips: list[Strip] | None = None
         self._styles_of: dict[int, Style] = {}
         self._drawn_size = Size(0, 0)
-        self.spots: list[tuple[int, int, str]] = []
-        """Where in the legend the curves' labels are: (first cell, cell after the last, key)."""
+        self.spots: list[Spot] = []
+        """Where in the legend the curves' labels are."""
 
     def on_mount(self) -> None:
         """Plain where everything is."""
@@ -184,32 +189,49 @@ class Drawn(Widget):
             self.refresh(*(Region(left, top + y, width, 1) for y in changed))
 
     @property
+    def layout_now(self) -> Layout:
+        """Which rows hold what: more words have more lines, where there is room."""
+        width, height = self.content_size
+        if self.compact:
+            return arrange(width, height, compact=True)
+        legends = legend_lines(self._data, width, self.least_gutter + 1, self._legend_style, _MOST_LEGENDS)
+        return arrange(width, height, legends=legends, readouts=readout_lines(self._data, self.axis, width))
+
+    @property
+    def _legend_style(self) -> LegendStyle:
+        return LegendStyle(
+            self._state(self._data.note),
+            self.ascii_only,
+            numbered=not self.compact,
+            brief=self._state(self._data.brief or self._data.note),
+        )
+
+    @property
     def picture(self) -> Picture | None:
         """The picture for the present size and view; None where there is nothing to draw."""
-        width, height = self.content_size
-        layout = arrange(width, height, self.compact)
+        layout = self.layout_now
         if self._picture is None or self._picture.layout != layout:
             full = full_window(self._data, self.axis)
             self._picture = None
-            if full is not None and layout.rows > 0 and width > 0:
+            if full is not None and layout.rows > 0 and layout.width > 0:
                 window = self._window or full
                 self._picture = paint(self._data, self.axis, self.log_y, window, layout, self.least_gutter)
         return self._picture
 
     def _draw(self) -> list[Strip]:
         picture = self.picture
-        words = Words(self._state(), not self.compact, self.ascii_only)
+        style = self._legend_style
         if picture is None:
-            frame = empty_frame(self._data, self.empty_text, *self.content_size, words)
+            frame = empty_frame(self._data, self.empty_text, *self.content_size, style)
         else:
-            frame = full_frame(picture, self._data, self._cursor, words)
+            frame = full_frame(picture, self._data, self._cursor, style)
         self.spots = frame.spots
         width = self.content_size.width
         return [self._strip(line, width) for line in frame.lines]
 
-    def _state(self) -> str:
+    def _state(self, note: str) -> str:
         """What differs from the plain view, in a few words."""
-        said = [self._data.note] if self._data.note else []
+        said = [note] if note else []
         said += ["log"] if self.log_y else []
         if self._window:
             lo, hi = self._window

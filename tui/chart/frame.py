@@ -8,60 +8,49 @@ from typing import NamedTuple
 
 from tui.chart import ink
 from tui.chart.cursor import Cursor
+from tui.chart.legend import Spot, Style, legend
 from tui.chart.model import Axis, ChartData, Curve
 from tui.chart.picture import Picture, axis_runs, gutter_runs, label_runs
 from tui.chart.raster import Canvas, Run
-from tui.chart.readout import legend, readout, value_of
+from tui.chart.readout import readout, value_of
 
 # Text wider than this is tiring to read, however wide the terminal.
 _TEXT_WIDTH = 60
+_MOST_LINES = 3
 
 
 class Frame(NamedTuple):
-    """The lines from top to bottom, and where in the first line the curves' labels are: (start, end, key)."""
+    """The lines from top to bottom, and where in the first ones the curves' labels are."""
 
     lines: list[list[Run]]
-    spots: list[tuple[int, int, str]]
+    spots: list[Spot]
 
 
-class Words(NamedTuple):
-    """How a chart speaks: what its legend says at the right end, whether it numbers its curves, and in which signs."""
-
-    state: str = ""
-    numbered: bool = False
-    ascii_only: bool = False
-
-
-def full_frame(picture: Picture, data: ChartData, cursor: Cursor | None, words: Words) -> Frame:
+def full_frame(picture: Picture, data: ChartData, cursor: Cursor | None, style: Style) -> Frame:
     """A picture with its words around it. Where its layout has no readout, the legend has the values."""
     layout = picture.layout
     canvas = _with_cursor(picture, data, cursor) if cursor else picture.canvas
     glyphs = (
         {ink.of_curve(n): ink.ascii_of_curve(n) for n in range(len(data.curves))}
-        if words.ascii_only
+        if style.ascii_only
         else None
     )
     lines: list[list[Run]] = []
-    spots: list[tuple[int, int, str]] = []
+    spots: list[Spot] = []
     reach = (picture.x.hi - picture.x.lo) / max(picture.canvas.width, 1) / 2
     if layout.legend >= 0:
-        said, spots = legend(
-            data,
-            layout.width,
-            picture.gutter,
-            words.state,
-            words.ascii_only,
-            numbered=words.numbered,
-            value=None if layout.readout >= 0 else partial(_value_there, picture.axis, cursor, reach),
-        )
-        lines.append(said)
+        if layout.readout < 0:
+            style = style._replace(value=partial(_value_there, picture.axis, cursor, reach))
+        said, spots = legend(data, layout.width, picture.gutter, style, layout.legends)
+        lines += [*said, *([] for _ in range(layout.legends - len(said)))]
     lines.extend([*gutter_runs(picture, row), *runs] for row, runs in enumerate(canvas.rows(glyphs)))
     if layout.axis >= 0:
         lines.append(axis_runs(picture))
     if layout.labels >= 0:
         lines.append(label_runs(picture))
     if layout.readout >= 0:
-        lines.append(readout(data, picture.axis, cursor, reach, layout.width))
+        words = readout(data, picture.axis, cursor, reach, layout.width, layout.readouts)
+        lines += [*words, *([] for _ in range(layout.readouts - len(words)))]
     return Frame(lines, spots)
 
 
@@ -70,7 +59,7 @@ def _value_there(axis: Axis, cursor: Cursor | None, reach: float, curve: Curve) 
     return None if value is None else f"{value.text}{value.at}"
 
 
-def empty_frame(data: ChartData, text: str, width: int, height: int, words: Words) -> Frame:
+def empty_frame(data: ChartData, text: str, width: int, height: int, style: Style) -> Frame:
     """`text` in the middle; where curves only are hidden, that and the legend instead."""
     hidden = any(not curve.visible and len(curve.column) for curve in data.curves)
     said = "Every curve is hidden" if hidden else text
@@ -80,9 +69,10 @@ def empty_frame(data: ChartData, text: str, width: int, height: int, words: Word
     lines: list[list[Run]] = [[] for _ in range(height)]
     for number, line in enumerate(wrapped):
         lines[top + number] = [(line.center(width), ink.LABEL)]
-    spots: list[tuple[int, int, str]] = []
+    spots: list[Spot] = []
     if hidden and top > 0:
-        lines[0], spots = legend(data, width, 5, "", words.ascii_only, numbered=words.numbered)
+        above = legend(data, width, 5, style._replace(state=""), min(top, _MOST_LINES))
+        lines[: len(above.lines)], spots = above
     return Frame(lines, spots)
 
 

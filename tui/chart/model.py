@@ -54,7 +54,7 @@ class Mark:
     gold ★ and blocked ✕ stand at `y`, a notice ▲ too (on the upper edge where that lies above it, at the bottom without a
     `y`); phase is a vertical line with `text` on top, resume a small sign at the bottom;
     best is a faint horizontal line at `y`; forecast an expected value `y` between `low` and `high`. `text` is what the
-    readout says there.
+    readout says there, `brief` the same in fewer cells, for where they are few.
     """
 
     step: float
@@ -65,6 +65,7 @@ class Mark:
     text: str = ""
     low: float | None = None
     high: float | None = None
+    brief: str = ""
 
     def x(self, axis: Axis) -> float:
         """The position on `axis`."""
@@ -78,7 +79,9 @@ class ChartData:
     """All that is shown. The first curve is the most important: it is drawn last, on top, and the cursor prefers it.
 
     `axis` None leaves the axis as the reader has set it. `stretch` is a part of the present axis that the whole view
-    covers at least, beyond what the curves do; `note` is said at the end of the legend.
+    covers at least, beyond what the curves do; `note` is said at the end of the legend, `brief` instead of it where it would
+    take the room of names.
+    `among` are the names from which those of the curves are told apart where they are cut: of all runs that there are.
     `clock` tells when it was, for the axis "clock".
     """
 
@@ -87,4 +90,6 @@ class ChartData:
     axis: Axis | None = None
     stretch: Window | None = None
     note: str = ""
+    brief: str = ""
+    among: frozenset[str] = frozenset()
     clock: Clock = Clock()  # noqa: RUF009, a plain empty tuple

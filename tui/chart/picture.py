@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import set_cell_size
 
 from mypt.plotting.clock import clock_ticks
 from mypt.text import printable
@@ -20,9 +20,12 @@ from tui.chart.model import ChartData, Curve, Mark
 from tui.chart.raster import Canvas, Run
 from tui.chart.scale import Scale, Tick, x_scale, x_ticks, y_scale, y_ticks
 from tui.chart.view import Window
+from tui.names import clipped
 
 # Stars nearer than this to a later one are left out: while a run improves at every evaluation they would hide it.
 _STARS_APART = 6
+# So many rows has a plot before words take a second line.
+_ROWS_FIRST = 9
 _AXIS_NAMES: dict[Axis, str] = {
     "step": "steps",
     "tokens": "tokens",
@@ -33,7 +36,10 @@ _AXIS_NAMES: dict[Axis, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Which rows and columns of a widget hold what; a row of -1 is left out where there is no room."""
+    """Which rows and columns of a widget hold what; a row of -1 is left out where there is no room.
+
+    `legend` and `readout` are the first ones of their `legends` and `readouts` rows.
+    """
 
     width: int
     height: int
@@ -43,18 +49,25 @@ class Layout:
     axis: int
     labels: int
     readout: int
+    legends: int = 1
+    readouts: int = 1
 
 
-def arrange(width: int, height: int, compact: bool = False) -> Layout:
+def arrange(width: int, height: int, compact: bool = False, *, legends: int = 1, readouts: int = 1) -> Layout:
     """The layout for a size in cells. The plot comes first, then labels, readout, legend and the axis line.
 
-    A `compact` one has only a legend beside its plot, since another chart above it has the rest.
+    A `compact` one has only a legend beside its plot, since another chart above it has the rest. Of the readout and then of
+    the legend there are as many lines as are asked for, while the plot has room enough besides.
     """
     labels, readout, legend, axis = height >= 3, height >= 4, height >= 5, height >= 6
     if compact:
         labels, readout, legend, axis = False, False, height >= 3, False
-    rows = max(height - labels - readout - legend - axis, 0)
-    top = int(legend)
+    spare = max(height - labels - readout - legend - axis - _ROWS_FIRST, 0)
+    readouts = readout + min(readouts - 1, spare if readout else 0)
+    spare -= max(readouts - 1, 0)
+    legends = legend + min(legends - 1, spare if legend else 0)
+    rows = max(height - labels - readouts - legends - axis, 0)
+    top = legends
     bottom = top + rows
     return Layout(
         width,
@@ -64,7 +77,9 @@ def arrange(width: int, height: int, compact: bool = False) -> Layout:
         rows=rows,
         axis=bottom if axis else -1,
         labels=bottom + axis if labels else -1,
-        readout=height - 1 if readout else -1,
+        readout=height - readouts if readout else -1,
+        legends=legends,
+        readouts=readouts,
     )
 
 
@@ -308,10 +323,3 @@ def _notice_row(picture: Picture, y: float | None) -> int:
         return picture.canvas.height - 1
     row = picture.row(y)
     return row if row is not None else 0 if y > picture.y.lo else picture.canvas.height - 1
-
-
-def clipped(text: str, width: int) -> str:
-    """`text` in at most `width` cells, its end an ellipsis where it was longer."""
-    if cell_len(text) <= width:
-        return text
-    return set_cell_size(text, max(width - 1, 0)).rstrip() + "…" if width > 0 else ""

@@ -8,7 +8,6 @@ from textual import events
 
 from tui.chart.cursor import snap
 from tui.chart.drawn import Drawn
-from tui.chart.picture import arrange
 
 if TYPE_CHECKING:
     from tui.chart.widget import Chart
@@ -50,8 +49,8 @@ class Pointing(Drawn):
             return
         chart = self._chart
         row, column = event.y - self.gutter.top, event.x - self.gutter.left
-        if row == arrange(*self.content_size, chart.compact).legend:
-            key = next((key for start, end, key in chart.spots if start <= column < end), None)
+        if row < chart.layout_now.legends:
+            key = next((s.key for s in chart.spots if s.line == row and s.start <= column < s.end), None)
             if key is not None:
                 chart.toggle(key)
             return

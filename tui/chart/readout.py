@@ -1,8 +1,8 @@
-"""The two lines of words at a chart: the legend above it and the readout below. Pure."""
+"""The lines of words below a chart: what the values are, at the cursor or without one the latest, and the mark there. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from rich.cells import cell_len
@@ -11,113 +11,147 @@ from mypt import text
 from mypt.plotting.clock import moment_label
 from tui.chart import ink
 from tui.chart.cursor import Cursor, mark_at
+from tui.chart.legend import NAME_WIDTHS, VALUE_CELLS, names_of
 from tui.chart.model import Axis, ChartData, Curve, Mark
-from tui.chart.picture import clipped
 from tui.chart.raster import Run
 from tui.chart.scale import value_label
+from tui.names import clipped
+
+_HEAD_CELLS: dict[Axis, int] = {"step": 14, "tokens": 30, "time": 26, "clock": 34}
+_WIDEST_NAME = 24
+# With steps beside the values names are not shorter than this; the steps have so many cells.
+_READABLE, _AT_CELLS = 14, 8
+# Less of a mark says nothing.
+_LEAST_MARK = 16
+_INDENT = "  "
 
 
-class Legend(NamedTuple):
-    """The runs of the legend, and for each curve in it (first cell, cell after the last, key)."""
+class _Said(NamedTuple):
+    """A curve's label, its value and its ink."""
 
-    runs: list[Run]
-    spots: list[tuple[int, int, str]]
-
-
-def legend(
-    data: ChartData,
-    width: int,
-    indent: int,
-    state: str,
-    ascii_only: bool,
-    *,
-    numbered: bool = False,
-    value: Callable[[Curve], str | None] | None = None,
-) -> Legend:
-    """One line: each curve's sample and label, as many as fit, and at the right end `state`.
-
-    `numbered` puts the digit before it that hides or shows it; `value` says what its value is, where there is no
-    readout for that.
-    """
-    runs: list[Run] = [(" " * indent, ink.BLANK)]
-    spots: list[tuple[int, int, str]] = []
-    used = indent
-    room = width - (cell_len(state) + 2 if state and width >= 60 else 0)
-    told = [(number, curve) for number, curve in enumerate(data.curves) if not curve.quiet]
-    for place, (number, curve) in enumerate(told):
-        own = ink.of_curve(number) if curve.visible else ink.FAINT
-        digit = str(place + 1) if numbered and place < 9 and len(told) > 1 else ""
-        sample = _sample(curve, number, ascii_only)
-        label = clipped(text.printable(curve.label, newline=False), 24)
-        said = (value(curve) if value and curve.visible else None) or ""
-        size = cell_len(digit) + cell_len(sample) + 1 + cell_len(label) + (1 + cell_len(said) if said else 0)
-        left = len(told) - place - 1
-        more = len(f"+{left}") + 2 if left else 0
-        if used + size + more > room:
-            runs.append((f"+{left + 1}", ink.LABEL))
-            used += len(f"+{left + 1}")
-            break
-        runs += [(digit, ink.FAINT), (sample, own), (" " + label, own if curve.visible else ink.FAINT)]
-        runs += [(" " + said, ink.STRONG)] if said else []
-        runs.append(("  ", ink.BLANK))
-        spots.append((used, used + size, curve.key))
-        used += size + 2
-    if state and room < width:
-        runs += [(" " * max(width - used - cell_len(state), 0), ink.BLANK), (state, ink.LABEL)]
-    return Legend(runs, spots)
+    label: str
+    value: Value
+    ink: int
 
 
-def readout(data: ChartData, axis: Axis, cursor: Cursor | None, reach: float, width: int) -> list[Run]:
+def readout_lines(data: ChartData, axis: Axis, width: int) -> int:
+    """Whether all that a cursor may find needs one line or two. Not where the cursor is: the plot holds still."""
+    seen = _seen(data)
+    names = names_of(data, _WIDEST_NAME)
+    values = _HEAD_CELLS[axis] + sum(3 + cell_len(names[c.label]) + VALUE_CELLS for _, c in seen)
+    marks = sorted((m for m in data.marks if m.kind != "best"), key=lambda m: -len(m.text))[:4]
+    longest = max((3 + cell_len(_said(mark)) for mark in marks), default=0)
+    return 1 if values + longest <= width else 2
+
+
+def readout(
+    data: ChartData, axis: Axis, cursor: Cursor | None, reach: float, width: int, lines: int = 1
+) -> list[list[Run]]:
     """What the values are: at the cursor, or without one the latest; with the mark that stands there.
 
-    `reach` is half a cell in units of the axis. Where the line is too long values are left out from the end, so that
-    position and mark stay.
+    `reach` is half a cell in units of the axis. Where the lines are too short, what says least is left out first; no
+    value is ever there as that of another step: without a cursor the latest ones go by that word.
     """
+    for head, values, mark, left in _ways(data, axis, cursor, reach, width, lines):
+        found = _flow(head, values, mark, left, width, lines)
+        if found is not None:
+            return found
+    return [[("┃ " if cursor else _INDENT, ink.CURSOR)]]
+
+
+Way = tuple[list[Run], list[list[Run]], list[Run], int]
+"""The head, the values, the mark, and how many values are left out."""
+
+
+def _ways(
+    data: ChartData, axis: Axis, cursor: Cursor | None, reach: float, width: int, lines: int
+) -> Iterator[Way]:
+    """What can be said, from all of it to the place alone."""
+    said = _values(data, axis, cursor, reach, width * lines)
+    full = [_value(each, at=True) for each in said]
+    plain = [_value(each, at=False) for each in said]
     if cursor is None:
-        place, mark = _latest(data), _last_gold(data)
-    else:
-        place, mark = _place(data, axis, cursor), mark_at(data, axis, cursor.x, reach)
-    head: list[Run] = [("┃ " if cursor else "  ", ink.CURSOR), (place, ink.STRONG if cursor else ink.LABEL)]
-    tail: list[Run] = []
-    if mark:
-        tail = [(" │ ", ink.AXIS), (_said(mark, at=cursor is None), ink.OF_MARK[mark.kind])]
-    said = _values(data, axis, cursor, reach)
-    values = [[*label, (f"{value.text}{value.at}", own)] for label, value, own in said]
-    if cursor is None and _width(head, *values, tail) > width:
+        head = [(_INDENT, ink.BLANK), (_latest(data), ink.LABEL)]
+        gold = _last_gold(data)
+        for mark in _marks(gold, at=True):
+            yield head, full, mark, 0
         # Nobody asked for the mark: the values come first.
-        tail, mark = [], None
-    if _width(head, *values, tail) > width:
-        # Values come before the steps that they are of.
-        values = [[*label, (value.text, own)] for label, value, own in said]
-    while values and _width(head, *values, tail) > width and (len(values) > 1 or mark is None):
-        values.pop()
-    if _width(head, *values, tail) > width and tail:
-        room = width - _width(head, *values) - 3
-        if room < 16 and values:
-            values.clear()
-            room = width - _width(head) - 3
-        tail = [tail[0], (clipped(tail[1][0], room), tail[1][1])] if room > 3 else []
-    return [*head, *(run for value in values for run in value), *tail]
+        yield head, full, [], 0
+        head = [(_INDENT, ink.BLANK), ("latest" if said else "", ink.LABEL)]
+        for kept in range(len(plain), -1, -1):
+            yield head, plain[:kept], [], len(plain) - kept
+        return
+    place, short = (
+        [("┃ ", ink.CURSOR), (words, ink.STRONG)]
+        for words in (_place(data, axis, cursor), f"step {text.whole(cursor.step)}")
+    )
+    marks = _marks(mark_at(data, axis, cursor.x, reach), at=False)
+    for mark in marks:
+        yield place, full, mark, 0
+    yield short, full, marks[-1], 0
+    # Values come before the steps that they are of.
+    for kept in range(len(plain), 0, -1):
+        yield short, plain[:kept], marks[-1], len(plain) - kept
+    if marks[-1]:
+        words, own = marks[-1][0]
+        more = len(f"  +{len(plain) - 1}") if len(plain) > 1 else 0
+        beside = width * lines - _width(short, *plain[:1]) - more - 6
+        alone = width - _width(short) - 3
+        for values, room, least in ((plain[:1], beside, _LEAST_MARK), (plain[:0], alone, 4)):
+            if room >= least:
+                cut = clipped(words, min(room, width - len(_INDENT)))
+                yield short, values, [(cut, own)], len(plain) - len(values) if values else 0
+    yield short, [], [], 0
 
 
-def _values(
-    data: ChartData, axis: Axis, cursor: Cursor | None, reach: float
-) -> list[tuple[list[Run], Value, int]]:
-    """For each curve that is seen its label, its value and its ink."""
+def _flow(
+    head: list[Run], values: Sequence[list[Run]], mark: list[Run], left: int, width: int, lines: int
+) -> list[list[Run]] | None:
+    """All of it one after the other over so many lines; None where it is too long for them."""
+    more: list[Run] = [(f"+{left}", ink.LABEL)] if left else []
+    parts = [(part, "  " if place else " │ ") for place, part in enumerate([*values, more]) if part]
+    if mark:
+        parts.append((mark, " │ "))
+    flowing = [list(head)]
+    for part, between in parts:
+        if _width(flowing[-1], part) + len(between) <= width:
+            flowing[-1] += [(between, ink.AXIS), *part]
+        else:
+            flowing.append([(_INDENT, ink.BLANK), *part])
+    return flowing if len(flowing) <= lines and all(_width(line) <= width for line in flowing) else None
+
+
+def _seen(data: ChartData) -> list[tuple[int, Curve]]:
+    return [(n, curve) for n, curve in enumerate(data.curves) if curve.visible and not curve.quiet]
+
+
+def _values(data: ChartData, axis: Axis, cursor: Cursor | None, reach: float, room: int) -> list[_Said]:
+    """For each curve that is seen its label, its value and its ink.
+
+    How long the labels are does not depend on the cursor: a name that changed with each step of it could not be read.
+    """
     latest = _latest_step(data) if cursor is None else None
-    values: list[tuple[list[Run], Value, int]] = []
-    for number, curve in enumerate(data.curves):
-        if curve.visible and not curve.quiet and (value := value_of(curve, axis, cursor, reach, latest)):
-            label = clipped(text.printable(curve.label, newline=False), 24)
-            between = "  " if values else " │ "
-            values.append(([(between, ink.AXIS), (f"{label} ", ink.LABEL)], value, ink.of_curve(number)))
-    return values
+    seen = _seen(data)
+    curves = [curve for _, curve in seen]
+    names = _names(data, curves, room)
+    values = ((n, curve, value_of(curve, axis, cursor, reach, latest)) for n, curve in seen)
+    return [_Said(names[curve.label], value, ink.of_curve(n)) for n, curve, value in values if value]
 
 
-def _sample(curve: Curve, number: int, ascii_only: bool) -> str:
-    if ascii_only:
-        return ink.ascii_of_curve(number) * 2
-    return "╍╍" if curve.dashed else "━━"
+def _names(data: ChartData, curves: Sequence[Curve], room: int) -> Mapping[str, str]:
+    """The widest names with which the values have room, with their steps too where names can be read beside these."""
+    widths = [width for width in NAME_WIDTHS if width <= _WIDEST_NAME]
+    for least, value in ((_READABLE, VALUE_CELLS + _AT_CELLS), (widths[-1], VALUE_CELLS)):
+        for most in (width for width in widths if width >= least):
+            names = names_of(data, most)
+            cells = sum(3 + cell_len(names[curve.label]) + value for curve in curves)
+            if _HEAD_CELLS["step"] + cells <= room:
+                return names
+    return names
+
+
+def _value(said: _Said, *, at: bool) -> list[Run]:
+    return [(f"{said.label} ", ink.LABEL), (said.value.text + (said.value.at if at else ""), said.ink)]
 
 
 def _width(*parts: list[Run]) -> int:
@@ -130,7 +164,7 @@ def _latest(data: ChartData) -> str:
 
 
 def _latest_step(data: ChartData) -> float | None:
-    steps = [p.step for c in data.curves if c.visible and not c.quiet and (p := c.column.last())]
+    steps = [p.step for _, curve in _seen(data) if (p := curve.column.last())]
     return max(steps, default=None)
 
 
@@ -147,13 +181,21 @@ def _last_gold(data: ChartData) -> Mark | None:
     return max((m for m in data.marks if m.kind == "gold"), key=lambda m: m.step, default=None)
 
 
-def _said(mark: Mark, at: bool) -> str:
-    said = text.printable(mark.text, newline=False)
-    if mark.kind in ("phase", "resume") and not said.startswith(mark.kind):
-        said = f"{mark.kind} {said}" if said else mark.kind
+def _marks(mark: Mark | None, *, at: bool) -> list[list[Run]]:
+    """What a mark says, in full and in brief."""
+    if mark is None:
+        return [[]]
+    step = f" at {text.whole(int(mark.step))}" if at else ""
+    return [[(f"{_said(mark, brief=brief)}{step}", ink.OF_MARK[mark.kind])] for brief in (False, True)]
+
+
+def _said(mark: Mark, *, brief: bool = False) -> str:
+    said = text.printable(mark.brief if brief and mark.brief else mark.text, newline=False)
+    if mark.kind == "phase" and not said.startswith(mark.kind):
+        said = f"phase {said}" if said else "phase"
+    said = said or ("resume" if mark.kind == "resume" else "")
     sign = ink.SIGNS[mark.kind]
-    said = said if said.startswith(sign) else f"{sign} {said}"
-    return f"{said} at {text.whole(int(mark.step))}" if at else said
+    return said if said.startswith(sign) else f"{sign} {said}"
 
 
 class Value(NamedTuple):

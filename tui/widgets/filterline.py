@@ -12,16 +12,14 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Input, Static
 
-_HINT = "dante  learning_rate>=1e-4  state:running,failed  val<2.5  -base:none"
-
 
 class FilterInput(Input):
     """The field; Enter and the arrow down leave it, Escape takes the filter away."""
 
     HELP_NAME = "the filter"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "clear_all", "Clear", tooltip="Show every run again", id="filter.clear"),
-        Binding("enter,down", "leave", "Done", tooltip="Back to the runs that match", id="filter.leave"),
+        Binding("escape", "clear_all", "Clear", tooltip="Show everything again", id="filter.clear"),
+        Binding("enter,down", "leave", "Done", tooltip="Back to what matches", id="filter.leave"),
     ]
 
     class Left(Message):
@@ -67,9 +65,19 @@ class FilterLine(Vertical):
             super().__init__()
             self.elsewhere = elsewhere
 
+    def __init__(
+        self,
+        placeholder: str = "filter: name, setting or result",
+        hint: str = "dante  learning_rate>=1e-4  state:running,failed  val<2.5  -base:none",
+        everything: str = "every run",
+    ) -> None:
+        """`hint` shows what one can write, `everything` is what there is without a filter."""
+        super().__init__()
+        self._placeholder, self._hint, self._everything = placeholder, hint, everything
+
     def compose(self) -> ComposeResult:
         """The field and what is said of it."""
-        yield FilterInput(placeholder="filter: name, setting or result", id="filter-input", compact=True)
+        yield FilterInput(placeholder=self._placeholder, id="filter-input", compact=True)
         yield Static(id="filter-said", markup=False)
 
     def open(self, text: str) -> None:
@@ -85,8 +93,8 @@ class FilterLine(Vertical):
     def say(self, problem: str, note: str = "") -> None:
         """What is wrong with the filter, else `note`, else what one can write."""
         colours = self.app.theme_variables
-        said = Text(problem, colours.get("error", "red")) if problem else Text(note or _HINT, "dim")
-        said.append("   ⏎ keeps it, esc shows every run", "dim")
+        said = Text(problem, colours.get("error", "red")) if problem else Text(note or self._hint, "dim")
+        said.append(f"   ⏎ keeps it, esc shows {self._everything}", "dim")
         said.no_wrap, said.overflow = True, "ellipsis"
         self.query_one("#filter-said", Static).update(said)
 

@@ -12,7 +12,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from mypt.bundle import BundleInfo
-from mypt.diff import step_and_loss
+from mypt.diff import Reached, reached
 from mypt.runs.record import RunRecord
 from mypt.text import size
 from mypt.watch.history import RunHistory
@@ -22,10 +22,10 @@ from tui.chart.widget import Chart
 from tui.dashboard import Dashboard, shown_path
 from tui.live import Live
 from tui.screens.checkpoints import details, gold
-from tui.screens.checkpoints.rows import TreeRow, tree_rows
+from tui.screens.checkpoints.rows import EARLIER, TreeRow, tree_rows
 from tui.screens.checkpoints.runs import Runs, curve_of
 from tui.screens.checkpoints.tabs import TabLine
-from tui.screens.checkpoints.tree import BundleTree, Numbers
+from tui.screens.checkpoints.tree import BundleTree
 from tui.widgets.lines import KeyLine, TopLine
 from tui.widgets.lineview import LineView
 
@@ -83,7 +83,7 @@ class BrowsingScreen(Screen[RunRecord | None]):
 
     def on_resize(self) -> None:
         """Lines are wrapped for the width that there is."""
-        self.call_after_refresh(self._show_details)
+        self.call_after_refresh(self._show)
 
     def on_screen_resume(self) -> None:
         """Back from another screen: what was missed is shown at once."""
@@ -113,7 +113,7 @@ class BrowsingScreen(Screen[RunRecord | None]):
         self.marked = [name for name in self.marked if name in there]
         runs = Runs(live.workspace.runs)
         histories: dict[str, RunHistory | None] = {}
-        numbers: dict[str, Numbers] = {}
+        numbers: dict[str, Reached] = {}
         for row in rows:
             if row.info is None:
                 continue
@@ -121,7 +121,7 @@ class BrowsingScreen(Screen[RunRecord | None]):
             if name not in histories:
                 run = runs.of(name)
                 histories[name] = run.history if run else None
-            numbers[row.key] = step_and_loss(row.info, histories[name])
+            numbers[row.key] = reached(row.info, histories[name])
         tree = self.query_one(BundleTree)
         tree.show(rows, numbers, self.marked)
         if self._awaited and tree.choose(self._awaited):
@@ -145,10 +145,13 @@ class BrowsingScreen(Screen[RunRecord | None]):
         if self.app.readonly:
             said.append("read-only")
         self.query_one(TopLine).right = " · ".join(said)
-        hints = {0: "", 1: "1 marked: space marks another"}
+        hints = {0: self._tree_note(), 1: "1 marked: space marks another"}
         self.query_one(BundleTree).border_subtitle = hints.get(
             len(self.marked), f"{len(self.marked)} marked: v compares them"
         )
+
+    def _tree_note(self) -> str:
+        return EARLIER if self.query_one(BundleTree).has_signs else ""
 
     def _teach(self) -> Text:
         key, quiet = f"bold {self.app.theme_variables.get('primary', '')}".strip(), "not bold dim"

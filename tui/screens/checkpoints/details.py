@@ -11,7 +11,7 @@ from rich.cells import cell_len, chop_cells
 from rich.text import Text
 
 from mypt.bundle import CONFIG, STATE, TOKENIZER, BundleInfo, Kind
-from mypt.diff import Cell, flatten, real_parameters, spelled, step_and_loss, tokenizer_of, value_text
+from mypt.diff import Cell, flatten, reached, real_parameters, spelled, tokenizer_of, value_text
 from mypt.settings.model_config import GPTConfig
 from mypt.text import count, duration, loss, printable, size, whole
 from mypt.watch.checkpoints import base_model
@@ -105,11 +105,11 @@ def head(row: TreeRow, run: Run | None, colours: Colours, now: float | None = No
         text.append(f"\n{info.remedy}", trouble)
         if not info.was_read:
             return text
-    step, value = step_and_loss(info, run.history if run else None)
+    step, value, of_step = reached(info, run.history if run else None)
     number = real_parameters(info.config)
     said = [
         "" if step is None else f"step {whole(step)}",
-        "" if value is None else f"val {loss(value)}",
+        "" if value is None else f"val {loss(value)}" + ("" if of_step is None else f" at {whole(of_step)}"),
         "" if number is None else f"{count(number)} parameters",
         size(info.size),
     ]

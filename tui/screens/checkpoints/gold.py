@@ -78,30 +78,38 @@ def _guards(info: BundleInfo, run: Run | None, defaults: Guards, writer: Writer)
         return
     off = isinstance(chosen, dict) and chosen.get("apply_loss_guards") is False
     writer.heading("Guards" + (": all off" if off else "") + ("" if own else ", as they are by default"))
-    state, progress = _state(info), info.training_state.get("progress")
-    said = progress if isinstance(progress, dict) else {}
+    state = _state(info)
     for name, limit in thresholds.items():
-        asked, now = _guard(name, limit, state, said)
+        asked, now = _guard(name, limit, state, _overfit(info, run))
         writer.value(name, asked, "dim" if limit is None or off else "", now)
     _first_values(state, run, thresholds.get("eval_regression"), writer)
 
 
-def _guard(name: str, limit: Any, state: Mapping[str, Any], progress: Mapping[str, Any]) -> tuple[str, str]:
+def _guard(name: str, limit: Any, state: Mapping[str, Any], overfit: float | None) -> tuple[str, str]:
     """What a guard asks, and how things stood with it when the checkpoint was saved."""
     if limit is None:
         return "off", ""
     if not is_number(limit):
         return value_text(name, limit), ""
     if name == "overfit_ratio":
-        val, train = progress.get("val_loss"), progress.get("train_loss")
-        now = f"now {val / train:.2f}x" if is_number(val) and is_number(train) and train > 0 else ""
-        return f"blocks above {limit:g}x val/train", now
+        return f"blocks above {limit:g}x val/train", "" if overfit is None else f"now {overfit:.2f}x"
     if name == "consecutive_rises":
         rises = state.get("rises")
         return f"blocks after {limit:g} rises in a row", f"now {rises}" if is_number(rises) else ""
     if name == "eval_regression":
         return f"blocks +{100 * limit:g}% over an eval set's first value", ""
     return value_text(name, limit), ""
+
+
+def _overfit(info: BundleInfo, run: Run | None) -> float | None:
+    """What the guard compares, both of one evaluation: the loss of a batch that a bundle has is another one."""
+    curves = run.history.curves if run is not None else {}
+    if info.step is None or "val" not in curves or "train_eval" not in curves:
+        return None
+    val, train = (curves[name].at_or_before("step", info.step) for name in ("val", "train_eval"))
+    if val is None or train is None or val.step != train.step or not train.y > 0 or not math.isfinite(val.y):
+        return None
+    return val.y / train.y
 
 
 def _first_values(state: Mapping[str, Any], run: Run | None, limit: Any, writer: Writer) -> None:

@@ -6,10 +6,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mypt.bundle import BundleInfo, Kind
+from mypt.text import loss
 from mypt.watch.checkpoints import Model
 
 # Deeper than this the tree says that there is more above, since its names need the room.
 _DEEPEST_GUIDE = 12
+
+
+EARLIER = "* of an earlier step"
+"""What the sign of `loss_of` means."""
+
+
+def loss_of(value: float, at: int | None) -> str:
+    """A loss, with a sign in front of it where it is of an earlier step than the checkpoint, for a narrow column."""
+    return loss(value) if at is None else f"*{loss(value)}"
 
 
 @dataclass(frozen=True, slots=True)

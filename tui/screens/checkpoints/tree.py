@@ -17,14 +17,16 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from mypt.bundle import Kind
+from mypt.diff import Reached
 from mypt.text import loss, printable, size, whole
-from tui.screens.checkpoints.rows import TreeRow
+from tui.names import shortened
+from tui.screens.checkpoints.rows import TreeRow, loss_of
 from tui.widgets.lines import fit
 
-Numbers = tuple[int | None, float | None]
-"""Step and validation loss of a line."""
-
 _HEADER = 1
+_UNKNOWN = Reached(None, None)
+# From here on names have room beside one more column.
+_ROOM_FOR_STEPS = 52
 _SIGNS = {Kind.GOLD: "gold ★", Kind.FP16: "fp16"}
 
 
@@ -60,10 +62,11 @@ class BundleTree(ScrollView, can_focus=True):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._rows: Sequence[TreeRow] = ()
-        self._numbers: Mapping[str, Numbers] = {}
+        self._numbers: Mapping[str, Reached] = {}
         self._marked: Collection[str] = ()
         self._at = 0
         self._missed: str | None = None
+        self._names: frozenset[str] = frozenset()
 
     @property
     def rows(self) -> Sequence[TreeRow]:
@@ -75,8 +78,15 @@ class BundleTree(ScrollView, can_focus=True):
         """The chosen line."""
         return self._rows[self._at] if self._at < len(self._rows) else None
 
+    @property
+    def has_signs(self) -> bool:
+        """Whether a loss has the sign of an earlier step, since there is no room to say which."""
+        _, value, at, _ = self._columns(self.scrollable_content_region.width)
+        earlier = any(n.at is not None and n.loss is not None for n in self._numbers.values())
+        return earlier and value > 0 and at == 0
+
     def show(
-        self, rows: Sequence[TreeRow], numbers: Mapping[str, Numbers], marked: Collection[str] = ()
+        self, rows: Sequence[TreeRow], numbers: Mapping[str, Reached], marked: Collection[str] = ()
     ) -> None:
         """Show these lines. The chosen one stays chosen and stays where it is on the screen.
 
@@ -87,6 +97,7 @@ class BundleTree(ScrollView, can_focus=True):
         if (rows, numbers, marked) == (self._rows, self._numbers, self._marked):
             return
         self._rows, self._numbers, self._marked = rows, dict(numbers), frozenset(marked)
+        self._names = frozenset(printable(row.model.name, newline=False) for row in rows)
         self.virtual_size = Size(0, len(rows) + _HEADER)
         places = {row.key: i for i, row in enumerate(rows)}
         key = before.key if before else None
@@ -163,7 +174,7 @@ class BundleTree(ScrollView, can_focus=True):
             head = self._ink("head")
             name = fit("  model", width - sum(columns))
             cells = [
-                fit_right(word, wide) for word, wide in zip(("step", "val", "size"), columns, strict=True)
+                fit_right(word, wide) for word, wide in zip(("step", "val", "", "size"), columns, strict=True)
             ]
             return Strip([Segment(name + "".join(cells), base + head)]).adjust_cell_length(width, base)
         place = y - _HEADER + self.scroll_offset.y
@@ -177,17 +188,21 @@ class BundleTree(ScrollView, can_focus=True):
         ]
         return Strip(segments).adjust_cell_length(width, base)
 
-    def _columns(self, width: int) -> tuple[int, int, int]:
-        """Widths of step, loss and size; those that do not fit are 0, the size first."""
-        value = max((len(loss(v)) for _, v in self._numbers.values() if v is not None), default=0)
+    def _columns(self, width: int) -> tuple[int, int, int, int]:
+        """Widths of step, loss, the step of the loss, and size; those that do not fit are 0, the size first.
+
+        Whether the loss is of an earlier step changes with every save, and no column comes or goes for it.
+        """
+        value = max((len(loss(n.loss)) for n in self._numbers.values() if n.loss is not None), default=0)
         value = min(max(value + 2, 8), 14)
         if width < 30:
-            return (0, value if width >= 14 + value else 0, 0)
-        step = max((len(whole(s)) for s, _ in self._numbers.values() if s is not None), default=0)
+            return (0, value if width >= 14 + value else 0, 0, 0)
+        step = max((len(whole(n.step)) for n in self._numbers.values() if n.step is not None), default=0)
         step = min(max(step + 2, 7), 12)
-        return (step, value, 9) if width >= 36 + value else (step, value, 0)
+        size = 9 if width >= 36 + value else 0
+        return (step, value, step + 2 if size and width >= _ROOM_FOR_STEPS + value else 0, size)
 
-    def _line(self, row: TreeRow, width: int, columns: tuple[int, int, int]) -> list[tuple[str, Style]]:
+    def _line(self, row: TreeRow, width: int, columns: tuple[int, int, int, int]) -> list[tuple[str, Style]]:
         style = {name: self._ink(name) for name in ("dim", "gold", "trouble", "mark", "number", "name")}
         marked = row.key in self._marked
         info = row.info
@@ -203,9 +218,15 @@ class BundleTree(ScrollView, can_focus=True):
             wide = min(cell_len(name) + 2, max(room - cell_len(words), room // 2))
             return [*line, (fit(name, wide) + fit(words, room - wide), style["dim"])]
         ink = style["gold"] if row.kind is Kind.GOLD else style["name" if row.kind is Kind.LAST else "number"]
-        line.append((fit(name, room - sum(columns)), ink))
-        step, value = self._numbers.get(row.key, (None, None))
-        shown = ("" if step is None else whole(step), "" if value is None else loss(value), size(info.size))
+        wide = room - sum(columns)
+        line.append((fit(shortened(self._names, wide).get(name, name), wide), ink))
+        step, value, at = self._numbers.get(row.key, _UNKNOWN)
+        shown = (
+            "" if step is None else whole(step),
+            "" if value is None else loss_of(value, None if columns[2] else at),
+            "" if at is None or value is None else f" at {whole(at)}",
+            size(info.size),
+        )
         line += [(fit_right(text, wide), style["number"]) for text, wide in zip(shown, columns, strict=True)]
         return line
 

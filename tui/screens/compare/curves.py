@@ -7,13 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 from mypt.watch.smooth import HEAVIEST, Smoothing
+from tui.chart.brief import brief
 from tui.chart.curves import Shown, Smooth, with_others
 from tui.chart.model import ChartData, Column, Mark, series_color
 from tui.chart.widget import Chart
+from tui.names import shortened
 from tui.screens.compare.items import Compared, numbers
 
 _SMOOTHED_AT_ONCE = 20_000
 _NEXT_PART_S = 0.1
+_BRIEF_NAME = 16
 
 
 def overlay(columns: Iterable[Compared], smooth: Smooth | None = None) -> ChartData:
@@ -26,8 +29,17 @@ def overlay(columns: Iterable[Compared], smooth: Smooth | None = None) -> ChartD
     runs = {column.curve: column.run for column in columns if column.run is not None}
     shown = [Shown(key, run.label, run.history, series_color(colours[key])) for key, run in runs.items()]
     data = with_others(ChartData(), shown, smooth)
+    short = shortened((run.label for run in runs.values()), _BRIEF_NAME)
     marks = [
-        Mark(gold.step, gold.tokens, gold.time, gold.value, "gold", f"{run.label} {gold.text}")
+        Mark(
+            gold.step,
+            gold.tokens,
+            gold.time,
+            gold.value,
+            "gold",
+            f"{run.label} {gold.text}",
+            brief=f"{short[run.label]} {brief(gold.text)}",
+        )
         for run in runs.values()
         for gold in run.history.golds[-1:]
     ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mypt.bundle import BundleInfo, split_name
-from mypt.diff import Side, preset_of, side_of, side_of_run, step_and_loss
+from mypt.diff import Side, preset_of, reached, side_of, side_of_run
 from mypt.text import printable
 from mypt.watch.of_model import Runs
 from mypt.watch.run import Run
@@ -69,7 +69,7 @@ def _checkpoint(name: str, info: BundleInfo | None, runs: Runs) -> Compared:
     if info is None:
         return Compared(name, Side(name), curve, run, gone=True)
     # The original's bundles say no losses; the log of their run does.
-    _, value = step_and_loss(info, run.history if run else None)
+    value = reached(info, run.history if run else None).loss
     return Compared(name, side_of(info, val_loss=value), curve, run, broken=bool(info.problem))
 
 

@@ -19,6 +19,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from mypt.diff import Row
+from tui.names import shortened
 from tui.screens.compare.lines import GAP, NOTE_GAP, Head, Line, column_widths, plain, wished
 from tui.widgets.lines import fit
 
@@ -243,11 +244,14 @@ class CompareTable(ScrollView, can_focus=True):
 
     def _head_cells(self) -> list[tuple[str, Style]]:
         parts: list[tuple[str, Style]] = []
+        names = [plain(head.name) for head in self._heads]
         for head, wide in zip(self._heads, self._widths, strict=True):
             sign = ("✗ ", self._ink("trouble")) if head.broken else ("━ ", self._colour(head.colour))
             if not head.broken and not head.colour:
                 sign = ("  ", Style())
-            parts += [sign, (fit(plain(head.name), wide - 2 - GAP) + " " * GAP, self._ink("head"))]
+            room = wide - 2 - GAP
+            told = shortened(names, room)[plain(head.name)]
+            parts += [sign, (fit(told, room) + " " * GAP, self._ink("head"))]
         return parts
 
     def _cell_ink(self, line: Line, number: int) -> Style:

@@ -25,10 +25,17 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("smooth", "e", "Smooth", "Smooth the curves: not, a little, more, much", "Chart"),
     Action("metric", "m", "Metric", "A second chart: learning rate, grad norm, speed, memory", "Chart"),
+    Action("log_y", "y", "Log y", "Logarithmic losses, or linear", "Chart"),
+    Action(
+        "log_metric",
+        "Y",
+        "Log metric",
+        "The second chart logarithmic, or linear; kept for each metric",
+        "Chart",
+    ),
     Action("next_run(1)", "right_square_bracket", "Next run", "Look at the run below", "Runs"),
     Action("enlarge", "z", "Enlarge", "All the room for what is below the chart, or back", "View"),
     Action("forecast", "f", "Forecast", "Where the validation loss will end, on the chart", "Chart"),
-    Action("log_y", "y", "Log y", "Logarithmic losses, or linear", "Chart"),
     Action("next_run(-1)", "left_square_bracket", "Run before", "Look at the run above", "Runs", False),
     Action(
         "only_this",

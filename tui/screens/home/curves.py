@@ -12,7 +12,6 @@ from mypt.watch.run import Run
 from mypt.watch.smooth import HEAVIEST, Smoothing
 from tui.chart.curves import Shown, chart_data, with_others
 from tui.chart.model import Axis, ChartData, Mark
-from tui.chart.picture import clipped
 from tui.chart.view import Window
 from tui.overlay import Overlay
 from tui.screens.home import words
@@ -21,8 +20,6 @@ from tui.screens.home import words
 SMOOTHING = (0.0, 0.6, 0.9, 0.97)
 # Points that are averaged within one frame.
 _SMOOTHED_AT_ONCE = 100_000
-# Of the legend's line so much is for the names of curves.
-_NAMES = 24
 
 
 class Curves:
@@ -59,11 +56,18 @@ class Curves:
         return [Shown(run.key, run.label, run.history, own), *rest]
 
     def losses(
-        self, run: Run, others: Sequence[Run], *, weight: float, foresee: bool, axis: Axis, width: int
+        self,
+        run: Run,
+        others: Sequence[Run],
+        *,
+        weight: float,
+        foresee: bool,
+        axis: Axis,
+        among: frozenset[str] = frozenset(),
     ) -> ChartData:
-        """The losses of `run` and `others` for a chart of this `axis` and `width`.
+        """The losses of `run` and `others` for a chart of this `axis`, named unlike the runs `among` which they are.
 
-        They are smoothed with `weight` where it is one; to `foresee` marks the expected end, or says why there is none.
+        They are smoothed with `weight` where it is one; to `foresee` marks the expected end, or says that there is none.
         """
         weight = float(weight) if 0 < weight <= HEAVIEST else 0.0
         first, *rest = self.shown(run, others)
@@ -75,15 +79,19 @@ class Curves:
         own = first.color if rest else None
         data = chart_data(run.history, color=own, val_color=first.color, smooth=smooth)
         if rest:
-            data = with_others(data, rest, smooth)
+            data = replace(with_others(data, rest, smooth), among=among)
         if any(curve.raw is not None for curve in data.curves):
             data = replace(data, note=f"smoothed {weight:g}")
         expected = self.expectation(run) if foresee else None
         if isinstance(expected, Forecast):
             data = _with_forecast(data, run, expected, axis)
         elif isinstance(expected, NoForecast):
-            why = clipped(f"no forecast: {expected.why}", max(width - _NAMES, _NAMES))
-            data = replace(data, note=" · ".join(filter(None, (data.note, why))))
+            # The line belongs to the names of the curves; why there is none was told by the key that asked for it.
+            full, short = (
+                " · ".join(filter(None, (words, data.note)))
+                for words in (f"no forecast: {expected.why}", "no forecast")
+            )
+            data = replace(data, note=full, brief=short)
         return data
 
     def _smooth(self, column: Column) -> Column:

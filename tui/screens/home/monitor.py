@@ -177,13 +177,16 @@ class Monitor(Vertical):
         alone = metric is not None and self._is_low
         chart.least_gutter = second.least_gutter = _GUTTER if metric and not alone else 4
         prefs = self.app.prefs
+        among = (
+            frozenset(each.label for each in self.app.live.workspace.runs) if self._others else frozenset()
+        )
         losses = self._curves.losses(
             run,
             self._others,
             weight=prefs["smoothing"],
             foresee=prefs["forecast"],
             axis=chart.axis,
-            width=chart.size.width,
+            among=among,
         )
         chart.show(losses)
         second.set_class(metric is None, "gone")
@@ -196,8 +199,10 @@ class Monitor(Vertical):
             if moves:
                 (second if alone else chart).focus()
         if metric is not None:
+            second.log_y = metric.key in prefs["log_metrics"]
             stretch = full_window(chart.data, chart.axis)
-            second.show(replace(metric_data(metric, self._curves.shown(run, self._others)), stretch=stretch))
+            shown = metric_data(metric, self._curves.shown(run, self._others))
+            second.show(replace(shown, stretch=stretch, among=among))
             second.follow(chart)
         if self._curves.behind:
             self._drawn, self._drawn_at = (), 0.0
@@ -233,8 +238,15 @@ class Monitor(Vertical):
         self.chart.action_next_axis()
 
     def toggle_log(self) -> None:
-        """Logarithmic or linear."""
-        self.chart.action_log_y()
+        """Logarithmic or linear: the losses, or the metric where there is room for it alone."""
+        self.in_sight.action_log_y()
+
+    def toggle_metric_log(self) -> None:
+        """Logarithmic or linear: the second chart, which has other reasons for it than the losses."""
+        if self.metric is None:
+            self.notify("there is no second chart: m shows one", severity="warning")
+            return
+        self.second.action_log_y()
 
     def next_smoothing(self) -> None:
         """Through the weights of the average, then none."""
@@ -318,6 +330,7 @@ class Monitor(Vertical):
     def on_chart_view_changed(self, message: Chart.ViewChanged) -> None:
         """Both charts show the same stretch; the axis and the scale are kept."""
         if message.chart is self.second:
+            self._keep_metric_log(message.log_y)
             window = message.window
             if window is None:
                 self.chart.action_reset_view()
@@ -329,6 +342,12 @@ class Monitor(Vertical):
             self._again()
         self.app.prefs["log_y"] = self.chart.log_y
         self.second.follow(self.chart)
+
+    def _keep_metric_log(self, on: bool) -> None:
+        metric = self.metric
+        if metric is not None and on != (metric.key in self.app.prefs["log_metrics"]):
+            others = [key for key in self.app.prefs["log_metrics"] if key != metric.key]
+            self.app.prefs["log_metrics"] = [*others, metric.key] if on else others
 
     def on_chart_curves_chosen(self, message: Chart.CurvesChosen) -> None:
         """What is hidden stays hidden; other runs come and go by their own key."""

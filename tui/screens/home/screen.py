@@ -219,17 +219,24 @@ class HomeScreen(Listing[None]):
     def _set_empty(self, empty: bool) -> None:
         if empty != self.has_class("empty"):
             self.set_class(empty, "empty")
-            self.query_one(KeyLine).show(self.EMPTY_ACTIONS if empty else self.ACTIONS)
+            self._show_keys()
         focused = self.focused
         if focused is None or not focused.display:
             runs, chart = self.query_one(RunList), self.monitor.in_sight
             self.set_focus(None if empty else runs if self.size.width >= 100 else chart)
+
+    def _show_keys(self) -> None:
+        # A key of the second chart is no news where there is none.
+        there = self.EMPTY_ACTIONS if self.has_class("empty") else self.ACTIONS
+        away = "log_metric" if self.monitor.metric is None else ""
+        self.query_one(KeyLine).show([action for action in there if action.name != away])
 
     def _show_run(self, *, at_once: bool = False) -> None:
         if self.is_current:
             known = map(self.app.live.workspace.get, self.monitor.overlay.keys)
             others = [run for run in known if run is not None]
             self.monitor.show(self.run_in_view, others, at_once=at_once)
+            self._show_keys()
 
     def _on_sampled(self, message: Live.SystemSampled) -> None:
         gpus = gpu_summary(self.app.live.system.history[-1])
@@ -294,6 +301,10 @@ class HomeScreen(Listing[None]):
         """Logarithmic or linear."""
         self.monitor.toggle_log()
 
+    def action_log_metric(self) -> None:
+        """The second chart logarithmic or linear."""
+        self.monitor.toggle_metric_log()
+
     def action_smooth(self) -> None:
         """The next weight of the average."""
         self.monitor.next_smoothing()
@@ -301,6 +312,7 @@ class HomeScreen(Listing[None]):
     def action_metric(self) -> None:
         """The next metric in the second chart."""
         self.monitor.next_metric()
+        self._show_keys()
 
     def action_forecast(self) -> None:
         """The expected end, on the chart or not."""

@@ -58,6 +58,7 @@ class RunList(ScrollView, can_focus=True):
         self._runs: list[Run] = []
         self._keys: list[str] = []
         self._looks: list[object] = []
+        self._labels: frozenset[str] = frozenset()
         self._chosen: int | None = None
         self._colours: dict[str, str | None] = {}
         self._places: dict[str, str] = {}
@@ -82,10 +83,11 @@ class RunList(ScrollView, can_focus=True):
         self._places = {run.key: ordinal(at + 1) for at, run in enumerate(line)}
         self._pinned, self._hidden = pinned, hidden
         keys = [run.key for run in runs]
+        labels = frozenset(run.label for run in runs)
         looks = [self._look(run) for run in runs]
         chosen = keys.index(selected) if selected in keys else None
-        if keys != self._keys:
-            self._runs, self._keys, self._looks = list(runs), keys, looks
+        if keys != self._keys or labels != self._labels:
+            self._runs, self._keys, self._looks, self._labels = list(runs), keys, looks, labels
             self.virtual_size = Size(self.scrollable_content_region.width, self._HEIGHT * len(keys))
             self.refresh()
         else:
@@ -149,6 +151,7 @@ class RunList(ScrollView, can_focus=True):
             run,
             self.size.width - 2,
             self.app.theme_variables,
+            among=self._labels,
             place=self._places.get(run.key, ""),
             pinned=run.key in self._pinned,
             hidden=run.key in self._hidden,
@@ -200,9 +203,14 @@ class RunStrip(Widget):
         if runs:
             text = Text(no_wrap=True, overflow="ellipsis", end="")
             text.append(f"[{at + 1}/{len(runs)}] ", "dim")
+        labels = frozenset(run.label for run in runs)
         for place, run in enumerate(runs[at : at + 6]):
             chip = words.run_chip(
-                run, self.app.theme_variables, pinned=run.key in pinned, hidden=run.key in hidden
+                run,
+                self.app.theme_variables,
+                among=labels,
+                pinned=run.key in pinned,
+                hidden=run.key in hidden,
             )
             if place == 0:
                 chip.stylize("reverse")

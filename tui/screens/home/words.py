@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -14,6 +14,7 @@ from mypt.text import count, duration, loss, printable, rate, whole
 from mypt.watch.forecast import Forecast, NoForecast
 from mypt.watch.marks import Mark
 from mypt.watch.run import Run
+from tui.names import shortened
 from tui.widgets.lines import fit
 from tui.widgets.states import PIN, SIGNS, Colours, state_style, state_word
 
@@ -79,11 +80,19 @@ def short_why(run: Run, place: str = "") -> str:
 
 
 def run_row(
-    run: Run, width: int, colours: Colours, *, place: str = "", pinned: bool = False, hidden: bool = False
+    run: Run,
+    width: int,
+    colours: Colours,
+    *,
+    among: Collection[str] = (),
+    place: str = "",
+    pinned: bool = False,
+    hidden: bool = False,
 ) -> Text:
     """A run in two lines of `width` cells: what it is and how far; how it goes.
 
-    `place` is its place in the queue. A pinned run has a sign of its own, a hidden one is grey and says so.
+    `among` are the labels of all runs that are listed, from which its own is told apart; `place` is its place in the
+    queue. A pinned run has a sign of its own, a hidden one is grey and says so.
     """
     history = run.history
     value = history.latest("val")
@@ -93,7 +102,8 @@ def run_row(
     style = state_style(run.state, colours)
     text = Text(no_wrap=True, overflow="crop", end="")
     text.append(f"{SIGNS[run.state]} ", style)
-    text.append(fit(run.label, width - 2 - cell_len(right) - 1), "bold" if not run.state.is_over else "")
+    told = _told(run, among, width - 2 - cell_len(right) - 1)
+    text.append(told, "bold" if not run.state.is_over else "")
     text.append(" " + right, "" if not run.state.is_over else "dim")
     if run.state is RunState.RUNNING:
         note = f"ETA {duration(run.eta_s)}" if run.eta_s is not None else "ETA –"
@@ -114,6 +124,10 @@ def run_row(
     return _greyed(text) if hidden else text
 
 
+def _told(run: Run, among: Collection[str], room: int) -> str:
+    return fit(shortened(among or (run.label,), room).get(run.label, run.label), room)
+
+
 def _greyed(text: Text) -> Text:
     """The same words without their colours."""
     grey = Text(text.plain, no_wrap=True, overflow="crop", end="")
@@ -122,13 +136,15 @@ def _greyed(text: Text) -> Text:
     return grey
 
 
-def run_chip(run: Run, colours: Colours, *, pinned: bool = False, hidden: bool = False) -> Text:
-    """A run in a word, for the strip that stands in for the list where there is no room."""
+def run_chip(
+    run: Run, colours: Colours, *, among: Collection[str] = (), pinned: bool = False, hidden: bool = False
+) -> Text:
+    """A run in a word, unlike those `among` which it is, for the strip that stands in for the list where there is no room."""
     text = Text(no_wrap=True, end="")
     if pinned:
         text.append(f"{PIN} ", colours.get("primary", ""))
     text.append(f"{SIGNS[run.state]} ", state_style(run.state, colours))
-    text.append(fit(run.label, min(cell_len(run.label), 24)))
+    text.append(_told(run, among, min(cell_len(run.label), 24)))
     if run.state is RunState.RUNNING:
         text.append(f" {percent(run.history.progress)}", "dim")
     if hidden:
@@ -187,7 +203,8 @@ def facts(run: Run, expected: Forecast | NoForecast | None = None) -> list[tuple
     add("speed", f"{count(s.tokens_per_sec)} tok/s" if s.tokens_per_sec else None)
     add("ranks", ranks(history.rank_seconds, s.tokens_per_sec))
     add("val", loss(s.val_loss))
-    add("train", loss(s.train_loss))
+    # Of a log without the updates there is only what the evaluations found on the training data.
+    add("batch loss" if "train" in history.curves else "train eval", loss(s.train_loss))
     if s.gold_val is not None:
         add("gold ★", f"{loss(s.gold_val)} at {whole(s.gold_step or 0)}")
     elif s.best_val is not None:

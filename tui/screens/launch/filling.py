@@ -228,11 +228,11 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
 
     def _show(self, review: Review) -> None:
         self.review = review
-        judged = past.judge(review, self._app.live.workspace.runs)
-        self.query_one(PresetPane).update(review, judged)
+        time = past.foreseen(review, self._app.live.workspace.runs)
+        self.query_one(PresetPane).update(review, time)
         self.query_one(DataPane).update(review)
         self.query_one(SettingsForm).update(review)
-        self.query_one(ReviewPane).show(review, judged)
+        self.query_one(ReviewPane).show(review, time)
         self.query_one(StepLine).wrong = frozenset(self._step_of(p, review) for p in review.problems)
         self.step_changed()
 

@@ -16,7 +16,6 @@ from mypt.bundle import BundleInfo, check_model_name
 from mypt.text import printable, size, whole
 from tui.screens.launch.choices import DataChoice, PresetChoice, describe_base, describe_parameters
 from tui.screens.launch.look import Review, in_list, sentence
-from tui.screens.launch.past import Judged
 from tui.widgets.editors import Choice, Field
 
 NO_PRESET = PresetChoice("", "no preset", about="defaults; a checkpoint or a base model brings its own shape")
@@ -137,10 +136,10 @@ class PresetPane(Vertical):
         with self.name_field.prevent(Field.Changed):
             self.name_field.value = name
 
-    def update(self, review: Review, judged: Judged | None) -> None:
-        """Show what the name means, what it will cost, and whether gold can be resumed."""
+    def update(self, review: Review, time: str) -> None:
+        """Show what the name means, what it will cost (`time` in words, empty where it is unknown), and whether gold can be resumed."""
         self._tell_name(review)
-        self._tell_cost(review, judged)
+        self._tell_cost(review, time)
         resolved = review.resolved
         resuming = resolved is not None and resolved.checkpoint is not None
         self.query_one("#resume-line").display = resuming or self.resume_from.value == "gold"
@@ -156,7 +155,7 @@ class PresetPane(Vertical):
                 text.append(("\n" if preset.about else "") + preset.shape, "dim")
         self._about.update(text)
 
-    def _tell_cost(self, review: Review, judged: Judged | None) -> None:
+    def _tell_cost(self, review: Review, time: str) -> None:
         # The review has all of it; where that is out of sight, this is what presets are chosen by.
         text = Text()
         if review.memory is not None and review.room is not None:
@@ -166,7 +165,7 @@ class PresetPane(Vertical):
                 "" if fits else self.app.theme_variables.get("error", ""),
             )
             text.append(f", {whole(review.tokens_per_step)} tokens a step")
-            text.append(f"\n{judged}" if judged else "\ntime: nothing like it has run here yet", "dim")
+            text.append(f"\n{time or 'time: nothing like it has run here yet'}", "dim")
         self._cost.update(text)
 
     def _tell_name(self, review: Review | None) -> None:

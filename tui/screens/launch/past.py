@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mypt.bundle import BundleInfo
 from mypt.launch.start import CLASSIFY, program_of
 from mypt.runs.state import RunState
-from mypt.text import count, duration, fitted, printable
+from mypt.text import count, duration, fitted, printable, whole
 from mypt.watch.history import RunHistory
 from mypt.watch.run import Run
 from tui.screens.launch.look import Review
@@ -82,6 +83,23 @@ class _Wanted:
         """How long that takes at this pace, of a run of which a token is `ratio` times the work."""
         pause = pace.pause_s * (self.sequences / pace.sequences if pace.sequences else 1.0)
         return (self.tokens / pace.tokens_per_sec + self.pauses * pause) / ratio
+
+
+def foreseen(review: Review, runs: Iterable[Run]) -> str:
+    """What is to be said of the time that the run of `review` takes; empty where nobody knows."""
+    run = review.shown
+    if run is not None and run.checkpoint is not None and run.settings.max_iters <= run.start_step:
+        return _nothing_left(run.checkpoint, run.settings.max_iters, run.start_step)
+    judged = judge(review, runs)
+    return str(judged) if judged is not None else ""
+
+
+def _nothing_left(checkpoint: BundleInfo, asked: int, done: int) -> str:
+    if not checkpoint.has_done(asked):
+        return "no update is left, only the evaluation after the last one"
+    return (
+        f"nothing is left to train: {f'all {whole(done)}' if done == asked else whole(done)} updates are done"
+    )
 
 
 def judge(review: Review, runs: Iterable[Run]) -> Judged | None:

@@ -20,7 +20,7 @@ from tui.screens.launch.draft import GIVEN_BY
 from tui.screens.launch.form import shown_source, shown_value
 from tui.screens.launch.look import Review, in_list
 from tui.screens.launch.panes import Edited
-from tui.screens.launch.past import UNKNOWN, UNKNOWN_IN_SLURM, Judged
+from tui.screens.launch.past import UNKNOWN, UNKNOWN_IN_SLURM
 from tui.screens.launch.where import Where
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class ReviewPane(Vertical):
         self.border_title = "4 Review"
         self.all_values = False
         self.review: Review | None = None
-        self._judged: Judged | None = None
+        self._time = ""
         self._body = Static("reading …", id="review-body", markup=False)
         self._state = Static("", id="review-state", markup=False)
         self.where = Where()
@@ -80,9 +80,9 @@ class ReviewPane(Vertical):
         if self.review is not None:
             self._body.update(self._picture(self.review))
 
-    def show(self, review: Review, judged: Judged | None = None) -> None:
-        """Show this one from now on; `judged` says how long it would take."""
-        self.review, self._judged = review, judged
+    def show(self, review: Review, time: str = "") -> None:
+        """Show this one from now on; `time` says how long it would take, empty where nobody knows."""
+        self.review, self._time = review, time
         self._fit_buttons(review)
         self._draw()
         number = len(review.problems)
@@ -190,7 +190,7 @@ class ReviewPane(Vertical):
         after = f" from step {whole(run.start_step)}" if run.start_step else ""
         table.add_row("updates", f"{whole(steps)}{after}, {count(steps * review.tokens_per_step)} tokens")
         unknown = UNKNOWN if review.draft.slurm is None else UNKNOWN_IN_SLURM
-        table.add_row("time", Text(str(self._judged)) if self._judged else Text(unknown, "dim"))
+        table.add_row("time", Text(self._time) if self._time else Text(unknown, "dim"))
         table.add_row("memory", self._memory(review))
         table.add_row("data", self._data(review))
         table.add_row("log", Text(printable(s.log_file or "", newline=False)))

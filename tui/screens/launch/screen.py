@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -27,7 +28,7 @@ from tui.screens.launch.review import ReviewPane
 from tui.screens.launch.start import start
 from tui.screens.launch.steps import PRESET, REVIEW, SETTINGS
 from tui.widgets.confirm import Confirm
-from tui.widgets.lines import TopLine
+from tui.widgets.lines import KeyLine, TopLine
 
 if TYPE_CHECKING:
     from mypt.runs.record import RunRecord
@@ -35,7 +36,15 @@ if TYPE_CHECKING:
 _AREA = "Launch"
 
 _START = Action("start", "ctrl+s,f5", "Start", "Check everything and start the run", _AREA, changes=True)
-_QUEUE = Action("queue", "f6", "Queue", "Start it when the runs before it have ended", _AREA, changes=True)
+_QUEUE = Action(
+    "queue",
+    "f6",
+    "Queue",
+    "Start it when the runs before it have ended; SLURM does so by itself",
+    _AREA,
+    changes=True,
+)
+_SUBMIT = replace(_START, label="Submit")
 _SAVE = Action(
     "save_preset",
     "f2",
@@ -114,6 +123,14 @@ class LaunchScreen(FillingScreen):
     def on_unmount(self) -> None:
         """A start that is still being checked is called off."""
         self._cancelled.set()
+
+    def _show(self, review: Review) -> None:
+        super()._show(review)
+        actions = self.ACTIONS
+        if review.draft.slurm is not None:
+            # A queue itself: a run is submitted, and there is nothing to queue it behind.
+            actions = tuple(_SUBMIT if a is _START else a for a in actions if a is not _QUEUE)
+        self.query_one(KeyLine).show(actions)
 
     # ── actions ─────────────────────────────────────────────────────────────────────────────────────────────────
 

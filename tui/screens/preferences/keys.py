@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -18,6 +18,7 @@ from textual.widgets.option_list import Option
 from tui.actions import Action, bindings, key_name
 from tui.dashboard import Dashboard, shown_path
 from tui.keys import Bound, canonical, catalogue, judge
+from tui.widgets.filterline import FilterLine
 from tui.widgets.lines import KeyLine, TopLine, fit
 
 _AREA = "Your keys"
@@ -33,8 +34,9 @@ class KeysScreen(Screen[None]):
     ACTIONS: ClassVar[tuple[Action, ...]] = (
         Action("change", "enter", "Change", "Press another key for this action", _AREA),
         Action("restore", "backspace,delete", "Default", "Give the action its own keys back", _AREA),
+        Action("filter", "slash", "Filter", "Only the actions that have these words", _AREA),
         Action("restore_all", "f4", "All defaults", "Give every action its own keys back", _AREA),
-        Action("back", "escape", "Back", "Back to the preferences", _AREA),
+        Action("back", "escape", "Back", "Every action again, then back to the preferences", _AREA),
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings(ACTIONS)
     app: Dashboard
@@ -49,13 +51,17 @@ class KeysScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._bounds: list[Bound] = []
+        self._filter = ""
 
     def compose(self) -> ComposeResult:
-        """One list."""
+        """One list, and a line to filter it by."""
         yield TopLine()
         actions = OptionList(id="actions", classes="pane")
-        actions.border_title = "Your keys"
+        actions.border_title = _AREA
         yield actions
+        yield FilterLine(
+            "filter: an action, a key or a part of the dashboard", "zoom  ctrl+s  chart log", "every action"
+        )
         yield KeyLine(self.ACTIONS)
 
     def on_mount(self) -> None:
@@ -74,7 +80,6 @@ class KeysScreen(Screen[None]):
         actions.loading = False
         self._fill()
         actions.focus()
-        actions.action_first()
 
     def on_resize(self) -> None:
         """As wide as there is room."""
@@ -82,30 +87,60 @@ class KeysScreen(Screen[None]):
 
     def _fill(self) -> None:
         actions = self.query_one(OptionList)
-        chosen = actions.highlighted
+        before = self._chosen
         actions.clear_options()
         area = ""
         # Of the terminal, since the list may not have its place yet: border, padding and scroll bar take the rest.
         width = max(self.app.size.width - 7, 20)
-        told: set[str] = set()
+        every: dict[str, Bound] = {}
         for bound in self._bounds:
-            if bound.id in told:
-                continue
-            told.add(bound.id)
+            every.setdefault(bound.id, bound)
+        shown = [bound for bound in every.values() if self._is_wanted(bound)]
+        for bound in shown:
             if bound.area != area:
                 area = bound.area
                 actions.add_option(Option(Text(area, "bold"), disabled=True))
             own = self.app.keys.get(bound.id)
-            shown = ", ".join(key_name(key) for key in (own.split(",") if own else bound.keys))
+            keys = ", ".join(map(key_name, self._keys_of(bound)))
             text = Text(end="")
             text.append(
-                "  " + fit(shown, _KEYS_WIDE),
+                "  " + fit(keys, _KEYS_WIDE),
                 f"bold {self.app.theme_variables.get('primary', '')}" if own else "",
             )
             text.append(fit(bound.label, _LABEL_WIDE) + " ")
             text.append(fit(bound.help, max(width - _KEYS_WIDE - _LABEL_WIDE - 3, 0)), "dim")
             actions.add_option(Option(text, id=bound.id))
-        actions.highlighted = chosen
+        if every and not shown:
+            actions.add_option(Option(Text("no action has these words", "dim"), disabled=True))
+        actions.border_title = f"{_AREA}: {len(shown)} of {len(every)}" if self._filter else _AREA
+        there = [bound.id for bound in shown]
+        if there:
+            chosen = before.id if before is not None and before.id in there else there[0]
+            actions.highlighted = actions.get_option_index(chosen)
+
+    def _keys_of(self, bound: Bound) -> Sequence[str]:
+        own = self.app.keys.get(bound.id)
+        return own.split(",") if own else bound.keys
+
+    def _is_wanted(self, bound: Bound) -> bool:
+        said = f"{bound.area} {bound.label} {bound.help} {bound.id}".casefold()
+        names = [name for key in self._keys_of(bound) for name in (key, key_name(key))]
+        return all(_matches(word, said, names) for word in self._filter.split())
+
+    def action_filter(self) -> None:
+        """Write a filter."""
+        self.query_one(FilterLine).open(self._filter)
+
+    def on_filter_line_changed(self, message: FilterLine.Changed) -> None:
+        """Filter while one writes."""
+        if message.text != self._filter:
+            self._filter = message.text
+            self._fill()
+
+    def on_filter_line_closed(self, message: FilterLine.Closed) -> None:
+        """Back to what is left."""
+        if not message.elsewhere:
+            self.query_one(OptionList).focus()
 
     @property
     def _chosen(self) -> Bound | None:
@@ -160,8 +195,19 @@ class KeysScreen(Screen[None]):
         self._fill()
 
     def action_back(self) -> None:
-        """Everything is kept already."""
-        self.dismiss(None)
+        """Every action again; then leave, since everything is kept already."""
+        if self._filter:
+            self._filter = ""
+            self._fill()
+        else:
+            self.dismiss(None)
+
+
+def _matches(word: str, said: str, keys: Collection[str]) -> bool:
+    """Whether a word of a filter is in what is said of an action, or is a key of it; one letter alone is a key."""
+    if len(word) == 1:
+        return word in keys
+    return word.casefold() in said or word.casefold() in {key.casefold() for key in keys}
 
 
 class PressKey(ModalScreen[bool]):

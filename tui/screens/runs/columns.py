@@ -83,7 +83,7 @@ def _spark(run: Run, place: str) -> str:
     return words.bars(run.sparkline(SPARK), SPARK)
 
 
-def _train(run: Run, place: str) -> str:
+def _batch(run: Run, place: str) -> str:
     return _loss(run.history.latest("train"))
 
 
@@ -118,7 +118,7 @@ COLUMNS = (
     Column("val", "val", 1, lambda run, place: _loss(run.history.latest("val"))),
     Column("best", "best", 4, _best),
     Column("at", "gold_step", 13, _best_at),
-    Column("train", "train", 12, _train),
+    Column("batch", "batch", 12, _batch),
     Column("tok/s", "tokens_per_sec", 7, _speed),
     Column("ETA", "eta", 6, _eta),
     Column("curve", "val", 8, _spark, right=False),

@@ -19,8 +19,9 @@ from textual.strip import Strip
 from mypt.runs.state import RunState
 from mypt.watch.run import Run
 from tui.doing import ordinal
+from tui.names import shortened
 from tui.screens.runs import columns
-from tui.screens.runs.columns import COLUMNS, GAP
+from tui.screens.runs.columns import COLUMNS, GAP, NAME
 from tui.widgets.states import PIN, Colours, state_style
 
 _MARGIN = 2
@@ -80,6 +81,7 @@ class RunsTable(ScrollView, can_focus=True):
         self._fitted: list[tuple[int, int]] = []
         self._sorted: tuple[str, bool] = ("", False)
         self._chosen: int | None = None
+        self._names: frozenset[str] = frozenset()
 
     @property
     def heads(self) -> list[str]:
@@ -119,7 +121,9 @@ class RunsTable(ScrollView, can_focus=True):
             rows[run.key] = Row(run.state, run.key in pinned, run.key in hidden, cells)
         keys = list(rows)
         old, self._rows = self._rows, rows
-        moved = keys != self._keys or sorted_by != self._sorted
+        names = frozenset(row.cells[NAME] for row in rows.values())
+        moved = keys != self._keys or sorted_by != self._sorted or names != self._names
+        self._names = names
         self._sorted = sorted_by
         if moved:
             self._keys = keys
@@ -214,7 +218,10 @@ class RunsTable(ScrollView, can_focus=True):
         text.append(f"{PIN if row.pinned else ' '} ", colours.get("primary", ""))
         for index, width in self._fitted:
             column = COLUMNS[index]
-            told = columns.aligned(row.cells[index], column, width)
+            told = row.cells[index]
+            if index == NAME:
+                told = shortened(self._names, width).get(told, told)
+            told = columns.aligned(told, column, width)
             text.append(told, self._cell_style(column.head, row, quiet, colours))
             text.append(" " * GAP)
         if row.hidden:
@@ -269,4 +276,4 @@ class RunsTable(ScrollView, can_focus=True):
 
 
 _BEST = next(index for index, column in enumerate(COLUMNS) if column.head == "best")
-_SECONDARY = frozenset({"at", "train", "age", "peak lr", "params", "elapsed", "preset", "base", "data"})
+_SECONDARY = frozenset({"at", "batch", "age", "peak lr", "params", "elapsed", "preset", "base", "data"})

@@ -15,16 +15,18 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from mypt.bundle import BundleInfo, Kind, split_name
-from mypt.diff import step_and_loss
-from mypt.text import loss, printable, size, whole
+from mypt.diff import Reached, reached
+from mypt.text import printable, size, whole
 from tui.dashboard import Dashboard
-from tui.screens.checkpoints.rows import TreeRow, tree_rows
+from tui.names import shortened
+from tui.screens.checkpoints.rows import EARLIER, TreeRow, loss_of, tree_rows
 from tui.screens.checkpoints.runs import Runs
 from tui.screens.sample.words import title
 from tui.widgets.lines import fit
 
 _WIDE = 66
 _STEP, _VAL, _SIZE = 9, 10, 9
+_KEYS = "⏎ takes it · esc leaves"
 
 
 def suggestion(bundles: Collection[BundleInfo], model_name: str | None) -> str | None:
@@ -85,7 +87,7 @@ class ChooseScreen(ModalScreen[str | None]):
         """A field to find by, the tree, and what there is to press."""
         with Vertical(classes="pane") as pane:
             pane.border_title = self._what
-            pane.border_subtitle = "⏎ takes it · esc leaves"
+            pane.border_subtitle = _KEYS
             yield Input(placeholder="type to find one", id="find", compact=True)
             yield Static(_head(), id="head")
             yield OptionList(id="bundles")
@@ -106,16 +108,20 @@ class ChooseScreen(ModalScreen[str | None]):
             for row in tree_rows(self.app.live.models)
             if row.info is not None and all(word in row.key.casefold() for word in words)
         ]
-        options = []
+        options, told = [], []
+        names = frozenset(_named(row, found=bool(words)) for row in self._rows)
         for row in self._rows:
             run = runs.of(row.model.name)
             if row.info is not None:
-                numbers = step_and_loss(row.info, run.history if run else None)
-                line = _line(row, row.info, numbers, self.app.theme_variables, found=bool(words))
+                numbers = reached(row.info, run.history if run else None)
+                told.append(numbers)
+                line = _line(row, row.info, numbers, self.app.theme_variables, names, found=bool(words))
                 options.append(Option(line, disabled=row.key in self._taken))
         listed.clear_options()
         listed.add_options(options)
         listed.highlighted = self._first()
+        earlier = any(numbers.at is not None for numbers in told)
+        self.query_one(".pane").border_subtitle = _KEYS + (f" · {EARLIER}" if earlier else "")
         note = self.query_one("#none", Static)
         note.display = not self._rows
         if not self._rows:
@@ -163,17 +169,29 @@ def _head() -> Text:
     return Text(fit("model", room) + "".join(word.rjust(wide) for word, wide in columns), no_wrap=True)
 
 
+def _named(row: TreeRow, *, found: bool) -> str:
+    """What a line calls its checkpoint: one of a tree goes without the name of its model."""
+    if found:
+        return title(row.key)
+    return {Kind.LAST: printable(row.model.name, newline=False), Kind.GOLD: "gold ★", Kind.FP16: "fp16"}[
+        row.kind
+    ]
+
+
 def _line(
     row: TreeRow,
     info: BundleInfo,
-    numbers: tuple[int | None, float | None],
+    numbers: Reached,
     colours: dict[str, str],
+    names: Collection[str],
     *,
     found: bool,
 ) -> Text:
-    """One line: name, step, validation loss, size; of a broken one what is wrong. One that was `found` is no tree's."""
-    signs = {Kind.LAST: printable(row.model.name, newline=False), Kind.GOLD: "gold ★", Kind.FP16: "fp16"}
-    name, guide = (title(row.key), "") if found else (signs[row.kind], row.guide)
+    """One line: name, step, validation loss, size; of a broken one what is wrong. One that was `found` is no tree's.
+
+    `names` are those of all lines, from which its own is told apart.
+    """
+    name, guide = _named(row, found=found), "" if found else row.guide
     text = Text(no_wrap=True, overflow="ellipsis", end="")
     text.append(guide, "dim")
     room = _WIDE - cell_len(guide)
@@ -181,12 +199,13 @@ def _line(
         text.append(fit(f"✗ {name}  {info.problem}", room), colours.get("error", ""))
         return text
     ink = colours.get("warning", "") if row.kind is Kind.GOLD else "bold" if row.kind is Kind.LAST else ""
-    text.append(fit(name, room - _STEP - _VAL - _SIZE), ink)
-    step, value = numbers
-    for shown, wide in (
+    wide = room - _STEP - _VAL - _SIZE
+    text.append(fit(shortened(names, wide).get(name, name), wide), ink)
+    step, value, at = numbers
+    for shown, cells in (
         ("" if step is None else whole(step), _STEP),
-        ("" if value is None else loss(value), _VAL),
+        ("" if value is None else loss_of(value, at), _VAL),
         (size(info.size), _SIZE),
     ):
-        text.append(" " * max(wide - cell_len(shown), 0) + shown)
+        text.append(" " * max(cells - cell_len(shown), 0) + shown)
     return text

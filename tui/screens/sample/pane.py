@@ -18,6 +18,9 @@ from tui.screens.sample.talk import Answer, Phase, Side, Talk
 from tui.screens.sample.words import state_words, title
 from tui.widgets.lineview import LineView
 
+# Corners, the spaces beside the title and one line of the border.
+_BORDER = 6
+
 Colours = Mapping[str, str]
 
 # What a person reads again is near the end; all of it is in the file.
@@ -116,9 +119,10 @@ class OutputPane(Vertical):
 
     def _say(self, side: Side, talk: Talk, val_loss: float | None) -> None:
         step = side.ready.step if side.ready is not None else None
-        said = [title(side.name)]
-        said += [] if step is None else [f"step {whole(step)}"]
+        said = [] if step is None else [f"step {whole(step)}"]
         said += [] if val_loss is None else [f"val {loss(val_loss)}"]
+        room = self.size.width - _BORDER - sum(3 + len(part) for part in said)
+        said.insert(0, title(side.name, [each.name for each in talk.sides], room))
         state = state_words(side, talk)
         newer = side.newer
         if newer is not None and side.writing is None:

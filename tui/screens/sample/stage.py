@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Static
 
-from mypt.diff import step_and_loss
+from mypt.diff import reached
 from mypt.errors import UserError
 from mypt.runs.state import RunState
 from mypt.sampling.process import Gone, Said
@@ -183,7 +183,7 @@ class Stage(Screen[None]):
         if known is None or known[0] is not side.ready:
             info = next((info for info in self.app.live.bundles if info.name == side.name), None)
             run = Runs(self.app.live.workspace.runs).of(info.model_name) if info else None
-            value = step_and_loss(info, run.history if run else None)[1] if info else None
+            value = reached(info, run.history if run else None).loss if info else None
             known = self._losses[side.name] = (side.ready, value)
         return known[1]
 

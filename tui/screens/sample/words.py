@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from mypt.bundle import Kind, split_name
 from mypt.sampling.protocol import speed
 from mypt.sampling.settings import Settings
 from mypt.text import count, printable, whole
+from tui.names import shortened
 from tui.screens.sample.talk import Answer, Phase, Side, Talk
 
+_LEAST_NAME = 8
 
-def title(name: str) -> str:
-    """A bundle's name as people say it: `tales ★ gold`."""
-    model, kind = split_name(name)
-    shown = printable(model, newline=False)
-    return f"{shown} {'★ ' if kind is Kind.GOLD else ''}{kind.value}"
+
+def title(name: str, among: Collection[str] = (), width: int | None = None) -> str:
+    """A bundle's name as people say it: `tales ★ gold`; in `width` cells the model's is told apart from those `among` which it is seen."""
+    kind = split_name(name)[1]
+    end = f" {'★ ' if kind is Kind.GOLD else ''}{kind.value}"
+    shown = _model(name)
+    if width is not None:
+        room = max(width - len(end), _LEAST_NAME)
+        shown = shortened({shown, *map(_model, among)}, room)[shown]
+    return shown + end
+
+
+def _model(name: str) -> str:
+    return printable(split_name(name)[0], newline=False)
 
 
 def state_words(side: Side, talk: Talk) -> str:

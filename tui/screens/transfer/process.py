@@ -85,11 +85,22 @@ async def _lines(stream: asyncio.StreamReader, said: Callable[[str], None]) -> l
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
+    """Ask the process to stop, and wait until it has: a dashboard that is left cancels once more while this waits."""
     with contextlib.suppress(ProcessLookupError):
         process.terminate()
+    loop, killed = asyncio.get_running_loop(), False
+    deadline = loop.time() + _PATIENCE_S
+    while True:
         try:
-            # To the end of its output, so that nothing of its pipes is left to a loop that may be over by then.
-            await asyncio.wait_for(process.communicate(), _PATIENCE_S)
+            if killed:
+                await process.wait()
+            else:
+                # To the end of its output, so that nothing of its pipes is left to a loop that may be over by then.
+                await asyncio.wait_for(process.communicate(), max(deadline - loop.time(), 0.0))
+            return
         except TimeoutError:
-            process.kill()
-            await process.wait()
+            killed = True
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        except asyncio.CancelledError:
+            continue
