@@ -67,7 +67,7 @@ class Dashboard(App[None]):
         self.runview = RunView(
             self.prefs, self.workspace, tell=lambda: self.view_changed.publish(self.runview)
         )
-        self.herald = Herald(self)
+        self.herald = Herald(self, self.prefs, self.workspace, readonly=self.readonly)
         self.started_at = time.monotonic()
         self._aside = Aside()
         self.left = threading.Event()
@@ -271,7 +271,7 @@ class Dashboard(App[None]):
     def _save_picture(self) -> None:
         from tui.picture import picture, save
 
-        taken = picture(self)
+        taken = picture(self, self.workspace)
 
         def write() -> Path | OSError:
             try:
