@@ -235,7 +235,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "characters": (["a.txt", "--output_dir", "x", "--tokenizer_from", "there"], "characters that there (char, 2 characters) lacks: '\\t'"),
     "no pattern": (["docs", "--output_dir", "x", "--pattern", "*.foo"], "no file in this folder matches *.foo"),
     "fraction": (["a.txt", "--output_dir", "x", "--val_fraction", "1.5"], "val_fraction: must be from 0 to 1 (got 1.5)"),
-    "a word": (["a.txt", "--output_dir", "x", "--num_proc", "many"], "invalid int value: 'many'"),
+    "a word": (["a.txt", "--output_dir", "x", "--num_proc", "many"], "--num_proc: must be a whole number (got 'many')"),
     "a flag": (["a.txt", "--output_dir", "x", "--val_fracton", "1"], "--val_fracton: is not a flag of mypt prepare; did you mean --val_fraction?"),
     "control": (["\x1b[2J.txt", "--output_dir", "x"], "no such file or folder (got '\\x1b[2J.txt')"),
 }  # fmt: skip
