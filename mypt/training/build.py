@@ -160,6 +160,7 @@ def _resume(
         {"gold": _originals_gold(info), **info.training_state},
         step=step,
         tokens_per_step=s.batch_size * s.block_size * s.grad_accum_steps,
+        where=f"{info.name}/{bundle.STATE}",
     )
     progress.gold = _gold(run, progress, data)
     if not _same_batches(info, run, data.fingerprint):
@@ -186,7 +187,11 @@ def _gold(run: Resolved, progress: Progress, data: RunData) -> GoldState:
     info = bundle.read_info(
         run.workspace / "checkpoints" / bundle.directory_name(run.model_name, bundle.Kind.GOLD)
     )
-    theirs = Progress.from_state(info.training_state, step=info.step or 0, tokens_per_step=0)
+    try:
+        theirs = Progress.from_state(info.training_state, step=info.step or 0, tokens_per_step=0)
+    except UserError:
+        # Of a gold that is broken nothing is known.
+        theirs = Progress()
     if info.problem or not theirs.started_at or theirs.started_at != progress.started_at:
         return replace(state, ahead=None)
     if not _same_measure(info, run, fingerprint):
