@@ -102,11 +102,13 @@ def loss(value: float | None) -> str:
 
 
 def rate(value: float | None) -> str:
-    """A learning rate in scientific notation without padding: 3e-4, 1.5e-4."""
+    """A learning rate in scientific notation without padding, 3e-4, 1.5e-4; one that is hardly small as it is, 9.99."""
     if value is None:
         return "–"
     if value == 0:
         return "0"
+    if 0.1 <= abs(value) < 1000:
+        return f"{value:.3g}"
     mantissa, _, exponent = f"{value:.2e}".partition("e")
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
 

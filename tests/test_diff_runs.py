@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mypt import bundle
-from mypt.diff import compare, side_of, side_of_run, to_text
+from mypt.diff import Side, compare, side_of, side_of_run, to_text
 from mypt.diff.runs import MAY_BE_UNSET, flags
 from mypt.events import Eval, GoldCheckpoint, LogWriter, TrainingStart, TrainingStopped
 from mypt.runs import record
@@ -118,6 +118,13 @@ def test_a_log_that_tells_every_setting_needs_no_checkpoint(trained: Path) -> No
     assert not [row.name for row in rows.values() if row.differs and row.group != "Details"]
     for name in ("dropout", "weight_decay", "gold_selection", "n_layer", "max_iters"):
         assert rows[name].texts[0] == rows[name].texts[1] and rows[name].notes[0] == rows[name].notes[1]
+
+
+def test_times_of_almost_the_same_instant_are_the_same() -> None:
+    for other, differs in ((0.55, False), (1.4, False), (1.6, True), (None, True)):
+        sides = [Side(name, results={"trained_s": seconds}) for name, seconds in (("a", 0.5), ("b", other))]
+        (row,) = (row for row in compare(sides) if row.name == "trained_s")
+        assert row.differs is differs, other
 
 
 def test_the_settings_that_may_be_unset_are_named() -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
+
+from textual.app import App
 
 from mypt.text import printable
 from mypt.watch.alerts import Alert, AlertKind, Alerts, Notice, notices, snapshot
 from mypt.watch.run import Run
 from tui import command, wire
-
-if TYPE_CHECKING:
-    from tui.dashboard import Dashboard
+from tui.prefs import Preferences
 
 # What happens at once is said at once; golds of a fast run are said now and then.
 _TOGETHER_S = 0.4
@@ -23,10 +24,21 @@ _PREFERENCES = {AlertKind.NOTICE: "alert_nan"}
 
 
 class Herald:
-    """Watches the runs of `app` and tells. It lives in the app's own thread; only commands run beside it."""
+    """Watches the runs of a workspace and tells, through `app` and in its own thread; only commands run beside it.
 
-    def __init__(self, app: Dashboard, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._app = app
+    With `readonly` no command runs.
+    """
+
+    def __init__(
+        self,
+        app: App[Any],
+        prefs: Preferences,
+        workspace: Path,
+        *,
+        readonly: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._app, self._prefs, self._workspace, self._readonly = app, prefs, workspace, readonly
         self._clock = clock
         self._alerts = Alerts(time.time())
         self._met: set[str] = set()
@@ -59,7 +71,7 @@ class Herald:
         wanted = [
             alert
             for alert in alerts
-            if self._app.prefs[_PREFERENCES.get(alert.kind, f"alert_{alert.kind.value}")]
+            if self._prefs[_PREFERENCES.get(alert.kind, f"alert_{alert.kind.value}")]
         ]
         ended = {alert.run.key for alert in wanted if alert.kind is not AlertKind.GOLD}
         # The end of a run tells its gold, too.
@@ -90,7 +102,7 @@ class Herald:
         self._golds_at.update({alert.run.key: now for alert in ripe if alert.kind is AlertKind.GOLD})
         for notice in notices(ripe):
             self._say(notice)
-        aloud = self._app.prefs["gold_aloud"]
+        aloud = self._prefs["gold_aloud"]
         self._sound([alert for alert in ripe if aloud or alert.kind is not AlertKind.GOLD])
         self._plan()
 
@@ -104,7 +116,7 @@ class Herald:
         )
 
     def _sound(self, alerts: list[Alert]) -> None:
-        prefs, app = self._app.prefs, self._app
+        prefs, app = self._prefs, self._app
         told = notices(alerts)
         if told and prefs["bell"]:
             wire.send(app, wire.BELL)
@@ -113,13 +125,13 @@ class Herald:
                 wire.send(app, wire.through(wire.notification(f"MyPT: {notice.title}: {notice.text}")))
         argv = tuple(prefs["alert_command"])
         # A read-only dashboard starts nothing, and writes nothing by which others would know.
-        if told and argv and not app.readonly:
+        if told and argv and not self._readonly:
             app.run_worker(lambda: self._call(argv, told), thread=True, group="alerts", exit_on_error=False)
 
     def _call(self, argv: tuple[str, ...], told: list[Notice]) -> None:
         for notice in told:
-            if command.claim(self._app.workspace, notice, argv):
-                failed = command.run(argv, notice, self._app.workspace)
+            if command.claim(self._workspace, notice, argv):
+                failed = command.run(argv, notice, self._workspace)
                 if failed and self._app.is_running:
                     self._app.call_from_thread(self._blame, argv, failed)
 

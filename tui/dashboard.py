@@ -29,6 +29,7 @@ from tui.live import Live
 from tui.prefs import Preferences
 from tui.runview import RunView
 from tui.signs import PlainSigns
+from tui.typeahead import Passed, TypeAhead
 
 _MOST_COMPLAINTS = 4
 _LOOK_AT_DISK_S = 1.0
@@ -67,7 +68,8 @@ class Dashboard(App[None]):
         self.runview = RunView(
             self.prefs, self.workspace, tell=lambda: self.view_changed.publish(self.runview)
         )
-        self.herald = Herald(self)
+        self.herald = Herald(self, self.prefs, self.workspace, readonly=self.readonly)
+        self._ahead = TypeAhead(self)
         self.started_at = time.monotonic()
         self._aside = Aside()
         self.left = threading.Event()
@@ -80,6 +82,7 @@ class Dashboard(App[None]):
 
     def on_mount(self) -> None:
         """Begin with the runs."""
+        self.screen_change_signal.subscribe(self, self._ahead.opened, immediate=True)
         for theme in themes.OURS:
             self.register_theme(theme)
         wanted = self.prefs["theme"]
@@ -102,10 +105,17 @@ class Dashboard(App[None]):
         self.left.set()
 
     async def on_event(self, event: Event) -> None:
-        """Let keys and the mouse go before whatever is being read."""
+        """Let keys and the mouse go before whatever is being read, and none of them to a screen that has gone."""
         if isinstance(event, InputEvent):
             self.live.give_way()
+        if self._ahead.keeps(event):
+            event.stop()
+            return
         await super().on_event(event)
+
+    def on_passed(self, message: Passed) -> None:
+        """A key has gone all its way."""
+        message.reached.set()
 
     def on_live_changed(self, message: Live.Changed) -> None:
         """Tell the screens, and a person where something happened."""
@@ -271,7 +281,7 @@ class Dashboard(App[None]):
     def _save_picture(self) -> None:
         from tui.picture import picture, save
 
-        taken = picture(self)
+        taken = picture(self, self.workspace)
 
         def write() -> Path | OSError:
             try:

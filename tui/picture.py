@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
+
+from textual.app import App
 
 from mypt.fsio import write_atomic
-
-if TYPE_CHECKING:
-    from tui.dashboard import Dashboard
 
 FOLDER = "pictures"
 
@@ -21,10 +20,10 @@ class Picture(NamedTuple):
     svg: str
 
 
-def picture(app: Dashboard) -> Picture:
-    """What is on the screen, called `<screen>-<date>-<time>`."""
+def picture(app: App[Any], workspace: Path) -> Picture:
+    """What is on the screen of an app that looks at `workspace`, called `<screen>-<date>-<time>`."""
     stem = f"{screen_name(app)}-{time.strftime('%Y-%m-%d-%H%M%S')}"
-    return Picture(stem, app.export_screenshot(title=f"MyPT  {app.workspace.name}"))
+    return Picture(stem, app.export_screenshot(title=f"MyPT  {workspace.name}"))
 
 
 def save(picture: Picture, workspace: Path) -> Path:
@@ -38,6 +37,6 @@ def save(picture: Picture, workspace: Path) -> Path:
     return path
 
 
-def screen_name(app: Dashboard) -> str:
+def screen_name(app: App[Any]) -> str:
     """What people call the screen in front: `home`, `checkpoints`."""
     return type(app.screen).__name__.removesuffix("Screen").lower() or "screen"

@@ -6,6 +6,7 @@ that no screen has to know. Letters of any script stay: they are what people wro
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 
@@ -51,7 +52,6 @@ _PLAIN = {
     "↵": "=",
     "⇥": ">",
     # punctuation
-    "…": ".",
     "–": "-",
     "—": "-",
     "·": "-",
@@ -95,7 +95,16 @@ _LEVEL = "─━═╌╍┄┅┈┉╴╶╸╺"
 
 def plain(text: str) -> str:
     """`text` without signs that some terminals lack or draw too wide; as many cells as before. Letters stay."""
-    return text if text.isascii() else "".join(map(_plain_sign, text))
+    return text if text.isascii() else "".join(map(_plain_sign, _CUT.sub(_plain_cut, text)))
+
+
+# A full stop would be read as part of the name: `~` is its cut end, `*` stands for what came before.
+_CUT = re.compile(r"(\S?)…(?=(\S?))")
+
+
+def _plain_cut(cut: re.Match[str]) -> str:
+    before, after = cut.groups()
+    return before + ("*" if after else "~" if before else ".")
 
 
 _KEYS = {"←→": "left/right", "↑↓": "up/down", "←": "left", "→": "right", "↑": "up", "↓": "down", "⏎": "enter"}

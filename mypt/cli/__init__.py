@@ -8,6 +8,7 @@ import contextlib
 import errno
 import io
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -52,7 +53,12 @@ class Parser(argparse.ArgumentParser):
     _mixing = False
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        """Raise what argparse would print."""
+        """Raise what argparse would print; of a value of a wrong kind in the words that settings have for it."""
+        wrong = re.fullmatch(r"argument (\S+): invalid (int|float) value: (.*)", message, re.DOTALL)
+        if wrong is not None:
+            flag, kind, value = wrong.groups()
+            wanted = "a whole number" if kind == "int" else "a number"
+            message = f"{flag.partition('/')[0]}: must be {wanted} (got {value})"
         raise UserError(f"{self.prog}: {message}")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:

@@ -2,7 +2,8 @@
 
 Plain text: files and folders (all text and source files below, in order). Each file is a document. Tokens are those
 of the text as it is, byte for byte; between two documents stands the end-of-text token, or a line break for char.
-Conversations: JSONL files with {"messages": [...]}, made into episodes with loss masks.
+Texts in JSONL files, {"text": "..."} a line: each line is a document; plain text may stand beside them.
+Conversations in JSONL files, {"messages": [...]} a line: made into episodes with loss masks.
 
 Validation is a tenth, drawn as whole documents by --seed; where a document is larger than that tenth, it is the end
 of every document instead, and for a single file the same split as train --input_file makes.
@@ -40,7 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.usage = "mypt prepare INPUT ... --output_dir DIR [flags]"
     data = parser.add_argument_group("data")
-    data.add_argument("inputs", nargs="*", metavar="INPUT", help="text files, folders, or chat .jsonl files")
+    data.add_argument(
+        "inputs", nargs="*", metavar="INPUT", help="text files, folders, .jsonl files of texts or chats"
+    )
     _add(
         data,
         "--input_file",
@@ -69,7 +72,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--split_on",
         default="",
         metavar="TEXT",
-        help=r"text in the files where one document ends and the next begins, as '<|endoftext|>\n'; it is not kept",
+        help=r"text in plain files where one document ends and the next begins, as '<|endoftext|>\n'; it is not kept",
+    )
+    _add(
+        data,
+        "--text_field",
+        metavar="NAME",
+        help="the field of a JSONL file's lines that is the text, as content [text]",
     )
     tokens = parser.add_argument_group("tokens")
     tokens.add_argument(
@@ -199,6 +208,7 @@ def request_of(options: argparse.Namespace, workspace: Path) -> PrepareRequest:
         patterns=tuple(options.pattern),
         separator=options.separator,
         split_on=options.split_on,
+        text_field=options.text_field or None,
         hold_out=options.hold_out,
         chat=ChatOptions(pack_block_size=options.pack_block_size, system_prompt=options.system_prompt),
     )

@@ -40,13 +40,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         description="Learn a byte-level BPE tokenizer from texts. The file it writes is in the form of Hugging Face.",
         allow_abbrev=False,
     )
-    train.add_argument("inputs", nargs="*", metavar="INPUT", help="text files and folders")
+    train.add_argument(
+        "inputs", nargs="*", metavar="INPUT", help="text files, folders, .jsonl files of texts"
+    )
     train.add_argument(
         "--input_file", nargs="+", action="extend", default=[], metavar="INPUT", help="the same, as a flag"
     )
     train.add_argument(
         "--pattern", nargs="+", action="extend", default=[], metavar="GLOB", help="what to take from folders"
     )
+    train.add_argument("--text_field", metavar="NAME", help="the text in a .jsonl file's lines [text]")
     train.add_argument("--output", default="tokenizer.json", metavar="FILE", help="[tokenizer.json]")
     train.add_argument(
         "--vocab_size",
@@ -103,10 +106,17 @@ def _train(options: argparse.Namespace, workspace: Path) -> int:
 
     output = workspace / Path(options.output).expanduser()
     named = tuple(workspace / Path(name).expanduser() for name in (*options.inputs, *options.input_file))
-    request = PrepareRequest(named, output, workspace, patterns=tuple(options.pattern))
+    request = PrepareRequest(
+        named, output, workspace, patterns=tuple(options.pattern), text_field=options.text_field or None
+    )
     shown = request.shown(output)
     found, problems = None, _not_writable(output, shown, overwrite=options.overwrite)
     try:
+        if inputs.conversations(request):
+            message = "hold conversations, and a tokenizer is learned from texts"
+            problems.append(
+                Problem(message, field="inputs", remedy="name text files, or JSONL with a text a line")
+            )
         found = inputs.find(request, folder_output=False)
     except UserError as error:
         problems += error.problems
@@ -137,9 +147,11 @@ def _train(options: argparse.Namespace, workspace: Path) -> int:
     fsio.write_json_atomic(output, tokenizer.data, durable=True)
     texts = f"{whole(len(found.files))} file{'s' if len(found.files) != 1 else ''}, {size(found.size)}"
     console.line(f"{shown}: {tokenizer.describe()}, learned from {texts}", "strong")
-    sample = next(iter(corpus))[:_SAMPLE]
-    density = len(sample.encode()) / max(1, len(tokenizer.encode_array(sample)))
-    console.line(f"  a token stands for {density:.2f} bytes of the first text")
+    sample = _sample(corpus)
+    density = sum(len(text.encode()) for text in sample) / max(
+        1, sum(len(tokenizer.encode_array(text)) for text in sample)
+    )
+    console.line(f"  a token stands for {density:.2f} bytes of the first text{'s' * (len(sample) > 1)}")
     if tokenizer.valid_vocab < options.vocab_size:
         console.line(
             f"Note: the texts hold no more than {tokenizer.valid_vocab} tokens worth learning", "quiet"
@@ -148,10 +160,23 @@ def _train(options: argparse.Namespace, workspace: Path) -> int:
         console.line(f"Note: {notice}", "quiet")
     console.line("Next:")
     inputs_shown = " ".join(shlex.quote(name) for name in (*options.inputs, *options.input_file))
+    field = f" --text_field {shlex.quote(options.text_field)}" if options.text_field else ""
     console.line(
-        f"  mypt prepare {inputs_shown} --tokenizer_file {shlex.quote(shown)} --output_dir data/NAME"
+        f"  mypt prepare {inputs_shown}{field} --tokenizer_file {shlex.quote(shown)} --output_dir data/NAME"
     )
     return 0
+
+
+def _sample(corpus: Corpus) -> list[str]:
+    """The beginning of the first text, or the first ones where they are short."""
+    sample: list[str] = []
+    room = _SAMPLE
+    for text in corpus:
+        sample.append(text[:room])
+        room -= len(text)
+        if room <= 0:
+            break
+    return sample
 
 
 def _not_writable(output: Path, shown: str, *, overwrite: bool) -> list[Problem]:

@@ -20,7 +20,7 @@ from mypt.data.checks import (
 from mypt.data.episodes import EpisodeSplit
 from mypt.data.shards import Folder, read_folder
 from mypt.data.split import Split
-from mypt.data.text import read_text, split_text
+from mypt.data.text import about_lines, read_text, split_text
 from mypt.errors import Problem, UserError, raise_for
 from mypt.files import why_no_file
 from mypt.settings.fields import Phase
@@ -109,7 +109,8 @@ def open_data(run: Resolved) -> RunData:
     sets = {f"eval set {name}": split for name, split in eval_sets.items()}
     others = {**{f"{phase.shown} (val)": phase.val for phase in phases}, **sets}
     data = RunData(tokenizer, phases, eval_sets, eval_fingerprints=marks)
-    data.notices.extend([*_changed(run, data), *remarks(settings, trained, others)])
+    as_text = about_lines(settings.input_file, workspace) if settings.input_file else []
+    data.notices.extend([*_changed(run, data), *as_text, *remarks(settings, trained, others)])
     return data
 
 

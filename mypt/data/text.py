@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 from hashlib import blake2b
 from pathlib import Path
 
 from mypt.data.corpora import BUILTIN as BUILTIN_TEXTS
+from mypt.data.prepare.jsonl import ENDING, Kind
+from mypt.data.prepare.jsonl import told as tell
 from mypt.data.split import Split
 from mypt.errors import Problem, UserError
 from mypt.files import why_no_file
-from mypt.text import size
+from mypt.text import printable, size
 from mypt.tokenizers import Tokenizer
 
 BUILTIN = "builtin:"
 TRAIN_SHARE = 0.9
 _LARGEST = 4 * 1000**3
+_GLANCE = 8 << 20
 
 
 def read_text(name: str, workspace: Path) -> str:
@@ -50,6 +54,30 @@ def read_text(name: str, workspace: Path) -> str:
     if not text.strip():
         raise refuse("is empty", "a text of at least some thousand characters is needed")
     return text.replace("\r\n", "\n")
+
+
+def about_lines(name: str, workspace: Path) -> list[str]:
+    """What to say where `--input_file` means lines of JSON, which are learned as they stand: a glance at the first line."""
+    path = workspace / name
+    if name.startswith(BUILTIN) or path.suffix.lower() != f".{ENDING}":
+        return []
+    try:
+        told = tell(path, longest=_GLANCE)
+    except OSError:
+        return []
+    if not told.is_object:
+        return []
+    holds = {
+        Kind.CONVERSATIONS: "conversations",
+        Kind.TEXTS: "a text in every line of JSON",
+        None: "lines of JSON",
+    }[told.kind]
+    field = "" if told.kind else " --text_field NAME"
+    masks = ", with loss masks" if told.kind is Kind.CONVERSATIONS else ""
+    named, made = shlex.quote(name), shlex.quote(f"data/{path.stem}")
+    sentence = f"{name} holds {holds}, and is learned as plain text, braces and all"
+    command = f"mypt prepare {named}{field} --output_dir {made}"
+    return [printable(f"{sentence}; {command} makes a dataset of it{masks}", newline=False)]
 
 
 def split_text(text: str, tokenizer: Tokenizer, name: str, block_size: int) -> tuple[Split, Split, str]:

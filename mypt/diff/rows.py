@@ -14,6 +14,8 @@ from mypt.diff.values import Cell, same, value_text
 
 # Measured by a clock: what reads the same is the same.
 _ROUGH = frozenset(["trained_s", "tokens_per_sec"])
+# A checkpoint and the last line of its log are not of the same instant.
+_AT_ONCE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Row:
     def _same(self, a: Cell, b: Cell) -> bool:
         if self.name in _ROUGH and _text(self.name, a) == _text(self.name, b):
             return True
+        if self.name == "trained_s" and _apart(a.value, b.value) < _AT_ONCE_S:
+            return True
         if self.name.endswith("_loss") and _as_logged(a.value) == _as_logged(b.value) is not None:
             return True
         # Not set is not set, whether a file says so or keeps silent.
@@ -99,6 +103,11 @@ def by_group(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
     for row in rows:
         grouped.setdefault(row.group, []).append(row)
     return list(grouped.items())
+
+
+def _apart(a: object, b: object) -> float:
+    known = isinstance(a, int | float) and isinstance(b, int | float)
+    return abs(a - b) if known else math.inf  # type: ignore[operator]
 
 
 def _rows(group: str, sides: Sequence[Mapping[str, Cell] | None], partial: Sequence[bool]) -> list[Row]:

@@ -99,8 +99,9 @@ class GoldBlocked(Event, tag="gold_blocked"):
 class Notice(Event, tag="notice"):
     """Something that a person should know of, and that does not stop the run.
 
-    `kind` is "loss_spike" (`train_loss` is that update's own), "eval_set" (its loss is no finite number) or
-    "fp16_overflow" (updates are skipped); `message` is text for people.
+    `kind` is "loss_spike" (`train_loss` is that update's own), "eval_set" (its loss is no finite number),
+    "fp16_overflow" (updates are skipped), "gold_worse" (the first gold is no improvement) or "slow_save"; `message` is
+    text for people.
     """
 
     iter: Whole

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from mypt.housekeeping.deleting import Deletion, Part, delete, look
+from mypt.housekeeping.journal import Renaming
 from mypt.housekeeping.recovery import recover
-from mypt.housekeeping.renaming import Renaming, rename, rename_problems
+from mypt.housekeeping.renaming import rename, rename_problems
 
 __all__ = [
     "Deletion",

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import stat
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -20,12 +18,11 @@ from mypt.errors import Problem, RunError, UserError
 from mypt.fsio import fsync_dir
 from mypt.fsio import replace as move
 from mypt.housekeeping import guard
+from mypt.housekeeping.aside import GONE, remove, sweep
+from mypt.housekeeping.recovery import finish_what_was_cut_off
 from mypt.text import printable
 from mypt.watch.checkpoints import lineage
 from mypt.watch.renames import read_renames
-
-# No model may be called so: a leading dot is refused in model names.
-GONE = ".gone."
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +87,6 @@ def delete(
     Raises UserError where a name means nothing or somebody trains, queues or saves one of the models (then nothing was
     removed), RunError for a disk that refuses.
     """
-    from mypt.housekeeping.recovery import finish_what_was_cut_off
-
     look(workspace, names, only, exact=exact)
     with guard.one_at_a_time(workspace):
         finish_what_was_cut_off(workspace)
@@ -102,13 +97,8 @@ def delete(
             deletion = look(workspace, names, only, exact=exact)
             _put_aside(workspace / "checkpoints", deletion)
         # Nobody can mistake these for checkpoints, so nobody needs to wait for the disk.
-        _sweep(workspace / "checkpoints")
+        sweep(workspace / "checkpoints")
     return deletion
-
-
-def sweep(checkpoints: Path) -> int:
-    """Remove what earlier deletes left aside; how many folders that were. For the holder of the room's lock."""
-    return _sweep(checkpoints)
 
 
 def _meant(
@@ -154,7 +144,7 @@ def _put_aside(checkpoints: Path, deletion: Deletion) -> None:
         # Hashed, since a name may be as long as a file system takes.
         aside = checkpoints / f"{GONE}{blake2b(os.fsencode(part.name), digest_size=8).hexdigest()}"
         try:
-            _remove(aside)
+            remove(aside)
             move(place, aside)
         except OSError as error:
             for before, after in reversed(moved):
@@ -163,34 +153,3 @@ def _put_aside(checkpoints: Path, deletion: Deletion) -> None:
             raise RunError(f"{at}: cannot be removed: {error.strerror or error}; all is as it was") from error
         moved.append((place, aside))
     fsync_dir(checkpoints)
-
-
-def _sweep(checkpoints: Path) -> int:
-    number = 0
-    try:
-        names = [entry.name for entry in os.scandir(checkpoints) if entry.name.startswith(GONE)]
-    except OSError:
-        return 0
-    for name in names:
-        try:
-            _remove(checkpoints / name)
-        except OSError as error:
-            left = f"checkpoints/{name}"
-            raise RunError(
-                f"{left}: what is left of a deleted checkpoint cannot be removed: {error.strerror or error}"
-            ) from error
-        number += 1
-    return number
-
-
-def _remove(place: Path) -> None:
-    if place.is_symlink():
-        place.unlink()
-    elif place.is_dir():
-        # A folder that was copied from a read-only place would keep its files.
-        for folder in [place, *(entry for entry in place.rglob("*") if entry.is_dir())]:
-            if not folder.is_symlink():
-                folder.chmod(folder.stat().st_mode | stat.S_IRWXU)
-        shutil.rmtree(place)
-    elif os.path.lexists(place):
-        place.unlink()

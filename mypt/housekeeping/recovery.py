@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mypt.errors import MyptError, RunError, UserError
 from mypt.housekeeping import guard
-from mypt.housekeeping.deleting import GONE, sweep
-from mypt.housekeeping.renaming import finish, journal, read_journal
+from mypt.housekeeping.aside import GONE, sweep
+from mypt.housekeeping.journal import finish, journal, read_journal
 from mypt.text import printable
 
 

@@ -14,6 +14,7 @@ from mypt.model.head_loss import Product, head_loss, rows_at_once
 from mypt.model.kernels import KERNELS, causal_bias
 from mypt.model.linear import MATMULS, Multiplies
 from mypt.model.loss import cross_entropy
+from mypt.model.rope import Rope
 from mypt.settings.model_config import GPTConfig
 
 
@@ -80,6 +81,26 @@ class LanguageModel(nn.Module, ABC):
     def embeddings(self) -> Sequence[nn.Module]:
         """The tables that tokens and positions are looked up in."""
 
+    def draw(self, seed: int | torch.Generator) -> None:
+        """Fill the weights, of which a part may lie here, with what a new model begins with.
+
+        One whole matrix is drawn after the other, so that all ranks together have what one process would.
+        """
+        self._fill(torch.Generator().manual_seed(seed) if isinstance(seed, int) else seed)
+
+    def materialise(self, device: torch.device | str) -> None:
+        """Give a model that was built on the meta device, or what lies here of it, memory on `device`.
+
+        The weights have no values then; what is computed from the config has.
+        """
+        self.causal = None
+        self.to_empty(device=device)
+        self._tie()
+        for module in self.modules():
+            if isinstance(module, Rope):
+                module.tabulate(device)
+        self.set_kernel(self.kernel)
+
     def set_kernel(self, kernel: str) -> None:
         """Compute attention with "sdpa" or "plain" from now on (see `mypt.model.kernels`)."""
         if kernel not in KERNELS:
@@ -120,6 +141,13 @@ class LanguageModel(nn.Module, ABC):
         if torch.is_autocast_enabled(kind):
             return torch.get_autocast_dtype(kind)
         return next(self.parameters()).dtype
+
+    def _fill(self, generator: torch.Generator) -> None:
+        """`draw` from a generator, for a network that can begin as a new one. TypeError for others."""
+        raise TypeError(f"a {type(self).__name__} is not drawn anew")
+
+    def _tie(self) -> None:
+        """Have the names of a matrix that has two be of one and the same, where the config says so."""
 
     def _head_in_pieces(self, x: Tensor) -> bool:
         """Whether the logits of `x` (B, T, C) are so many that the head had better work on them piece by piece."""

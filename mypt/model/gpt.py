@@ -56,16 +56,14 @@ class GPT(LanguageModel):
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
         self.ln_f = build_norm(config)
         self.lm_head = linear(config.n_embd, config.logit_rows, bias=config.head_bias)
-        if config.tie_weights:
-            self.lm_head.weight = self.token_embedding_table.weight
+        self._tie()
         self.rope = (
             Rope(config.head_size, config.block_size, config.rope_theta, config.rope_scale)
             if config.pos_encoding == "rope"
             else None
         )
         if seed is not None:
-            generator = torch.Generator().manual_seed(seed) if isinstance(seed, int) else seed
-            init_weights(self, config.n_layer, generator)
+            self.draw(seed)
 
     def features(self, idx: Tensor, segment_ids: Tensor | None = None) -> Tensor:
         """The stream (B, T, C) after the last norm and before the head."""
@@ -104,6 +102,13 @@ class GPT(LanguageModel):
         """The token embedding and, where there are any, the learned positions."""
         learned = self.config.pos_encoding == "learned"
         return [self.token_embedding_table, *([self.position_embedding_table] if learned else [])]
+
+    def _fill(self, generator: torch.Generator) -> None:
+        init_weights(self, self.config.n_layer, generator)
+
+    def _tie(self) -> None:
+        if self.config.tie_weights:
+            self.lm_head.weight = self.token_embedding_table.weight
 
     def _embed(self, idx: Tensor, positions: Tensor | None) -> Tensor:
         x = self._noisy(self.token_embedding_table(idx))

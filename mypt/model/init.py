@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mypt.model.linear import Linear
+from mypt.model.own import take
 
 #: Standard deviation of GPT-2's initialisation.
 STD = 0.02
@@ -32,18 +33,14 @@ def embedding(rows: int, width: int) -> nn.Embedding:
 
 @torch.no_grad()
 def init_weights(model: nn.Module, n_layer: int, generator: torch.Generator) -> None:
-    """Fill `model` in module order: normal matrices, zero biases; norms keep their ones.
+    """Fill what lies here of `model`, in module order: normal matrices, zero biases, ones in norms.
 
     Residual projections are scaled down by √(2·n_layer), so that the stream's variance does not grow with depth.
     """
-    norms = {
-        id(p) for m in model.modules() if isinstance(m, nn.LayerNorm | nn.RMSNorm) for p in m.parameters()
-    }
+    norms = {id(m.weight) for m in model.modules() if isinstance(m, nn.LayerNorm | nn.RMSNorm)}
     for name, parameter in model.named_parameters():
-        if id(parameter) in norms:
-            continue
         if parameter.dim() == 1:
-            parameter.zero_()
+            parameter.fill_(1.0 if id(parameter) in norms else 0.0)
         else:
             init_matrix(
                 parameter, STD / math.sqrt(2 * n_layer) if name.endswith(RESIDUAL) else STD, generator
@@ -51,5 +48,10 @@ def init_weights(model: nn.Module, n_layer: int, generator: torch.Generator) -> 
 
 
 def init_matrix(matrix: Tensor, std: float, generator: torch.Generator) -> None:
-    """Fill `matrix` in place with normal numbers drawn on the generator's device: equal on CPU and GPU."""
-    matrix.copy_(torch.empty(matrix.shape, device=generator.device).normal_(0.0, std, generator=generator))
+    """Fill what lies here of `matrix` with `normal` numbers."""
+    take(matrix, normal(matrix.shape, std, generator))
+
+
+def normal(shape: torch.Size, std: float, generator: torch.Generator) -> Tensor:
+    """A whole matrix of normal numbers, drawn on the generator's device: equal on CPU and GPU, and on every rank."""
+    return torch.empty(shape, device=generator.device).normal_(0.0, std, generator=generator)

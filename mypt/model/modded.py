@@ -17,9 +17,10 @@ from mypt.errors import raise_for
 from mypt.model.base import LanguageModel
 from mypt.model.cache import KVCache
 from mypt.model.head_loss import Product
-from mypt.model.init import embedding, init_matrix, linear
+from mypt.model.init import embedding, init_matrix, linear, normal
 from mypt.model.linear import Multiplies
 from mypt.model.modded_parts import BLOCK, ModdedBlock, Sight, rms, sight_bias
+from mypt.model.own import take
 from mypt.model.rope import HalfTruncatedRope
 from mypt.settings.model_config import GPTConfig
 
@@ -59,7 +60,7 @@ class Modded(LanguageModel):
             config.head_size, config.block_size, config.rope_theta, config.rope_scale
         )
         if seed is not None:
-            self._fill(torch.Generator().manual_seed(seed) if isinstance(seed, int) else seed)
+            self.draw(seed)
 
     def features(self, idx: Tensor, segment_ids: Tensor | None = None) -> Tensor:
         """The stream (B, T, C) after the last norm and before the head."""
@@ -165,14 +166,13 @@ class Modded(LanguageModel):
         layers = self.config.n_layer
         for name, parameter in self.named_parameters():
             if name == "scalars":
-                parameter[:layers] = 1.0
-                parameter[layers : 3 * layers] = parameter.new_tensor([1.0, 0.0]).repeat(layers)
-                parameter[3 * layers :] = 0.5
+                take(parameter, torch.tensor([1.0] * layers + [1.0, 0.0] * layers + [0.5] * 2 * layers))
             elif "embed" in name:
                 init_matrix(parameter, 1.0, generator)
             elif name.endswith(("proj.weight", "proj_w", "lm_head.weight", "lm_head_w")):
                 parameter.zero_()
             else:
-                init_matrix(parameter, 0.5 * parameter.size(-1) ** -0.5, generator)
+                whole = normal(parameter.shape, 0.5 * parameter.size(-1) ** -0.5, generator)
                 if name.endswith("qkvo_w"):
-                    parameter[3] = 0.0
+                    whole[3] = 0.0
+                take(parameter, whole)

@@ -24,6 +24,12 @@ class Rope(nn.Module):
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
 
+    def tabulate(self, device: torch.device | str) -> None:
+        """Have the tables on `device` although the model was built without memory: as if it had been moved there."""
+        self.cos, self.sin = (
+            table.to(device) for table in self._tables(self.cos.size(0), torch.device("cpu"))
+        )
+
     def forward(self, start: int, stop: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Cosines and sines (stop - start, D/2) of the positions from `start` up to `stop`, in `dtype`."""
         if stop > self.cos.size(0):

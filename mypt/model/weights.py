@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from mypt.errors import Problem, UserError
 from mypt.estimate import parameters
 from mypt.model.base import LanguageModel
 from mypt.model.build import build_model
+from mypt.model.own import take
 from mypt.settings.model_config import GPTConfig
 
 _EMBEDDING, _HEAD = "token_embedding_table.weight", "lm_head.weight"
@@ -27,11 +27,29 @@ def load_weights(
 ) -> list[str]:
     """Copy `state` into `model`, converting to its dtype; returns notices about what had to be adapted.
 
+    As `fitted` has it. Raises `UserError` naming what does not fit, before anything is copied.
+    """
+    weights, notices = fitted(model, state, where=where, adapt=adapt)
+    copy_weights(model, weights)
+    return notices
+
+
+def copy_weights(model: LanguageModel, weights: Mapping[str, Tensor]) -> None:
+    """Copy what was `fitted` into `model`, or of each weight the rows that lie here; rows that it lacks stay."""
+    for name, own in model.state_dict().items():
+        take(own, weights[name])
+
+
+def fitted(
+    model: LanguageModel, state: Mapping[str, Any], *, where: str = "model.pt", adapt: bool = False
+) -> tuple[dict[str, Tensor], list[str]]:
+    """What of `state` the weights of `model` take, by their names, and notices about what had to be adapted.
+
     Names and shapes must match exactly, except that a tied model takes either copy of its matrix. With `adapt`
     (fine-tuning) a table of learned positions may be longer or shorter than the model's: the common rows are taken,
     new ones stay as initialised; and an untied pair is averaged into a tied matrix; and weights that are no finite
-    numbers are refused, since nothing can be trained on them. Raises `UserError` naming what does not fit, before
-    anything is copied.
+    numbers are refused, since nothing can be trained on them. `model` may be on the meta device. Raises `UserError`
+    naming what does not fit.
     """
     weights = {bare_name(name): value for name, value in state.items()}
     notices: list[str] = []
@@ -44,9 +62,8 @@ def load_weights(
         _tie(weights, notices, where, adapt)
     if adapt:
         _extend_positions(model, weights, notices)
-    _check(model, weights, where)
-    model.load_state_dict(weights, strict=True)
-    return notices
+    _check(model, weights, where, longer=_POSITIONS if adapt else "")
+    return weights, notices
 
 
 def check_size(config: GPTConfig, state: Mapping[str, Any], *, where: str = "model.pt") -> None:
@@ -58,10 +75,8 @@ def check_size(config: GPTConfig, state: Mapping[str, Any], *, where: str = "mod
         message = f"has {len(state)} weights, the config asks for {config.n_layer} layers"
         raise UserError(Problem(message, where=where))
     if parameters(config) > sum(value.numel() for value in state.values() if isinstance(value, Tensor)):
-        with torch.device("meta"), warnings.catch_warnings():
-            # That nothing is copied is the point.
-            warnings.simplefilter("ignore", UserWarning)
-            load_weights(build_model(config, seed=None), state, where=where)
+        with torch.device("meta"):
+            fitted(build_model(config, seed=None), state, where=where)
 
 
 def not_finite(weights: Mapping[str, Any]) -> dict[str, str]:
@@ -123,14 +138,13 @@ def _extend_positions(model: LanguageModel, weights: dict[str, Any], notices: li
     old, new = table.size(0), own.size(0)
     if old == new:
         return
-    rows = own.clone()
-    rows[: min(old, new)] = table[:new].to(rows)
-    weights[_POSITIONS] = rows
+    weights[_POSITIONS] = table[:new]
     what = "new rows start untrained" if new > old else "the rest is dropped"
     notices.append(f"learned positions: {old} in the base model, {new} here; {what}")
 
 
-def _check(model: LanguageModel, weights: dict[str, Any], where: str) -> None:
+def _check(model: LanguageModel, weights: dict[str, Any], where: str, longer: str) -> None:
+    """Raise `UserError` for whatever does not fit; of the weight `longer` the model may have more rows."""
     wanted = model.state_dict()
     problems = []
     for title, names in (
@@ -145,7 +159,7 @@ def _check(model: LanguageModel, weights: dict[str, Any], where: str) -> None:
         value, shape = weights[name], tuple(wanted[name].shape)
         if not isinstance(value, Tensor):
             problems.append(Problem(f"is no tensor but {type(value).__name__}", where=where, field=name))
-        elif tuple(value.shape) != shape:
+        elif tuple(value.shape) != shape and (name != longer or value.shape[1:] != shape[1:]):
             message = f"has shape {tuple(value.shape)}, the config asks for {shape}"
             problems.append(Problem(message, where=where, field=name))
     if problems:

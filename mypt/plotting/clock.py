@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
 from itertools import pairwise
 
 from mypt.plotting.scale import Scale, Tick
@@ -16,6 +17,8 @@ _STEPS = (
     *(_HOUR * n for n in (1, 2, 3, 6, 12)),
     *(_DAY * n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500)),
 )
+_FORMS = ((0, "%H:%M:%S"), (6, "%a %H:%M"), (330, "%b %d %H:%M"), (float("inf"), "%Y-%m-%d %H:%M"))
+"""How a moment is written that is so many days away."""
 # Beyond the year 9999 nothing is written, and before 1900 nothing was trained.
 _EARLIEST, _LATEST = -2_208_988_800.0, 253_370_764_800.0
 
@@ -52,6 +55,27 @@ def moment_label(moment: float) -> str:
     there = time.localtime(moment)
     today = time.strftime("%Y-%m-%d", there) == time.strftime("%Y-%m-%d")
     return time.strftime("%H:%M:%S" if today else "%b %d %H:%M:%S", there)
+
+
+def stamp_labels(stamps: Sequence[str], today: date) -> list[str]:
+    """ISO stamps below each other as people say them, all in one form and as wide; what is no stamp is blank.
+
+    The time of day where all are of today; with the day of the week where that says which; else with the date.
+    """
+    moments = [_read(stamp) for stamp in stamps]
+    away = [abs((moment.date() - today).days) for moment in moments if moment is not None]
+    farthest = max(away, default=0)
+    form = next(form for days, form in _FORMS if farthest <= days)
+    labels = ["" if moment is None else moment.strftime(form) for moment in moments]
+    width = max(map(len, labels), default=0)
+    return [label.ljust(width) for label in labels]
+
+
+def _read(stamp: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(stamp[:19]) if len(stamp) >= 19 else None
+    except ValueError:
+        return None
 
 
 def _round_moments(scale: Scale, clock: Clock, step: int) -> Iterator[tuple[float, float]]:

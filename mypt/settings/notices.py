@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterable
 
+from mypt.bundle import BundleInfo
 from mypt.settings import fields
-from mypt.settings.fields import Rule
+from mypt.settings.fields import Rule, Settings
 from mypt.settings.precedence import Layers
 from mypt.settings.request import DEFAULT, Effective, as_text
+from mypt.settings.resolved import warmup_steps
+from mypt.settings.schedule import learning_rate
+from mypt.text import rate
+
+# Less of a change in the learning rate than by this factor shows in no curve.
+_JUMP = 1.25
 
 
 def ignored(values: Iterable[Effective], layers: Layers) -> list[str]:
@@ -46,3 +54,32 @@ def inexact(values: Iterable[Effective], layers: Layers) -> list[str]:
         for e in values
         if fields.rule(e.name) is Rule.LIVE and e.name in saved and saved[e.name] != e.value
     ]
+
+
+def jump_of_rate(settings: Settings, checkpoint: BundleInfo) -> str:
+    """That the learning rate of a resumed run does not go on where it was, since its schedule has another length.
+
+    Empty where it does, and where another peak was asked for: that is no surprise.
+    """
+    saved, step = checkpoint.training_config, checkpoint.step or 0
+    peak, total, warmup = (saved.get(name) for name in ("learning_rate", "max_iters", "warmup_iters"))
+    numbers = [v for v in (peak, total, warmup) if isinstance(v, int | float) and math.isfinite(v)]
+    if len(numbers) < 3 or peak != settings.learning_rate or total == settings.max_iters or step < 1:
+        return ""
+    if step >= settings.max_iters:
+        return ""
+    before = learning_rate(step, peak=numbers[0], warmup=int(numbers[2]), total=int(numbers[1]))
+    after = learning_rate(
+        step + 1, peak=settings.learning_rate, warmup=warmup_steps(settings), total=settings.max_iters
+    )
+    if before <= 0 or after <= 0 or 1 / _JUMP < after / before < _JUMP:
+        return ""
+    said = (
+        f"the learning rate goes on at {rate(after)}, after {rate(before)} at step {step}: its cosine now ends at "
+        f"{settings.max_iters}, not at {as_text(total)}"
+    )
+    if after < before:
+        return said
+    # Where the cosine has come to by now, it is that share of its peak.
+    gentle = settings.learning_rate * before / after
+    return f"{said}; the loss may rise at first; --learning_rate {gentle:.2g} goes on where it was"

@@ -19,7 +19,7 @@ from mypt.settings.checks import DATA_FIELDS, cross_checks, data_problems
 from mypt.settings.data_choice import decide_data
 from mypt.settings.fields import Settings
 from mypt.settings.model_config import GPTConfig
-from mypt.settings.notices import ignored, inexact
+from mypt.settings.notices import ignored, inexact, jump_of_rate
 from mypt.settings.paths import in_workspace
 from mypt.settings.precedence import Layers
 from mypt.settings.presets import Preset, config_of, find_preset, load_preset
@@ -214,6 +214,8 @@ def _decided(
     if mode is Mode.RESUME:
         notices += inexact(values.values(), layers)
     settings = Settings.model_validate({n: e.value for n, e in values.items()})
+    if known.checkpoint is not None and (jump := jump_of_rate(settings, known.checkpoint)):
+        notices.append(jump)
     if settings.use_loss_mask and settings.input_file and mode is not Mode.RESUME:
         notices.append("use_loss_mask has no effect with a plain text file: every token counts")
     replaced = (settings.eval_sets or {}).get("general")

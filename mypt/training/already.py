@@ -66,6 +66,7 @@ def make_up(built: Built, console: Console) -> None:
     keeper = BundleKeeper(built)
     light = bundle.read_info(keeper.folder(bundle.Kind.FP16))
     if light.problem or light.step != progress.iter:
+        built.join(console)
         keeper.fp16(progress)
         console.line(f"  checkpoints/{light.name} was not there for step {progress.iter}, and is now")
     path = built.run.log_path

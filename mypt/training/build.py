@@ -13,21 +13,19 @@ from torch.optim import AdamW
 from mypt import bundle
 from mypt.bundle import BundleInfo
 from mypt.data.source import RunData, vocabulary_rows
-from mypt.data.split import key_of
 from mypt.errors import MyptError, Problem, UserError
 from mypt.estimate import parameters
 from mypt.launch.place import here
-from mypt.model import LanguageModel, build_model
-from mypt.model.weights import check_size, load_weights, not_finite
+from mypt.model import LanguageModel
 from mypt.settings.fields import Settings
 from mypt.settings.model_config import GPTConfig
 from mypt.settings.resolve import Resolved
 from mypt.text import size
-from mypt.tokenizers import Tokenizer
 from mypt.training import checkpointing, disk
 from mypt.training import numerics as machine
 from mypt.training import optimizer as adamw
 from mypt.training.allocator import give_back_freed_memory, keep_freed_memory
+from mypt.training.beginning import Beginning, begin
 from mypt.training.compiled import forward_of
 from mypt.training.console import Console
 from mypt.training.engine import Engine
@@ -48,6 +46,8 @@ class Built:
     notices: list[str] = field(default_factory=list)
     base_step: int | None = None
     """Updates that the base of a fine-tune has behind it, where that is known."""
+    first: Beginning | None = None
+    """What is filled in when the ranks `join`, where each keeps but a part of it: until then nobody has any."""
 
     @property
     def model(self) -> LanguageModel:
@@ -57,15 +57,17 @@ class Built:
     def join(self, console: Console) -> None:
         """Let the ranks of the engine, where there are several, train one model: all call this at once.
 
-        Raises `UserError` where they cannot in the way that was chosen.
+        Whoever is by itself has all of the weights then, however many were to share them. Raises `UserError` where
+        they cannot in the way that was chosen.
         """
-        engine = self.engine
-        if engine.ranks.world == 1:
-            return
-        if self.run.settings.parallel == "fsdp":
-            share_out(engine)
+        engine, (first, self.first) = self.engine, (self.first, None)
+        if first is not None and engine.ranks.world > 1:
+            share_out(engine, first)
             engine.forward = forward_of(engine.model, engine.numerics, console)
-        else:
+        elif first is not None:
+            engine.model.materialise(engine.numerics.device)
+            first.fill(engine.model)
+        elif engine.ranks.world > 1:
             engine.forward = forward_of(engine.ranks.wrap(engine.model), engine.numerics, console)
 
     @property
@@ -100,9 +102,11 @@ def build(run: Resolved, data: RunData, console: Console, make_model: MakeModel 
     config.vocab_size = vocabulary_rows(run, data.tokenizer)
     config.device = numerics.device
     with machine.telling_memory(numerics.device, memory_needed(parameters(config), run.settings)):
-        model = (make_model or _model_of)(run, config, data, console, notices)
-        if not in_parts:
-            # Where each of several gets but a part, nobody's device has to hold all of it.
+        if make_model is not None:
+            model, first = make_model(run, config, data, console, notices), None
+        else:
+            model, first = begin(run, config, data.tokenizer, console, notices, later=in_parts)
+        if first is None:
             model.to(numerics.device)
         model.set_kernel(numerics.attention)
         model.set_matmul(numerics.matmul)
@@ -111,7 +115,7 @@ def build(run: Resolved, data: RunData, console: Console, make_model: MakeModel 
             model, learning_rate=run.settings.learning_rate, weight_decay=run.settings.weight_decay
         )
         resumes = run.checkpoint is not None
-        progress = _resume(run, optimizer, notices, data, in_parts) if resumes else Progress()
+        progress = _resume(run, optimizer, notices, data, first) if resumes else Progress()
     if short := disk.check_space(run.workspace, disk.needed_space(model)):
         notices.append(short)
     scaler = torch.amp.GradScaler(numerics.kind) if numerics.precision == "fp16" else None
@@ -119,7 +123,7 @@ def build(run: Resolved, data: RunData, console: Console, make_model: MakeModel 
     if scaler is not None and isinstance(saved, dict):
         scaler.load_state_dict(saved)
     engine = Engine(model, optimizer, run.settings, numerics, forward_of(model, numerics, console), scaler)
-    return Built(run, data, engine, progress, notices, _base_step(run.base))
+    return Built(run, data, engine, progress, notices, _base_step(run.base), first)
 
 
 def _in_parts(run: Resolved) -> bool:
@@ -127,20 +131,9 @@ def _in_parts(run: Resolved) -> bool:
     return run.settings.parallel == "fsdp" and not here().alone
 
 
-def _model_of(
-    run: Resolved, config: GPTConfig, data: RunData, console: Console, notices: list[str]
-) -> LanguageModel:
-    if run.checkpoint is not None:
-        model = checkpointing.load_model(run.checkpoint, config, mapped=_in_parts(run))
-        for name, what in not_finite(model.state_dict()).items():
-            notices.append(f"{run.checkpoint.name}/{bundle.MODEL}: {name}: {what}")
-        return model
-    if run.base is not None:
-        return _from_base(run, config, data.tokenizer, console, notices)
-    return build_model(config, seed=key_of(run.settings.seed, "weights") >> 1)
-
-
-def _resume(run: Resolved, optimizer: AdamW, notices: list[str], data: RunData, in_parts: bool) -> Progress:
+def _resume(
+    run: Resolved, optimizer: AdamW, notices: list[str], data: RunData, first: Beginning | None
+) -> Progress:
     info = run.checkpoint
     assert info is not None
     step = info.step or 0
@@ -152,10 +145,12 @@ def _resume(run: Resolved, optimizer: AdamW, notices: list[str], data: RunData, 
         notices.append("the checkpoint has no optimizer.pt, so the optimizer starts anew")
     else:
         # Of which this rank will keep but a part, that is read from the file only once it is cut out.
-        state = checkpointing.load_pickle(info.path / bundle.OPTIMIZER, mapped=in_parts)
+        state = checkpointing.load_pickle(info.path / bundle.OPTIMIZER, mapped=first is not None)
         if not isinstance(state, dict):
             raise UserError(Problem("holds no optimizer state", where=f"{info.name}/{bundle.OPTIMIZER}"))
         adamw.load_state(optimizer, state, weight_decay=run.settings.weight_decay)
+        if first is not None:
+            first.moments = state
         if "progress" not in info.training_state:
             # The original's closing checkpoint says one step less than the weights have behind them. Ours say the
             # truth, which an optimizer that started anew, or skipped fp16 overflows, does not know.
@@ -165,6 +160,7 @@ def _resume(run: Resolved, optimizer: AdamW, notices: list[str], data: RunData, 
         {"gold": _originals_gold(info), **info.training_state},
         step=step,
         tokens_per_step=s.batch_size * s.block_size * s.grad_accum_steps,
+        where=f"{info.name}/{bundle.STATE}",
     )
     progress.gold = _gold(run, progress, data)
     if not _same_batches(info, run, data.fingerprint):
@@ -191,7 +187,11 @@ def _gold(run: Resolved, progress: Progress, data: RunData) -> GoldState:
     info = bundle.read_info(
         run.workspace / "checkpoints" / bundle.directory_name(run.model_name, bundle.Kind.GOLD)
     )
-    theirs = Progress.from_state(info.training_state, step=info.step or 0, tokens_per_step=0)
+    try:
+        theirs = Progress.from_state(info.training_state, step=info.step or 0, tokens_per_step=0)
+    except UserError:
+        # Of a gold that is broken nothing is known.
+        theirs = Progress()
     if info.problem or not theirs.started_at or theirs.started_at != progress.started_at:
         return replace(state, ahead=None)
     if not _same_measure(info, run, fingerprint):
@@ -234,30 +234,6 @@ def _eval_sequences(run: Resolved, saved: int) -> int:
         return 0
     kept = saved or before * info.config.get("batch_size", 0)
     return kept if isinstance(kept, int) else 0
-
-
-def _from_base(
-    run: Resolved, config: GPTConfig, tokenizer: Tokenizer, console: Console, notices: list[str]
-) -> LanguageModel:
-    base = run.base
-    assert base is not None
-    theirs = GPTConfig.from_dict(base.config, where=f"{base.name}/{bundle.CONFIG}")
-    console.line(f"Initializing from base model '{base.name}' (new format)")
-    if tokenizer.kind == "char":
-        console.line(f"Using base model's char vocabulary (size: {tokenizer.vocab_size})")
-    console.line("Updating model config with new training parameters...")
-    for name in ("use_loss_mask", "dropout", "batch_size"):
-        console.line(f"  {name}: {getattr(config, name)}")
-    for name in ("block_size", "rope_scale", "rope_theta"):
-        before, after = getattr(theirs, name), getattr(config, name)
-        if before != after and (name == "block_size" or config.pos_encoding == "rope"):
-            what = "the context changes, and the model has to get used to it"
-            console.line(f"  {name}: {before} → {after}: {what}", "strong")
-    weights, where = checkpointing.read_weights(base), f"{base.name}/{bundle.MODEL}"
-    check_size(theirs, weights, where=where)
-    model = build_model(config, seed=key_of(run.settings.seed, "weights") >> 1)
-    notices += load_weights(model, weights, where=where, adapt=True)
-    return model
 
 
 def _base_step(base: BundleInfo | None) -> int | None:

@@ -298,14 +298,11 @@ def _is_archive(path: Path) -> bool:
     return zipfile.is_zipfile(path)
 
 
-def load_model(info: BundleInfo, config: GPTConfig | None = None, *, mapped: bool = False) -> LanguageModel:
-    """The model of a bundle with its weights, in float32 on the CPU. Raises `UserError` where they do not fit.
-
-    `mapped`: the file is read as it is copied, so that memory holds the weights once.
-    """
+def load_model(info: BundleInfo, config: GPTConfig | None = None) -> LanguageModel:
+    """The model of a bundle with its weights, in float32 on the CPU. Raises `UserError` where they do not fit."""
     if config is None:
         config = GPTConfig.from_dict(info.config, where=f"{info.name}/{bundle.CONFIG}")
-    weights, where = read_weights(info, mapped=mapped), f"{info.name}/{bundle.MODEL}"
+    weights, where = read_weights(info), f"{info.name}/{bundle.MODEL}"
     check_size(config, weights, where=where)
     model = build_model(copy.deepcopy(config), seed=None)
     load_weights(model, weights, where=where)

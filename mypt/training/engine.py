@@ -94,7 +94,7 @@ class Engine:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Within the block this rank computes by itself, with all weights: for what needs no gradients.
+        """Within the block rank 0 has all weights, and computes by itself: for what needs no gradients.
 
         All ranks enter it at once.
         """

@@ -50,13 +50,12 @@ def evaluate(
     A `scorer` is made anew for the split "val".
     """
     losses: dict[str, Measured] = {}
-    with engine.alone():
-        for name, split in splits.items():
-            own = scorer() if scorer and name == "val" else None
-            loss = split_loss(engine, split, name=name, sequences=sequences, stop=stop, scorer=own)
-            if loss is None:
-                return None
-            losses[name] = loss
+    for name, split in splits.items():
+        own = scorer() if scorer and name == "val" else None
+        loss = split_loss(engine, split, name=name, sequences=sequences, stop=stop, scorer=own)
+        if loss is None:
+            return None
+        losses[name] = loss
     return losses
 
 
@@ -74,7 +73,7 @@ def split_loss(
 
     None when `stop` says, between two batches, that there is no time.
     """
-    s, model, ranks = engine.settings, engine.model, engine.ranks
+    s, model, ranks, together = engine.settings, engine.model, engine.ranks, engine.layout.in_parts
     check_whole(split)
     masked = s.use_loss_mask and split.has_masks
     places = split.places(sequences, s.block_size, key_of(s.eval_seed, "eval", name))
@@ -83,12 +82,19 @@ def split_loss(
     total, valid, stopped = 0.0, 0.0, False
     try:
         # The ranks take turns, each a batch as one process has them.
-        for first in range(0, len(places), s.batch_size)[ranks.rank :: ranks.world]:
-            if stopped := stop():
+        batches = range(0, len(places), s.batch_size)
+        for turn in range(0, len(batches), ranks.world):
+            stopped = ranks.any(stop()) if together else stop()
+            own = turn + ranks.rank < len(batches)
+            # Weights come together only where all compute at once: the last turn is everybody's.
+            if stopped or not (own or together):
                 break
+            first = batches[turn + ranks.rank if own else turn]
             drawn = split.gather(places[first : first + s.batch_size], s.block_size, masked=masked)
             batch = on_device(drawn, engine.numerics.device)
             given, loss = engine.outputs(batch)
+            if not own:
+                break
             if scorer is not None:
                 scorer.see(given, batch)
             # As the loss divides: by one at least.
@@ -96,6 +102,7 @@ def split_loss(
             valid += batch.valid
     finally:
         model.train(was_training)
+        engine.layout.rest(model)
     total, valid, stops = ranks.sum(total, valid, stopped)
     if stops:
         return None

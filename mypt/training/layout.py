@@ -33,8 +33,11 @@ class Layout:
         """What a rank does of a save that rank 0 leads; `held` is what is to be saved."""
 
     def alone(self, model: LanguageModel) -> LanguageModel:
-        """`model` with all of its weights in this process, for what needs no gradients. All ranks call this at once."""
+        """`model`, on rank 0 with all of its weights in this process, to draw from. All ranks call this at once."""
         return model
+
+    def rest(self, model: LanguageModel) -> None:
+        """Called when `model` has computed something without gradients."""
 
 
 WHOLE = Layout()

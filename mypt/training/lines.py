@@ -52,7 +52,7 @@ def start_event(built: Built, run_id: str | None) -> TrainingStart:
             "device_name": machine.device_name(engine.numerics.device),
             **({"processes": engine.ranks.world} if engine.ranks.world > 1 else {}),
         },
-        settings=s.model_dump(mode="json", exclude_none=True),
+        settings={**s.model_dump(mode="json", exclude_none=True), "vocab_size": config.vocab_size},
         sources=origins(run),
     )
 

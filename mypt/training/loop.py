@@ -15,6 +15,7 @@ from mypt.errors import RunError
 from mypt.estimate import utilisation
 from mypt.settings.fields import Guards
 from mypt.settings.resolve import warmup_steps
+from mypt.settings.schedule import learning_rate
 from mypt.training import gold, noticing, usage
 from mypt.training.engine import Engine, NotFiniteError
 from mypt.training.evaluation import Scorer, evaluate, split_loss
@@ -22,7 +23,6 @@ from mypt.training.optimizer import set_rate
 from mypt.training.prefetch import Prefetcher
 from mypt.training.progress import Progress
 from mypt.training.roles import End, Keeper, Reporter
-from mypt.training.schedule import learning_rate
 from mypt.training.spikes import RecentLoss
 from mypt.training.stopping import StopFlag
 
@@ -96,6 +96,7 @@ class Trainer:
             self._tell(noticing.of_update(p, skipped=self._done.skipped, scaler=self.engine.scaler))
             self.reporter.progress(p, self.tokens_per_sec)
             self.keeper.check()
+            self._tell_slow_save()
             if not self._take_stock(updated=True):
                 return self._stopped()
         return End.COMPLETE
@@ -254,7 +255,7 @@ class Trainer:
             raise NotFiniteError(p.iter, what, "stopped before it was saved", first=p.iter == 0)
         self._proven = True
         self._tell(noticing.of_evaluation(p, sets))
-        val_loss = measured["val"].loss
+        val_loss, before = measured["val"].loss, p.gold
         p.gold, decision = gold.decide(
             p.gold,
             step=p.iter,
@@ -271,6 +272,8 @@ class Trainer:
             self.keeper.gold(p, tell)
         elif decision.blocked:
             tell()
+        if p.gold.score is None:
+            self._tell(noticing.of_gold(before.previous, decision, val_loss))
         return True
 
     def _prove(self) -> None:
@@ -285,8 +288,7 @@ class Trainer:
         # A few sequences will do. Not compiled: that may take longer than whoever asks for a stop will wait.
         plain = replace(self.engine, forward=None)
         try:
-            with plain.alone():
-                measured = split_loss(plain, train, name="train", sequences=s.batch_size, stop=lambda: False)
+            measured = split_loss(plain, train, name="train", sequences=s.batch_size, stop=_never)
         except RunError:
             if self.ranks.world > 1:
                 raise  # the others wait for this one
@@ -316,7 +318,10 @@ class Trainer:
         self.progress.elapsed_s = self.elapsed_s()
         self.keeper.last(self.progress)
         self._saved = self._standing()
-        # Of one that is still being written the next one tells.
+        self._tell_slow_save()
+
+    def _tell_slow_save(self) -> None:
+        """Tell of the first save that took long; of one behind the training, at the update after its end."""
         if not self._told_slow and (told := noticing.of_save(self.keeper.took_s, behind=self.keeper.behind)):
             self._told_slow = True
             self._tell(told)

@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import torch
 
+from mypt.text import loss
 from mypt.training import spikes
+from mypt.training.gold import Decision
 from mypt.training.progress import Progress
 
 # The first updates in fp16 look for their loss scale, and a few of them are skipped for it.
@@ -52,6 +54,19 @@ def of_evaluation(progress: Progress, sets: Mapping[str, float | None]) -> list[
     ]
     progress.broken_sets = tuple(broken)
     return found
+
+
+def of_gold(previous: float | None, decision: Decision, val_loss: float) -> list[Told]:
+    """That the first gold is no improvement on the `previous` evaluation: it is gold whatever its loss."""
+    first = decision.accepted and decision.prev_best is None
+    if not first or previous is None or val_loss <= previous:
+        return []
+    message = (
+        f"the first gold's validation loss, {loss(val_loss)}, is above the {loss(previous)} of the evaluation "
+        "before it: so far the training makes the model worse; where that goes on, lower learning_rate, or raise "
+        "warmup_iters"
+    )
+    return [Told("gold_worse", message)]
 
 
 def of_save(seconds: float, *, behind: bool = False) -> list[Told]:

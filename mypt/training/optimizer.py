@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -64,6 +65,11 @@ def load_state(optimizer: AdamW, state: dict[str, Any], *, weight_decay: float) 
         ) from None
     optimizer.param_groups[0]["weight_decay"] = weight_decay
     for parameter, moments in optimizer.state.items():
+        if not isinstance(parameter, torch.Tensor):
+            raise UserError(
+                f"optimizer.pt does not fit the model: it has moments of a weight number {parameter}, which there is "
+                "not; --reset_optimizer starts AdamW anew"
+            )
         for name in ("exp_avg", "exp_avg_sq"):
             held = moments.get(name) if isinstance(moments, dict) else None
             found = f"has shape {tuple(held.shape)}" if isinstance(held, torch.Tensor) else "is missing"
@@ -76,8 +82,13 @@ def load_state(optimizer: AdamW, state: dict[str, Any], *, weight_decay: float) 
 
 def steps_done(state: dict[str, Any]) -> int | None:
     """Updates that an optimizer state has behind it, by its own count; None where it does not say."""
-    counts = [int(s["step"]) for s in state.get("state", {}).values() if isinstance(s, dict) and "step" in s]
-    return max(counts) if counts else None
+    counts = []
+    held = state.get("state")
+    for moments in held.values() if isinstance(held, dict) else ():
+        # Something else than one number counts nothing.
+        with contextlib.suppress(LookupError, TypeError, ValueError, OverflowError, RuntimeError):
+            counts.append(int(moments["step"]))
+    return max(counts, default=None)
 
 
 def set_rate(optimizer: AdamW, rate: float) -> None:

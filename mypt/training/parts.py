@@ -21,7 +21,9 @@ from torch.optim import AdamW
 
 from mypt.errors import Problem, RunError, UserError
 from mypt.model import LanguageModel, build_model
+from mypt.model.own import rows_here
 from mypt.training import optimizer as adamw
+from mypt.training.beginning import Beginning
 from mypt.training.checkpointing import Files, files_of
 from mypt.training.engine import Engine
 from mypt.training.held import Held, Part
@@ -37,7 +39,7 @@ class Parts(Layout):
     def __init__(self, engine: Engine) -> None:
         import torch.distributed as dist
 
-        self._numerics = engine.numerics
+        self._numerics, self._leads = engine.numerics, engine.ranks.rank == 0
         # Of its own: what is written while training goes on talks while training does.
         self._group = dist.new_group(backend="gloo", timeout=PATIENCE)
         name = socket.gethostname()
@@ -102,39 +104,42 @@ class Parts(Layout):
         return box[0]
 
     def alone(self, model: LanguageModel) -> LanguageModel:
-        """A copy of `model` with all weights. The ranks do not evaluate as many batches each, nor does more than one
-        draw samples: with their parts they would wait for each other in vain.
+        """On rank 0 a copy of `model` with all weights, to draw a sample from; the others only give it their parts.
+
+        Drawn by all of them together, the weights would travel once for each token.
         """
-        copied = build_model(copy.deepcopy(model.config), seed=None).to(self._numerics.device)
+        whole = (adamw.whole(part) for part in model.parameters())
+        if not self._leads:
+            for _ in whole:
+                pass
+            return model
+        with torch.device("meta"):
+            copied = build_model(copy.deepcopy(model.config), seed=None)
+        copied.materialise(self._numerics.device)
         copied.set_kernel(self._numerics.attention)
         copied.set_matmul(self._numerics.matmul)
         with torch.no_grad():
-            for (_, own), (_, part) in zip(copied.named_parameters(), model.named_parameters(), strict=True):
-                own.copy_(adamw.whole(part))
+            for own, weight in zip(copied.parameters(), whole, strict=True):
+                own.copy_(weight)
         return copied
+
+    def rest(self, model: LanguageModel) -> None:
+        """Keep no more of `model` than this rank's part after an evaluation, as training does by itself."""
+        model.reshard()  # type: ignore[operator]
 
 
 def _parts_of(tensors: dict[str, Any]) -> dict[str, Any]:
     """State by name with a `Part` for each tensor of which this rank has a part."""
-    found = {}
-    for name, tensor in tensors.items():
-        if hasattr(tensor, "to_local"):
-            mesh = tensor.device_mesh
-            first = _first_row(tensor.shape[0], mesh.size(), mesh.get_local_rank())
-            tensor = Part(tensor.to_local().detach(), first, tensor.shape)
-        found[name] = tensor
-    return found
+    return {
+        name: Part(*rows_here(tensor), tensor.shape) if hasattr(tensor, "to_local") else tensor
+        for name, tensor in tensors.items()
+    }
 
 
-def _first_row(rows: int, ranks: int, rank: int) -> int:
-    """Where the rows of a rank begin when `rows` are shared out: as many for each, and what is left for the last ones."""
-    return min(rank * -(-rows // ranks), rows)
+def share_out(engine: Engine, first: Beginning) -> None:
+    """Leave each rank its part of the model of `engine`, which has no memory yet, and of what it is to be filled with.
 
-
-def share_out(engine: Engine) -> None:
-    """Leave each rank its part of what `engine` holds, which is the same on all of them. They call this at once.
-
-    Raises `UserError` where that cannot be.
+    All ranks call this at once. Raises `UserError` where that cannot be.
     """
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
@@ -143,33 +148,45 @@ def share_out(engine: Engine) -> None:
         remedy = "choose bf16 or fp32, or parallel ddp"
         raise UserError(Problem("fsdp has no loss scale", field="precision", value="fp16", remedy=remedy))
     model, before = engine.model, engine.optimizer
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
-    moments = {names[id(parameter)]: state for parameter, state in before.state.items()}
     # What a model gives is a view of something larger; nobody changes it in place, which is what torch warns of.
     warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view")
     mesh = init_device_mesh(engine.numerics.kind, (engine.ranks.world,))
     for block in model.blocks:
         fully_shard(block, mesh=mesh)
     fully_shard(model, mesh=mesh)
+    model.materialise(engine.numerics.device)
+    first.fill(model)
     rate, decay = before.param_groups[0]["lr"], before.param_groups[0]["weight_decay"]
     after = adamw.build(model, learning_rate=rate, weight_decay=decay)
-    parts = dict(model.named_parameters())
-    for name, state in moments.items():
-        parameter = parts[name]
-        for key, value in state.items():
-            is_moment = isinstance(value, Tensor) and value.dim() > 0
-            after.state[parameter][key] = _slice_like(parameter, value) if is_moment else value
+    if first.moments is not None:
+        adamw.load_state(after, _shared(first.moments, after), weight_decay=decay)
     engine.optimizer, engine.layout = after, Parts(engine)
 
 
-def _slice_like(parameter: Any, whole: Tensor) -> Tensor:
-    """This rank's rows of `whole`, which every rank has, as those of `parameter` lie."""
+def _shared(state: dict[str, Any], optimizer: AdamW) -> dict[str, Any]:
+    """A copy of an optimizer's `state`, which every rank can read, with this rank's rows of the moments."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    moments = {
+        number: {key: _slice_like(parameters[number], value) for key, value in of_one.items()}
+        for number, of_one in state["state"].items()
+    }
+    return {**state, "state": moments}
+
+
+def _slice_like(parameter: Any, whole: Any) -> Any:
+    """A copy of the rows of `whole` that this rank has of `parameter`, lying as those; of a mere number all of it."""
     from torch.distributed.tensor import DTensor
 
-    mesh = parameter.device_mesh
-    own = parameter.to_local()
-    begin = _first_row(whole.size(0), mesh.size(), mesh.get_local_rank())
-    part = whole[begin : begin + own.size(0)].to(own.device, copy=True)
+    if not isinstance(whole, Tensor) or not whole.dim():
+        # Were one left in its file, that would stay on the disk for as long as the run lasts.
+        return copy.deepcopy(whole)
+    own, first = rows_here(parameter)
+    part = torch.empty_like(own).copy_(whole[first : first + len(own)])
     return DTensor.from_local(
-        part, mesh, parameter.placements, run_check=False, shape=whole.shape, stride=whole.stride()
+        part,
+        parameter.device_mesh,
+        parameter.placements,
+        run_check=False,
+        shape=parameter.shape,
+        stride=parameter.stride(),
     )

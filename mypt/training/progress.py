@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mypt.bundle import STATE
+from mypt.errors import Problem, raise_for
 from mypt.training.gold import GoldState
 from mypt.training.spikes import RecentLoss
 
@@ -67,15 +69,27 @@ class Progress:
         }
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any], *, step: int, tokens_per_step: int) -> Progress:
-        """What a checkpoint's `training_state.json` says; `step` and the token count of one without our fields."""
+    def from_state(
+        cls, state: Mapping[str, Any], *, step: int, tokens_per_step: int, where: str = STATE
+    ) -> Progress:
+        """What a checkpoint's `training_state.json` says; `step` and the token count of one without our fields.
+
+        Raises `UserError` with all that cannot be, in the file that is called `where`.
+        """
         found = state.get("progress")
         saved: dict[str, Any] = found if isinstance(found, dict) else {}
+        wrong = [
+            Problem(wanted, where=where, field=f"progress.{name}", value=value, remedy=_REMEDY)
+            for name, value in saved.items()
+            for wanted in [_why_not(name, value)]
+            if wanted
+        ]
+        raise_for(wrong)
         return cls(
             iter=step,
-            tokens=int(saved.get("tokens_processed") or step * tokens_per_step),
+            tokens=saved.get("tokens_processed") or step * tokens_per_step,
             elapsed_s=float(saved.get("elapsed_s") or 0.0),
-            started_at=str(saved.get("started_at") or ""),
+            started_at=saved.get("started_at") or "",
             last_eval=saved.get("last_eval", step),
             phase=saved.get("phase"),
             gold=GoldState.from_json(state.get("gold")),
@@ -86,9 +100,34 @@ class Progress:
             last_sample=saved.get("last_sample", step),
             untimed=saved.get("untimed") or 0 if "elapsed_s" in saved else step,
             recent_loss=RecentLoss.from_json(state.get("recent_loss")),
-            skipped=skipped if isinstance(skipped := saved.get("skipped"), int) else 0,
-            broken_sets=tuple(map(str, sets)) if isinstance(sets := saved.get("broken_sets"), list) else (),
+            skipped=saved.get("skipped") or 0,
+            broken_sets=tuple(saved.get("broken_sets") or ()),
         )
+
+
+_REMEDY = "restore the file as it was saved, or take it from a copy"
+_WHOLES = ("tokens_processed", "last_eval", "val_step", "eval_sequences", "last_sample", "untimed", "skipped")
+_NUMBERS = ("elapsed_s", "train_loss", "val_loss")
+_TEXTS = ("started_at", "phase")
+_LARGEST = 1e18
+
+
+def _why_not(name: str, value: object) -> str:
+    """What the field `name` must be, where it is not; null is what is not known yet."""
+    if value is None:
+        return ""
+    # JSON has numbers of a thousand digits, and Python's has infinity.
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
+    number = value if is_number and isinstance(value, int | float) else None
+    if name in _WHOLES and not (isinstance(number, int) and number >= 0):
+        return "must be a whole number, 0 or more"
+    if name in _NUMBERS and (number is None or (name == "elapsed_s" and number < 0)):
+        return "must be a number" + (", 0 or more" if name == "elapsed_s" else "")
+    if name in _TEXTS and not isinstance(value, str):
+        return "must be a text"
+    if name == "broken_sets" and not (isinstance(value, list) and all(isinstance(v, str) for v in value)):
+        return "must be a list of names"
+    return ""
 
 
 def _finite(value: float | None) -> float | None:

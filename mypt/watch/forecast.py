@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any, NamedTuple
 
-from mypt.training.schedule import FLOOR, learning_rate
+from mypt.settings.schedule import FLOOR, learning_rate
 from mypt.watch.column import Column, Point
 from mypt.watch.extrapolation import extrapolated
 from mypt.watch.history import RunHistory
@@ -193,7 +193,7 @@ def expected_end(val: Column, plan: Plan, train: Column | None = None) -> Foreca
 def training_done(step: float, plan: Plan) -> tuple[float, float]:
     """The integral of lr / peak from 0 to `step`, in updates, and 1 - lr / peak at `step` (0 while warming up).
 
-    The schedule is that of `mypt.training.schedule`.
+    The schedule is that of `mypt.settings.schedule`.
     """
     total, warmup = float(plan.max_iters or 0), float(plan.warmup)
     if step < warmup:

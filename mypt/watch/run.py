@@ -28,6 +28,9 @@ _MOST_ATTEMPTS = 20
 _LOG_SUFFIX = "_eval"
 # SLURM forgets a job that is over after MinJobAge, five minutes unless a cluster says otherwise.
 _FORGOTTEN_S = 900.0
+# A file that is so much younger than its last event was not written by whoever trained: more than two time zones can
+# be apart, and a day on top.
+_COPIED_S = 50 * 3600.0
 
 
 class Run:
@@ -81,6 +84,8 @@ class Run:
         self._settled = False
         self._silence = Silence(clock=clock)
         self._grew_at: float | None = None
+        # Whether somebody was seen to write to the log.
+        self._is_written = False
         self._beginnings: dict[str, Silence] = {}
 
     @property
@@ -164,9 +169,12 @@ class Run:
         if poll.reset:
             # A copy put there by others may be old.
             self._silence.forget()
+            self._is_written = False
             self._history.reset()
             self._preview = None
             self._over.clear()
+        elif poll.events and not self.reading:
+            self._is_written = True
         if self.follower.modified:
             self._grew_at = self._clock() - self._silence.of(self.follower.modified)
         if poll.events:
@@ -236,7 +244,10 @@ class Run:
             ended = self._history.ended
             closing = ended.closing if ended else None
             wrote = self.history.has_begun
-            state, sentence = decide(Evidence(closing=closing, silent_s=self._silent_s(), wrote_event=wrote))
+            silent = self._silent_s()
+            if silent is not None and not (self.reading or self._is_written):
+                silent += self._older_than_its_file()
+            state, sentence = decide(Evidence(closing=closing, silent_s=silent, wrote_event=wrote))
             if self.reading and ended is None and state is RunState.STOPPED:
                 sentence = "its log is being read"
             return state, sentence
@@ -299,6 +310,12 @@ class Run:
         if self._grew_at is not None:
             return max(0.0, self._clock() - self._grew_at)
         return max(0.0, time.time() - self.found_at) if self.found_at else None
+
+    def _older_than_its_file(self) -> float:
+        """By how many seconds the last event is older than the file, where that is so much that the file is a copy."""
+        stamp = seconds_since_epoch(self.history.last_event_at)
+        older = 0.0 if stamp is None else self.follower.modified - stamp
+        return older if older > _COPIED_S else 0.0
 
     def _file_name(self) -> str:
         name = self.log_path.name.removesuffix(".jsonl")

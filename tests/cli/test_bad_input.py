@@ -344,6 +344,47 @@ def test_an_optimizer_without_moments_is_refused_with_the_way_out(
     assert "exp_avg is missing" in err and "--reset_optimizer starts AdamW anew" in err
 
 
+def test_an_optimizer_with_moments_of_a_weight_too_many_is_refused_with_the_way_out(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = trained / "checkpoints" / "dante" / "optimizer.pt"
+    state = torch.load(file, weights_only=True)
+    state["state"][999] = dict(state["state"][0])
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    rewrite(trained, buffer.getvalue(), "optimizer.pt")
+    assert "it has moments of a weight number 999, which there is not; --reset_optimizer" in refusal(
+        trained, "resume", capsys
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("untimed", '"x"', "must be a whole number, 0 or more (got 'x')"),
+        ("tokens_processed", "1.5", "must be a whole number, 0 or more (got 1.5)"),
+        ("last_eval", "true", "must be a whole number, 0 or more (got True)"),
+        ("eval_sequences", "-5", "must be a whole number, 0 or more (got -5)"),
+        ("skipped", "[1]", "must be a whole number, 0 or more (got [1])"),
+        ("elapsed_s", "-1.0", "must be a number, 0 or more (got -1.0)"),
+        ("val_loss", "Infinity", "must be a number (got inf)"),
+        ("train_loss", "{}", "must be a number (got {})"),
+        ("last_sample", "9" * 300, "must be a whole number, 0 or more (got 99999"),
+        ("phase", "3", "must be a text (got 3)"),
+        ("started_at", "[]", "must be a text (got [])"),
+        ("broken_sets", '[1]', "must be a list of names (got [1])"),
+    ],
+)  # fmt: skip
+def test_progress_that_cannot_be_is_refused_by_its_field(
+    trained: Path, capsys: pytest.CaptureFixture[str], field: str, value: str, said: str
+) -> None:
+    state = json.loads((trained / "checkpoints" / "dante" / "training_state.json").read_text())
+    state["progress"][field] = "HERE"
+    rewrite(trained, json.dumps(state).replace('"HERE"', value).encode(), "training_state.json")
+    err = refusal(trained, "resume", capsys)
+    assert f"dante/training_state.json: progress.{field}: {said}" in err and "; restore the file" in err
+
+
 def test_numbers_of_others_that_json_lacks_do_not_break_the_saving(trained: Path) -> None:
     folder = trained / "checkpoints" / "dante"
     for name in ("config.json", "tokenizer.json"):

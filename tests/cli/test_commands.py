@@ -172,7 +172,7 @@ def test_the_likeliest_text_needs_no_seed(trained: Path, capsys: pytest.CaptureF
         (["--top_k", "0"], "top_k"),
         (["--top_p", "2"], "top_p"),
         (["--max_new_tokens", "-1"], "max_new_tokens: must be 0 or more (got -1)"),
-        (["--max_new_tokens", "x"], "invalid int value: 'x'"),
+        (["--max_new_tokens", "x"], "--max_new_tokens: must be a whole number (got 'x')"),
         (["--device", "tpu"], "device: this machine does not have it (got 'tpu'); use auto, or one of: cpu"),
         (["--device", "cuda:x"], "device: this machine does not have it"),
     ],

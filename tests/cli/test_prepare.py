@@ -20,6 +20,8 @@ from tests.processes import is_gone
 from tests.test_contract import importing, loaded_by, modules
 from tests.workbench import SHAPE, command, environment, events, listing, mypt, start, wait_for
 
+CHAT = '{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]}\n'
+
 
 @pytest.fixture
 def ground(tmp_path: Path) -> Path:
@@ -51,6 +53,28 @@ def test_it_says_what_came_of_it_and_what_to_do_next(
         "Next:",
         "  mypt train --config_file tiny_char --dataset_dir 'data/a b'",
     ]
+
+
+def test_texts_in_lines_of_json(ground: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"body": f"story {n}", "id": n} for n in range(50)]
+    write(ground, {"c.jsonl": "".join(json.dumps(row) + "\n" for row in rows)})
+    flags = [
+        "--text_field",
+        "body",
+        "--output_dir",
+        "out",
+        "--tokenization",
+        "char",
+        "--pack_block_size",
+        "8",
+    ]
+    out = prepare(ground, capsys, "c.jsonl", *flags, "--separator", "|")
+    assert out[0] == "out: 50 documents, char, 17 characters"
+    assert out[2].endswith("(5 of 50 documents, drawn with seed 1337)")
+    assert "Note: --pack_block_size is about conversations, and was ignored" in out
+    assert out[-1] == "  mypt train --config_file tiny_char --dataset_dir out"
+    found = [each for split in ("train", "val") for each in text(ground / "out", split).split("|")]
+    assert sorted(found) == sorted(f"story {n}" for n in range(50))
 
 
 @pytest.mark.parametrize(
@@ -199,6 +223,9 @@ BAD: dict[str, tuple[list[str], str]] = {
     "foreign": (["a.txt", "--output_dir", "docs", "--overwrite"], "is a folder with other things in it (b.txt, c.md)"),
     "a file": (["a.txt", "--output_dir", "a.txt/x"], "lies below a.txt, which is no folder"),
     "two kinds": (["a.txt", "c.jsonl", "--output_dir", "x"], "c.jsonl holds conversations, a.txt plain text"),
+    "no text": (["o.jsonl", "--output_dir", "x"], "o.jsonl line 1: has neither text nor messages; if the text is in another"),
+    "no field": (["o.jsonl", "--output_dir", "x", "--text_field", "b"], "o.jsonl line 1: b: is missing; if the text is in another"),
+    "texts and chats": (["o.jsonl", "c.jsonl", "--output_dir", "x", "--text_field", "body"], "c.jsonl line 1: body: is missing, and messages"),
     "no tokenizer": (["a.txt", "--output_dir", "x", "--tokenization", "bpe"], "tokenizer_file: bpe needs a tokenizer.json"),
     "no such tokenizer": (["a.txt", "--output_dir", "x", "--tokenizer_file", "t"], "tokenizer_file: no such file (got 't')"),
     "broken tokenizer": (["a.txt", "--output_dir", "x", "--tokenizer_file", "torn.json"], "torn.json: is not readable JSON"),
@@ -208,7 +235,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "characters": (["a.txt", "--output_dir", "x", "--tokenizer_from", "there"], "characters that there (char, 2 characters) lacks: '\\t'"),
     "no pattern": (["docs", "--output_dir", "x", "--pattern", "*.foo"], "no file in this folder matches *.foo"),
     "fraction": (["a.txt", "--output_dir", "x", "--val_fraction", "1.5"], "val_fraction: must be from 0 to 1 (got 1.5)"),
-    "a word": (["a.txt", "--output_dir", "x", "--num_proc", "many"], "invalid int value: 'many'"),
+    "a word": (["a.txt", "--output_dir", "x", "--num_proc", "many"], "--num_proc: must be a whole number (got 'many')"),
     "a flag": (["a.txt", "--output_dir", "x", "--val_fracton", "1"], "--val_fracton: is not a flag of mypt prepare; did you mean --val_fraction?"),
     "control": (["\x1b[2J.txt", "--output_dir", "x"], "no such file or folder (got '\\x1b[2J.txt')"),
 }  # fmt: skip
@@ -220,7 +247,15 @@ def test_it_is_said_and_nothing_is_written(
 ) -> None:
     write(
         ground,
-        {"empty.txt": "", "short.txt": "a", "a.xyz": "x", "a.pdf": "x", "c.jsonl": "{}", "torn.json": "{"},
+        {
+            "empty.txt": "",
+            "short.txt": "a",
+            "a.xyz": "x",
+            "a.pdf": "x",
+            "c.jsonl": CHAT,
+            "o.jsonl": '{"body": "x"}',
+            "torn.json": "{",
+        },
     )
     (ground / "binary.txt").write_bytes(b"PK\x00\x01")
     (ground / "latin.txt").write_bytes(b"caf\xe9 " * 50)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import signal
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def status(workspace: Path, *flags: str) -> int:
 def write_log(workspace: Path, name: str, *lines: dict[str, object]) -> None:
     log = log_of(workspace, name)
     log.parent.mkdir(parents=True, exist_ok=True)
-    stamp = "2026-02-09T14:30:00.123456"
+    stamp = datetime.now().isoformat()
     log.write_text("".join(json.dumps({"timestamp": stamp, **line}) + "\n" for line in lines))
 
 

@@ -26,6 +26,38 @@ def ground(tmp_path: Path) -> Path:
     return write(tmp_path, {"docs/a.txt": TEXT * 5, "docs/b.md": "once upon a time, " * 50})
 
 
+def test_texts_in_lines_of_json_are_learned_from(ground: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = ["", *({"id": 7, "body": f"the fox {n}"} for n in range(60)), {"body": ""}]
+    write(ground, {"c.jsonl": "".join(json.dumps(row) + "\n" if row else "\n" for row in rows)})
+    out = run(ground, capsys, "train", "c.jsonl", "--text_field", "body", "--vocab_size", "270")
+    assert out.startswith("tokenizer.json: bpe, 270 tokens, learned from 1 file, ")
+    assert "bytes of the first texts\n" in out
+    assert "  mypt prepare c.jsonl --text_field body --tokenizer_file tokenizer.json --output_dir" in out
+    learned = load(ground / "tokenizer.json")
+    assert len(learned.encode("the fox")) < 4 and len(learned.encode('"body"')) == 6
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            '{"messages": []}',
+            "inputs: hold conversations, and a tokenizer is learned from texts; name text files",
+        ),
+        ('{"text": "a"}\n7\n', "c.jsonl line 2: must be a JSON object"),
+        ('{"text": ""}\n\n', "inputs: hold no text; their texts are all empty"),
+        ("nonsense", "c.jsonl line 1: is not JSON: Expecting value, column 1"),
+    ],
+)
+def test_lines_that_are_no_texts(
+    ground: Path, content: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(ground, {"c.jsonl": content})
+    before = listing(ground)
+    assert main(["--workspace", str(ground), "tokenizer", "train", "c.jsonl"]) == 2
+    assert f"mypt: {said}" in capsys.readouterr().err and listing(ground) == before
+
+
 @pytest.mark.parametrize("splits", ["gpt2", "llama3"])
 def test_from_texts_to_a_model(ground: Path, splits: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["docs", "--vocab_size", "360", "--splits", splits, "--special_tokens", "<user>", "<bot>"]

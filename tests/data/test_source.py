@@ -29,6 +29,12 @@ def refusal(workspace: Path, **given: Any) -> list[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
+def test_a_file_that_is_no_plain_text_is_said(workspace: Path) -> None:
+    (workspace / "c.jsonl").write_text('{"text": "the fox and the dog"}\n' * 50)
+    (said,) = opened(workspace, input_file="c.jsonl").notices
+    assert said.startswith("c.jsonl holds a text in every line of JSON, and is learned as plain text")
+
+
 def test_shards_without_masks_beside_masked_ones_are_said(workspace: Path) -> None:
     folder = write_dataset(workspace / "data" / "part", train=[IDS, IDS, IDS], val=[IDS], mask="u1")
     assert opened(workspace, dataset_dir="data/part", use_loss_mask=True).notices == []

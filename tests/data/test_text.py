@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mypt.data.text import read_text, split_text
+from mypt.data.text import about_lines, read_text, split_text
 from mypt.errors import UserError
 from mypt.tokenizers.char import CharTokenizer
 from tests.workbench import story
@@ -45,6 +45,41 @@ def test_a_folder_is_no_text(tmp_path: Path) -> None:
 def test_built_in_texts_are_named(tmp_path: Path) -> None:
     assert "there are: builtin:stories, builtin:python" in refusal("builtin:poems", tmp_path)
     assert len(read_text("builtin:stories", tmp_path)) > 500_000
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        (
+            "chat.jsonl",
+            '{"messages": [], "text": "a"}',
+            "chat.jsonl holds conversations, and is learned as plain text, braces and all; mypt prepare chat.jsonl "
+            "--output_dir data/chat makes a dataset of it, with loss masks",
+        ),
+        (
+            "data/a b.JSONL",
+            '\n {"text": "a"}\nnonsense',
+            "data/a b.JSONL holds a text in every line of JSON, and is learned as plain text, braces and all; mypt prepare "
+            "'data/a b.JSONL' --output_dir 'data/a b' makes a dataset of it",
+        ),
+        (
+            "a.jsonl",
+            '{"content": "a"}',
+            "a.jsonl holds lines of JSON, and is learned as plain text, braces and all; mypt prepare a.jsonl "
+            "--text_field NAME --output_dir data/a makes a dataset of it",
+        ),
+        ("a.txt", '{"text": "a"}', None),
+        ("a.jsonl", "no JSON at all\n", None),
+        ("a.jsonl", "", None),
+        ("none.jsonl", None, None),
+        ("builtin:a.jsonl", None, None),
+    ],
+)
+def test_lines_of_json_are_told(tmp_path: Path, name: str, content: str | None, said: str | None) -> None:
+    if content is not None:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    assert about_lines(name, tmp_path) == ([said] if said else [])
 
 
 def test_nine_tenths_are_for_training() -> None:

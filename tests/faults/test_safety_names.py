@@ -13,8 +13,8 @@ import pytest
 
 from mypt.errors import MyptError, RunError
 from mypt.fsio import write_json_atomic
+from mypt.housekeeping.journal import Renaming, journal, read_journal
 from mypt.housekeeping.recovery import recover
-from mypt.housekeeping.renaming import Renaming, journal, read_journal
 from mypt.names import why_no_name
 from mypt.runs import directory, record
 from mypt.watch.inventory import Workspace

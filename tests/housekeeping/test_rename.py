@@ -247,6 +247,7 @@ def test_a_disk_that_refuses_leaves_all_as_it_was(tmp_path: Path) -> None:
 def test_a_move_that_fails_undoes_those_before_it(tmp_path: Path) -> None:
     model(tmp_path, "dante")
     # A folder in the way that appears after the look: what a race with another program would be.
+    from mypt.housekeeping import journal
     from mypt.housekeeping import renaming as room
 
     plan = room._plan(tmp_path, "dante", "virgil")
@@ -258,16 +259,17 @@ def test_a_move_that_fails_undoes_those_before_it(tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == [
         *("dante", "dante_fp16", "dante_gold", "virgil_fp16")
     ]
-    assert room.read_journal(tmp_path) is None
+    assert journal.read_journal(tmp_path) is None
 
 
 def test_a_cut_off_rename_is_ended_by_who_comes_next(tmp_path: Path) -> None:
+    from mypt.housekeeping import journal
     from mypt.housekeeping import renaming as room
 
     model(tmp_path, "dante")
     plan = room._plan(tmp_path, "dante", "virgil")
-    room.journal(tmp_path).parent.mkdir(parents=True)
-    write_json_atomic(room.journal(tmp_path), asdict(plan))
+    journal.journal(tmp_path).parent.mkdir(parents=True)
+    write_json_atomic(journal.journal(tmp_path), asdict(plan))
     (tmp_path / "checkpoints" / "dante").rename(tmp_path / "checkpoints" / "virgil")
     assert housekeeping.recover(tmp_path) == [
         "dante is called virgil now: a rename that was cut off is complete"

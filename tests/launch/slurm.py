@@ -8,13 +8,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
-from tests.workbench import free_port
-
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "squeue", "scontrol", "sinfo")
 _PATIENCE_S = 60.0
+# Where the services listen, two a cluster: below the ports that ranks meet at, and those that the system hands out.
+_FIRST_PORT, _CLUSTERS, _JOBS = 19_000, 60, 200
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
 
@@ -26,6 +27,33 @@ def missing() -> str:
     return "" if os.geteuid() == 0 else "SLURM's services want to be started as root here"
 
 
+class Turf:
+    """What a cluster has for itself on this machine while it is there: ports, and numbers of jobs."""
+
+    def __init__(self) -> None:
+        import fcntl
+
+        for number in range(_CLUSTERS):
+            file = (Path(tempfile.gettempdir()) / f"mypt-test-slurm-{number}.lock").open("w")
+            self.ports = _FIRST_PORT + 2 * number, _FIRST_PORT + 2 * number + 1
+            # Ranks meet at a port that is computed from the job's number.
+            self.first_job = number * _JOBS + 1
+            with contextlib.suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                for port in self.ports:
+                    with socket.socket() as listener:
+                        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                        listener.bind(("", port))
+                self._held = file
+                return
+            file.close()
+        raise RuntimeError("there are as many clusters on this machine as there can be")
+
+    def leave(self) -> None:
+        """Let others have it."""
+        self._held.close()
+
+
 class Slurm:
     """Runs from construction until `close`: one node, a partition `p`, and `urgent` that pre-empts what runs in `p`."""
 
@@ -34,17 +62,16 @@ class Slurm:
         self._processes: list[subprocess.Popen[bytes]] = []
         host = socket.gethostname().partition(".")[0]
         self.configuration = folder / "slurm.conf"
+        self._turf = Turf()
         self._start_munge()
-        ports = [free_port(), free_port()]
         for name in ("state", "spool"):
             (folder / name).mkdir()
         lines = {
             "ClusterName": "test",
             "SlurmctldHost": f"{host}(127.0.0.1)",
-            "SlurmctldPort": ports[0],
-            "SlurmdPort": ports[1],
-            # Ranks meet at a port that is computed from the job's number: clusters beside each other need others.
-            "FirstJobId": ports[0] % 700 * 16 + 1,
+            "SlurmctldPort": self._turf.ports[0],
+            "SlurmdPort": self._turf.ports[1],
+            "FirstJobId": self._turf.first_job,
             "AuthType": "auth/munge",
             "AuthInfo": f"socket={self._socket}",
             "CryptoType": "crypto/munge",
@@ -102,6 +129,7 @@ class Slurm:
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
+        self._turf.leave()
 
     def _start_munge(self) -> None:
         own = self.folder / "munge"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +206,43 @@ def test_a_name_that_was_mistyped_is_not_trained_in_silence(tmp_path: Path) -> N
         Request(given={"max_iters": "20"}),
     ):
         assert not any("to resume" in notice for notice in resolve(meant, tmp_path).notices)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"max_iters": "3000"},
+            "the learning rate goes on at 9.55e-4, after 1e-4 at step 440: its cosine now ends at 3000, not at 440; the "
+            "loss may rise at first; --learning_rate 0.0001 goes on where it was",
+        ),
+        ({"max_iters": "3000", "learning_rate": "0.0001"}, ""),
+        ({"max_iters": "441"}, ""),
+        ({"max_iters": "440"}, ""),
+        ({}, ""),
+        ({"learning_rate": "0.01"}, ""),
+    ],
+)
+def test_a_learning_rate_that_does_not_go_on_where_it_was_is_said(
+    tmp_path: Path, given: dict[str, str], said: str
+) -> None:
+    bundle(tmp_path, "dante", step=440, learning_rate=0.001, max_iters=440, warmup_iters=10)
+    run = resolve(Request(model_name="dante", given=given), tmp_path)
+    assert told(run, "the learning rate goes on") == ([said] if said else [])
+
+
+def test_a_learning_rate_that_falls_faster_is_said(tmp_path: Path) -> None:
+    bundle(tmp_path, "dante", step=440, learning_rate=0.001, max_iters=4000, warmup_iters=10)
+    (said,) = told(resolve(Request(model_name="dante", given={"max_iters": "500"}), tmp_path), "goes on at")
+    assert said == (
+        "the learning rate goes on at 1.32e-4, after 9.74e-4 at step 440: its cosine now ends at 500, not at 4000"
+    )
+    spoilt: list[tuple[str, object]] = [("max_iters", "many"), ("max_iters", None), ("warmup_iters", [])]
+    for name, broken in spoilt:
+        state = tmp_path / "checkpoints" / "dante" / "training_state.json"
+        content = json.loads(state.read_text())
+        state.write_text(
+            json.dumps({**content, "training_config": {**content["training_config"], name: broken}})
+        )
+        again = resolve(Request(model_name="dante", given={"max_iters": "500"}), tmp_path)
+        assert not told(again, "goes on at"), (name, broken)

@@ -44,6 +44,7 @@ class Quiet:
         self.evals: list[tuple[int, str, float | None]] = []
         self.switches: list[tuple[int, str]] = []
         self.saved: list[Progress] = []
+        self.notices: list[Notice] = []
 
     def train(self, event: Train) -> None:
         self.losses.append(event.train_loss)
@@ -56,7 +57,7 @@ class Quiet:
         self.switches.append((event.iter, event.new_phase))
 
     def notice(self, event: Notice) -> None:
-        pass
+        self.notices.append(event)
 
     took_s, behind = 0.0, False
 
@@ -299,6 +300,19 @@ def test_a_run_that_ends_at_a_boundary_does_not_enter_the_next_phase() -> None:
     assert quiet_of(made).switches == [] and quiet_of(made).saved[-1].phase == "one"
 
 
+@pytest.mark.parametrize(("rate", "worse"), [(10.0, True), (1e-2, False)])
+def test_a_first_gold_that_is_worse_than_no_training_is_told_once(rate: float, worse: bool) -> None:
+    made = trainer({"learning_rate": rate, "eval_interval": 2, "warmup_iters": 0})
+    made.run()
+    told = [notice for notice in quiet_of(made).notices if notice.kind == "gold_worse"]
+    assert [notice.iter for notice in told] == [2] * worse
+    (_, _, first), (_, _, second), *_ = quiet_of(made).evals
+    if worse:
+        assert told[0].message.startswith(
+            f"the first gold's validation loss, {second:.4f}, is above the {first:.4f} of"
+        )
+
+
 def test_gold_begins_anew_at_a_switch() -> None:
     made = trainer({"eval_interval": 2, "max_iters": 5}, *two_phases())
     made.run()
@@ -313,3 +327,21 @@ def test_tokens_are_counted_as_the_contract_has_it() -> None:
     full = Settings(batch_size=12, block_size=1024, grad_accum_steps=8, max_iters=75_000)
     per_step = full.batch_size * full.block_size * full.grad_accum_steps
     assert (per_step, 350 * per_step, round(100 * 350 / full.max_iters, 2)) == (98_304, 34_406_400, 0.47)
+
+
+def test_a_slow_save_behind_the_training_is_told_of_at_the_next_update(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = trainer({"save_every": 5})
+    quiet = quiet_of(made)
+
+    def progress(at: Progress, tokens_per_sec: float | None) -> None:
+        # What was begun at the first step is written by now.
+        if at.iter == 2:
+            quiet.took_s, quiet.behind = 30.0, True
+
+    monkeypatch.setattr(quiet, "progress", progress)
+    made.run()
+    assert [at.iter for at in quiet.saved] == [0, 5, 6] and [(n.iter, n.kind) for n in quiet.notices] == [
+        (2, "slow_save")
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import signal
@@ -122,6 +123,31 @@ def test_parts_on_all_ranks_train_the_same(together: Together, workspace: Path) 
         for name, tensor in one.items():
             assert tensor.dtype == other[name].dtype and tensor.shape == other[name].shape
             torch.testing.assert_close(tensor, other[name], atol=1e-3, rtol=1e-3)
+
+
+def test_parts_begin_with_what_one_process_begins_with(together: Together, workspace: Path) -> None:
+    # So small a step moves nothing: what is saved is what the run began with.
+    flags = [*MASKED, "--parallel", "fsdp", "--n_layer", "3", "--bias", "false", "--max_iters", "1"]
+    flags += [
+        "--learning_rate",
+        "1e-300",
+        "--weight_decay",
+        "0",
+        "--sample_interval",
+        "0",
+        "--eval_iters",
+        "1",
+    ]
+    base = ["--init_from_model", "m1", "--block_size", "24", "--tie_weights", "true"]
+    for name, more, worlds in (("m", [], (1, 2, 3)), ("f", base, (1, 3))):
+        found = set()
+        for world in worlds:
+            ended = together.train(workspace, *flags, *more, world=world, model=f"{name}{world}")
+            assert ended.statuses == [0] * world, ended.said
+            file = workspace / "checkpoints" / f"{name}{world}" / "model.pt"
+            found.add(hashlib.sha256(file.read_bytes()).hexdigest())
+        assert len(found) == 1
+    assert "tied by averaging them" in ended.said[0] and "16 in the base model, 24 here" in ended.said[0]
 
 
 def read_bundle(folder: Path) -> dict[str, torch.Tensor]:

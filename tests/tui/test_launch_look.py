@@ -5,15 +5,21 @@ import shlex
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from mypt.data import source as source_module
+from mypt.data.source import RunData
 from mypt.errors import Problem
+from mypt.settings.resolve import Resolved
 from mypt.slurm.ask import Ask
+from tests.workbench import ids_of, story, write_dataset
 from tui.screens.launch.data_look import check_data
 from tui.screens.launch.draft import Draft, command, data_of
 from tui.screens.launch.look import Review, in_list, look
+from tui.screens.launch.start import start
 
 TINY = {
     "batch_size": 2,
@@ -191,6 +197,38 @@ def test_the_texts_own_characters_decide_the_size(workspace: Path) -> None:
     assert first.parameters - review.parameters == 2 * 8 * (64 - facts.rows)
 
 
+def test_data_is_read_once_as_long_as_its_files_stay_as_they_are(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = ids_of(story(1500))
+    write_dataset(workspace / "set", train=[ids], val=[ids[:300]])
+    (workspace / "set" / "train").rename(workspace / "elsewhere")
+    (workspace / "set" / "train").symlink_to(workspace / "elsewhere")
+    read, opened = source_module.open_data, list[Resolved]()
+
+    def open_data(run: Resolved) -> RunData:
+        opened.append(run)
+        return read(run)
+
+    monkeypatch.setattr(source_module, "open_data", open_data)
+    draft = replace(DRAFT, data=("dataset_dir", "set"))
+    run = look(draft, workspace).resolved
+    assert run is not None
+    known = check_data(run)
+    assert known.lines and not known.problems and len(opened) == 1
+    # What the form has read the start need not read again.
+    begin = partial(start, draft, workspace, queue=False, seen="", known=known, cancelled=lambda: True)
+    assert begin() is None and len(opened) == 1
+    other = look(replace(draft, given={"max_iters": "9"}), workspace).resolved
+    assert other is not None
+    assert check_data(other, before=known) is not known and len(opened) == 2
+    shard = next((workspace / "elsewhere").glob("*.bin"))
+    shard.write_bytes(shard.read_bytes()[:-2])
+    assert begin() is None and len(opened) == 3
+    shard.unlink()
+    assert check_data(run, before=known).problems and len(opened) == 4
+
+
 def test_a_value_that_looks_like_a_flag_reaches_the_trainer(workspace: Path) -> None:
     review = look(replace(DRAFT, given={"sample_prompt": "--once upon; rm *", "seed": "3"}), workspace)
     assert review.resolved is not None
@@ -258,3 +296,15 @@ assert "torch" not in sys.modules
         [sys.executable, "-c", code, str(workspace)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_lines_of_json_are_told_however_large_the_file(workspace: Path) -> None:
+    with (workspace / "c.jsonl").open("wb") as file:
+        file.write(b'{"text": "a"}\n')
+        file.truncate(40_000_000)
+    resolved = look(replace(DRAFT, data=("input_file", "c.jsonl")), workspace).resolved
+    assert resolved is not None
+    facts = check_data(resolved, at_once=True)
+    assert facts.later == "checked at the start"
+    (said,) = look(replace(DRAFT, data=("input_file", "c.jsonl")), workspace, facts).notices
+    assert "mypt prepare c.jsonl --output_dir data/c makes a dataset of it" in said

@@ -83,6 +83,47 @@ def test_a_run_of_the_same_shape_says_it_itself(workspace: Path) -> None:
     assert half is not None and half.seconds == pytest.approx(100.0)
 
 
+def paced(workspace: Path, name: str, *, steps: int, every: int, parameters: int, waits: float) -> None:
+    """A run of 0.1 s an update, with `waits` seconds at each evaluation, before the first update as well."""
+    ran(workspace, name, seconds=0.0, parameters=parameters)
+    path = log_path(workspace, name)
+    start = json.loads(path.read_text().splitlines()[0])
+    start["config"].update(eval_interval=every, eval_iters=20, max_iters=steps)
+    path.write_text(json.dumps(start) + "\n")
+    with LogWriter(path) as log:
+        for step in range(steps + 1):
+            told: dict[str, Any] = {"iter": step, "tokens_processed": 128 * step}
+            elapsed = 0.1 * step + waits * (step // every)
+            if step:
+                log.write(events.Train(**told, elapsed_s=elapsed, train_loss=2.0, tokens_per_sec=1280.0))
+            if step % every == 0:
+                log.write(events.Eval(**told, elapsed_s=elapsed + waits, val_loss=2.0))
+
+
+def test_evaluations_count_as_often_as_the_new_run_makes_them(workspace: Path) -> None:
+    review = reviewed(workspace, eval_interval="500", eval_iters="20")
+    paced(workspace, "often", steps=400, every=10, parameters=review.parameters, waits=3.0)
+    found = judge(review, runs(workspace))
+    # 1000 updates, and evaluations before, amid and after them; all in all the other one took 4 times as long.
+    assert found is not None and found.seconds == pytest.approx(100 + 3 * 3.0)
+    short = judge(reviewed(workspace, eval_interval="500", eval_iters="10"), runs(workspace))
+    assert short is not None and short.seconds == pytest.approx(100 + 3 * 1.5)
+
+
+def test_a_run_of_a_few_updates_is_asked_only_where_none_ran_longer(workspace: Path) -> None:
+    review = reviewed(workspace, eval_interval="500", eval_iters="20")
+    paced(workspace, "long", steps=400, every=200, parameters=review.parameters, waits=1.0)
+    paced(workspace, "short", steps=25, every=10, parameters=review.parameters, waits=9.0)
+    found = judge(review, runs(workspace))
+    assert found is not None and found.like == "long" and found.seconds == pytest.approx(103.0)
+
+
+def test_a_name_takes_no_more_than_a_line(workspace: Path) -> None:
+    review = reviewed(workspace)
+    ran(workspace, "n" * 176, seconds=20.0, parameters=review.parameters)
+    assert str(judge(review, runs(workspace))) == f"about 3m 20s, as {'n' * 39}… ran"
+
+
 def test_from_another_shape_it_is_reckoned_by_the_work_of_a_token(workspace: Path) -> None:
     review = reviewed(workspace)
     ran(workspace, "large", seconds=20.0, parameters=2 * review.parameters, n_layer=4)

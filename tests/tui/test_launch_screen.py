@@ -435,7 +435,7 @@ async def test_the_model_name_is_checked_as_it_is_typed(workspace: Path) -> None
     async with bench(workspace, preset="mini") as b:
         name = b.screen.query_one("#name", Input)
         name.focus()
-        await b.pilot.press("slash")
+        await b.pilot.press("end", "slash")
         assert "would leave checkpoints/" in text_of(b.screen, "#name-note")
         assert not (await b.review()).ready
         # A name of one's own stays when the preset changes.

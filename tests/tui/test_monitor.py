@@ -17,6 +17,7 @@ from textual.widgets import Input
 from mypt import events
 from mypt.events import LogWriter
 from mypt.runs.record import create
+from mypt.watch.system import Gpu, SystemSample
 from tests.tui.logs import log_path, write_run
 from tests.tui.painted import painted
 from tests.tui.test_home import event_lines, facts, home
@@ -31,6 +32,7 @@ from tui.screens.compare import CompareScreen
 from tui.screens.home.monitor import Monitor
 from tui.screens.home.panels.config import config_lines
 from tui.screens.home.panels.console import ConsolePanel
+from tui.screens.home.panels.machine import machine_lines
 from tui.screens.home.panels.samples import SamplePanel
 from tui.screens.home.widgets import RunList
 from tui.widgets.saving import SaveScreen
@@ -346,8 +348,41 @@ async def test_settings_stand_there_with_where_they_came_from(tmp_path: Path) ->
 
 def test_where_a_setting_came_from_has_room_before_its_value() -> None:
     settings = {"input_file": "a/very/long/path/" * 5, "seed": 7}
-    lines = config_lines(settings, {"input_file": "command line"}, {}, {}, 40)
-    assert lines[1].plain.endswith("…  command line") and lines[1].cell_len <= 40
+    lines = config_lines(settings, {"input_file": "command line"}, {}, {}, 60)
+    assert lines[1].plain.endswith("…  command line") and lines[1].cell_len <= 60
+
+
+def test_in_a_narrow_panel_sources_are_headings_and_names_differ_by_their_ends() -> None:
+    guards = {"overfit_ratio": 5.0, "consecutive_rises": 2}
+    settings = {"n_layer": 4, "max_iters": 60, "gold_selection": {"guards": guards}, "seed": 7}
+    sources = {"n_layer": "preset tiny", "max_iters": "command line"}
+    lines = [line.plain for line in config_lines(settings, sources, {}, {}, 33)]
+    assert [line for line in lines if line.startswith("from ")] == [
+        "from command line",
+        "from preset tiny",
+        "from default",
+    ]
+    assert lines[2].split() == ["max_iters", "60"]
+    assert any(line.startswith("….overfit_ratio") for line in lines)
+    assert any(line.startswith("….consecutive_rises") for line in lines)
+    assert max(map(len, lines)) <= 33
+
+
+def test_in_a_narrow_panel_no_number_of_the_machine_is_cut() -> None:
+    gpu = Gpu(0, "NVIDIA H200", 0.87, 11 * 10**9, 150 * 10**9, 45, 300.0, 700.0)
+    sample = SystemSample(1.0, 2, 6_460_000_000, 16_800_000_000, 68 * 10**9, 200 * 10**9, (gpu,), 1.9, 10**9)
+    lines = [line.plain for line in machine_lines([sample] * 9, {}, 34)]
+    assert max(map(len, lines)) <= 34
+    text = "\n".join(lines)
+    for words in (
+        "100%",
+        "2 cores",
+        "6.46 GB of 16.8 GB",
+        "11 GB of 150 GB",
+        "300 of 700 W",
+        "1.9 cores busy",
+    ):
+        assert words in text
 
 
 async def test_a_run_that_waits_says_what_it_was_given(tmp_path: Path) -> None:

@@ -35,6 +35,12 @@ def test_letters_stay_and_what_breaks_columns_does_not() -> None:
     assert plain("🚀x⭐") == "??x??"
 
 
+def test_what_was_cut_off_does_not_look_like_a_part_of_the_name() -> None:
+    assert plain("gpt2_openwebtext_…") == "gpt2_openwebtext_~"
+    assert plain("~/…/poems …/a ….c …x…") == "~/*/poems */a *.c *x~"
+    assert plain("reading …") == "reading ."
+
+
 def test_keys_are_words() -> None:
     assert key_words("←→, ⏎") == "left/right, enter"
 

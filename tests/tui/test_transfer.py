@@ -235,7 +235,7 @@ async def test_import_waits_for_a_path_and_suggests_a_name(tmp_path: Path) -> No
         # There is nothing more to complete, so tab goes on; a name that was typed stays.
         await pilot.press("tab")
         await until(pilot, lambda: name.has_focus)
-        await pilot.press("2")
+        await pilot.press("end", "2")
         field.value = "out/other.pt"
         await pilot.pause()
         assert name.value == "dante2"
@@ -279,6 +279,10 @@ async def test_what_was_chosen_becomes_flags(tmp_path: Path) -> None:
             screen.query_one(where, Field).value = value
         await pilot.pause()
         assert screen.arguments() == ("import", "a.pt", "--model_name=m", "--tokenizer=gpt2", "--n_head=4")
+        for wrong in ("3x", "0", "-1", "²"):
+            screen.query_one("#heads", Field).value = wrong
+            assert screen.arguments() is None
+            assert screen.missing() == f"✗ heads: must be a whole number, 1 or more (got '{wrong}')"
 
 
 async def test_a_path_like_a_flag_is_no_flag(tmp_path: Path) -> None:

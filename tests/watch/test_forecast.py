@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from mypt.events import Eval, PhaseSwitch, TrainingStart
-from mypt.training.schedule import learning_rate
+from mypt.settings.schedule import learning_rate
 from mypt.watch.column import Column
 from mypt.watch.forecast import (
     PROMISE,

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,8 @@ def write(path: Path, *events: Event, at: float | None = None) -> Path:
 
 def begin(**fields: Any) -> TrainingStart:
     config = {"max_iters": 100, "start_step": 0, "tokens_per_step": 64, "eval_interval": 10}
-    return TrainingStart(timestamp="2026-11-20T10:00:00", config=config, **fields)
+    stamp = datetime.now().isoformat(timespec="seconds")
+    return TrainingStart(**{"timestamp": stamp, "config": config} | fields)
 
 
 def evaluation(step: int, loss: float = 2.0) -> Eval:
@@ -150,6 +152,29 @@ def test_a_growing_log_is_followed(tmp_path: Path) -> None:
     changes = workspace.poll()
     assert changes.states == [StateChange("logs/train/dante_eval.jsonl", RunState.RUNNING, RunState.FAILED)]
     assert "out of memory" in workspace.runs[0].sentence
+
+
+def test_a_log_that_was_copied_here_runs_only_once_somebody_writes_to_it(tmp_path: Path) -> None:
+    clock = Clock()
+    copied = write(log(tmp_path, "copied"), begin(timestamp="2020-11-20T10:00:00"))
+    write(log(tmp_path, "other_zone"), begin(timestamp=(datetime.now() - timedelta(hours=26)).isoformat()))
+    write(log(tmp_path, "no_time"), begin(timestamp=""))
+    workspace = Workspace(tmp_path, clock=clock)
+    settle(workspace)
+    states = {run.name: run.state for run in workspace.runs}
+    assert states == {
+        "copied": RunState.STOPPED,
+        "other_zone": RunState.RUNNING,
+        "no_time": RunState.RUNNING,
+    }
+    # Its clock is wrong, but it is written.
+    write(copied, Eval(iter=10, val_loss=2.0, timestamp="2020-11-20T10:05:00"))
+    clock.now += 6
+    settle(workspace)
+    assert workspace.find("copied")[0].state is RunState.RUNNING
+    clock.now += 601
+    settle(workspace)
+    assert workspace.find("copied")[0].state is RunState.STOPPED
 
 
 def test_becoming_known_is_no_change_of_state(tmp_path: Path) -> None:

@@ -2,57 +2,55 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from textual import events
 
-from tui.chart.cursor import snap
+from tui.chart.cursor import Cursor, snap
 from tui.chart.drawn import Drawn
-
-if TYPE_CHECKING:
-    from tui.chart.widget import Chart
 
 _WHEEL_ZOOM = 1.25
 
 
 class Pointing(Drawn):
-    """What `tui.chart.widget.Chart` does when it is pointed at; for nothing else."""
+    """A chart that can be pointed at. What is to come of it, whoever is made of this says."""
 
     _dragging = False
 
-    @property
-    def _chart(self) -> Chart:
-        from tui.chart.widget import Chart
+    def place(self, cursor: Cursor | None) -> None:
+        """Put the cursor there; None hides it."""
+        raise NotImplementedError
 
-        assert isinstance(self, Chart)
-        return self
+    def zoom(self, factor: float, anchor: float | None = None) -> None:
+        """See `factor` times less around `anchor`."""
+        raise NotImplementedError
+
+    def toggle(self, key: str) -> None:
+        """Hide a curve, or show it again."""
+        raise NotImplementedError
 
     def _x_at(self, event: events.MouseEvent) -> float | None:
         """The position on the axis under the pointer; beyond the plot's sides that of its edge."""
-        picture = self._chart.picture
+        picture = self.picture
         if picture is None or picture.canvas.width <= 0:
             return None
         column = event.x - self.gutter.left - picture.gutter
         return picture.x.value(min(max(column, 0), picture.canvas.width - 1), picture.canvas.width)
 
     def _point_at(self, event: events.MouseEvent) -> None:
-        chart = self._chart
-        x, picture = self._x_at(event), chart.picture
+        x, picture = self._x_at(event), self.picture
         if x is not None and picture is not None:
             cell = (picture.x.hi - picture.x.lo) / picture.canvas.width
             # A hand aims less well than a key steps: three cells count as one place.
-            chart.place(snap(chart.data, chart.axis, x, cell * 1.5))
+            self.place(snap(self.data, self.axis, x, cell * 1.5))
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Place the cursor, or hide or show the curve whose label was clicked."""
         if event.button != 1:
             return
-        chart = self._chart
         row, column = event.y - self.gutter.top, event.x - self.gutter.left
-        if row < chart.layout_now.legends:
-            key = next((s.key for s in chart.spots if s.line == row and s.start <= column < s.end), None)
+        if row < self.layout_now.legends:
+            key = next((s.key for s in self.spots if s.line == row and s.start <= column < s.end), None)
             if key is not None:
-                chart.toggle(key)
+                self.toggle(key)
             return
         self._dragging = True
         self.capture_mouse()
@@ -73,10 +71,10 @@ class Pointing(Drawn):
         """Zoom in around the pointer."""
         event.stop()
         event.prevent_default()
-        self._chart.zoom(_WHEEL_ZOOM, self._x_at(event))
+        self.zoom(_WHEEL_ZOOM, self._x_at(event))
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """Zoom out around the pointer."""
         event.stop()
         event.prevent_default()
-        self._chart.zoom(1 / _WHEEL_ZOOM, self._x_at(event))
+        self.zoom(1 / _WHEEL_ZOOM, self._x_at(event))

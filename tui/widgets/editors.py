@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import ClassVar
 
 from rich.text import Text
@@ -12,12 +13,16 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input
+from textual.widgets.input import Selection
 
 from mypt.text import printable
 
 
 class Field(Input):
-    """A line of text. While `held` it takes no typing, and says so instead of staying mute."""
+    """A line of text. While `held` it takes no typing, and says so instead of staying mute.
+
+    Whoever comes by a key finds what is in it selected, so that typing replaces it; a click puts the cursor where it is.
+    """
 
     class Refused(Message):
         """Something was typed into a field that is held."""
@@ -29,7 +34,7 @@ class Field(Input):
     held: reactive[bool] = reactive(False, toggle_class="-held")
 
     def __init__(self, value: str = "", *, placeholder: str = "", id: str | None = None) -> None:
-        super().__init__(value, placeholder=placeholder, id=id, compact=True, select_on_focus=False)
+        super().__init__(value, placeholder=placeholder, id=id, compact=True, select_on_focus=True)
 
     def watch_held(self, held: bool) -> None:
         """Only emptiness fits into a held field."""
@@ -38,6 +43,21 @@ class Field(Input):
     def restricted(self) -> None:
         """A key was refused."""
         self.post_message(self.Refused(self))
+
+
+class FileField(Field):
+    """The name of a file, of which folder and ending mostly stay: only what is between them is selected."""
+
+    def __init__(self, value: str = "", *, placeholder: str = "", id: str | None = None) -> None:
+        super().__init__(value, placeholder=placeholder, id=id)
+        self.select_on_focus = False
+
+    def on_focus(self, event: events.Focus) -> None:
+        """Select the name; a window that comes to the front again changes nothing."""
+        if not event.from_app_focus:
+            path = PurePath(self.value)
+            end = len(self.value) - len(path.suffix)
+            self.selection = Selection(end - len(path.stem), end)
 
 
 class Choice(Widget, can_focus=True):

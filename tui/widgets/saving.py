@@ -16,7 +16,7 @@ from textual.widgets import Button, Static
 
 from mypt.fsio import write_atomic
 from tui.widgets.dialogue import Trial
-from tui.widgets.editors import Choice, Field
+from tui.widgets.editors import Choice, Field, FileField
 
 _LONGEST = 80
 
@@ -79,7 +79,7 @@ class SaveScreen(Trial[Path | None]):
                 yield Choice(list(self._formats), first, may_be_unset=False, id="format")
             with Horizontal(classes="line"):
                 yield Static("file", classes="label")
-                yield Field(f"{self._stem}{self._formats[first]}", id="file")
+                yield FileField(f"{self._stem}{self._formats[first]}", id="file")
             yield Static("", id="save-note", classes="note", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button("Save ⏎", id="save", variant="primary", compact=True)

@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mypt import tokenizers
-from mypt.data.chat.messages import Fault
 from mypt.data.chat.outcome import Sides, how_it_was_split, metadata, on_lengths, on_texts
 from mypt.data.chat.packing import Packer
-from mypt.data.chat.steps import SHOWN_FAULTS, Reading, encode, scan, spans
+from mypt.data.chat.steps import Reading, encode, scan
 from mypt.data.chat.writer import EpisodeWriter
+from mypt.data.prepare.faults import FaultReport
 from mypt.data.prepare.inputs import Source, find
-from mypt.data.prepare.plan import CHUNK, Span
+from mypt.data.prepare.plan import CHUNK, Span, behind_lines
 from mypt.data.prepare.request import PreparedSummary, PrepareRequest, Progress
 from mypt.data.prepare.staging import check_target, staged_folder
 from mypt.data.prepare.vocabulary import choose
@@ -26,7 +26,6 @@ from mypt.data.prepare.worker import Pool
 from mypt.data.shards import METADATA
 from mypt.errors import Problem, RunError, UserError, raise_for
 from mypt.fsio import write_json_atomic
-from mypt.text import whole
 from mypt.tokenizers import CHAT_TOKENS, END_OF_CHAT, CharTokenizer, Tokenizer, with_chat_tokens
 from mypt.tokenizers.char import spelled
 
@@ -121,16 +120,12 @@ def _look(
     hashes: list[npt.NDArray[np.uint64]] = []
     for_val: list[npt.NDArray[np.bool_]] = []
     all_found = _Found(np.zeros(0, np.uint64), np.zeros(0, np.bool_))
-    problems: list[Problem] = []
-    faulty, shown, line, current = 0, 0, 0, ""
+    faults = FaultReport(request)
+    line, current = 0, ""
     for span, found in pool.map(scan, how, _spans(files), _itself):
         if span.file.path != current:
             current, line = span.file.path, 0
-        if shown < SHOWN_FAULTS:
-            wrong = found.faults[: SHOWN_FAULTS - shown]
-            problems += [_located(request, span.file, line + number, fault) for number, fault in wrong]
-            shown += len(wrong)
-        faulty += found.faulty_lines
+        faults.take(span.file, line, found.faults)
         line += found.lines
         hashes.append(found.hashes)
         for_val.append(np.full(len(found.hashes), span.file.val))
@@ -138,21 +133,11 @@ def _look(
         all_found.unused += found.unused
         all_found.spelled += found.spelled
         progress.advance(span.end - span.start)
-    if problems:
-        named = len({problem.where for problem in problems})
-        if faulty > named:
-            problems.append(Problem(f"{whole(faulty - named)} more lines are wrong"))
-        raise UserError(*problems)
+    raise_for(faults.problems())
     all_found.hashes, all_found.for_val = np.concatenate(hashes), np.concatenate(for_val)
     if not len(all_found.hashes):
         raise UserError(Problem("hold no conversation", field="inputs", remedy="their lines are all empty"))
     return all_found
-
-
-def _located(request: PrepareRequest, file: Source, line: int, fault: Fault) -> Problem:
-    where = f"{request.shown(Path(file.path))} line {line + 1}"
-    problem = Problem(fault.message, where=where, field=fault.field, remedy=fault.remedy)
-    return replace(problem, value=fault.value[0]) if fault.value else problem
 
 
 def _with_tags(tokenizer: Tokenizer | None, found: _Found, request: PrepareRequest) -> Tokenizer:
@@ -257,7 +242,7 @@ def _write(
 def _spans(files: list[Source]) -> Iterator[Span]:
     for file in files:
         try:
-            yield from spans(file, CHUNK)
+            yield from behind_lines(Span(file, 0, file.size), CHUNK)
         except OSError as error:
             raise RunError(f"{file.path}: cannot be read: {error.strerror}") from None
 

@@ -8,24 +8,15 @@ The original's form is read too: a `system` text beside the messages, `context` 
 
 from __future__ import annotations
 
-import json
 from typing import Any, NamedTuple
 
+from mypt.data.prepare.jsonl import APART, HALVES, MESSAGES, TEXT, Fault, has_halves, load
 from mypt.tokenizers.chat import Message
 
 ROLES = ("system", "user", "assistant", "assistant_context")
 # A message's further texts, and who may have them.
 _EXTRAS = {"context": "user", "think": "assistant", "cite": "assistant"}
 _CALLS = ("tool_calls", "function_call")
-
-
-class Fault(NamedTuple):
-    """One thing that is wrong with a line: what, in which field, the value found there (if one says more), and what to do."""
-
-    message: str
-    field: str = ""
-    value: tuple[object, ...] = ()
-    remedy: str = ""
 
 
 class Line(NamedTuple):
@@ -38,20 +29,12 @@ class Line(NamedTuple):
 
 def parse(raw: bytes, *, system_prompt: str | None = None) -> Line:
     """The conversation in a line of bytes. `system_prompt` stands in for its system message; "" leaves it out."""
-    try:
-        data = json.loads(raw.rstrip(b"\r\n").decode("utf-8"))
-    except UnicodeDecodeError as error:
-        return Line(
-            [], [Fault(f"is not UTF-8: byte {error.start} of the line is {error.object[error.start]:#04x}")]
-        )
-    except json.JSONDecodeError as error:
-        return Line([], [Fault(f"is not JSON: {error.msg}, column {error.colno}")])
-    except (ValueError, RecursionError):
-        # Numbers of thousands of digits, brackets in thousands of brackets.
-        return Line([], [Fault("is JSON that cannot be read")])
-    if not isinstance(data, dict):
-        return Line([], [Fault("must be a JSON object", remedy=_FORM)])
+    data = load(raw, _FORM)
+    if isinstance(data, Fault):
+        return Line([], [data])
     raw_messages = data.get("messages")
+    if raw_messages is None and isinstance(data.get(TEXT), str):
+        return Line([], [Fault(f"is missing, and {TEXT} is there: no conversation", MESSAGES, remedy=APART)])
     if not isinstance(raw_messages, list) or not raw_messages:
         what = "is missing" if raw_messages is None else "must be a list of messages, and not empty"
         return Line([], [Fault(what, "messages", remedy=_FORM)])
@@ -102,8 +85,8 @@ class _Reader:
         own = self.messages[0].content if self.messages and self.messages[0].role == "system" else None
         if system is not None and not isinstance(system, str):
             self._fault("must be a text", "system", system)
-        elif system and _has_halves(system):
-            self._fault(_HALVES, "system")
+        elif system and has_halves(system):
+            self._fault(HALVES, "system")
         elif system and own is not None and system != own and instead is None:
             self._fault(
                 "stands beside a system message that says something else", "system", remedy="keep one"
@@ -135,18 +118,11 @@ class _Reader:
             self._fault("must be a text", f"{place}.{name}", value)
         elif required and not value.strip():
             self._fault("is empty", f"{place}.{name}")
-        elif _has_halves(value):
-            self._fault(_HALVES, f"{place}.{name}")
+        elif has_halves(value):
+            self._fault(HALVES, f"{place}.{name}")
         else:
             return value
         return ""
 
     def _fault(self, message: str, field: str, *value: object, remedy: str = "") -> None:
         self.faults.append(Fault(message, field, value, remedy))
-
-
-_HALVES = "holds half a surrogate pair, which is no character"
-
-
-def _has_halves(text: str) -> bool:
-    return not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)

@@ -6,26 +6,22 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from mypt.data.chat.messages import Fault, Line, parse
-from mypt.data.prepare.inputs import Source
+from mypt.data.chat.messages import Line, parse
+from mypt.data.prepare import reading
+from mypt.data.prepare.faults import Faults
+from mypt.data.prepare.jsonl import Fault
 from mypt.data.prepare.plan import Span
-from mypt.errors import RunError
 from mypt.text import size
 from mypt.tokenizers import ChatEncoder, Message, Tokenizer
 from mypt.tokenizers.chat import spelled_tags
 
 #: A conversation above this is a broken file, and would not fit into a bounded memory.
 LONGEST_LINE = 64 << 20
-#: Faults that a span brings home; the rest are counted.
-SHOWN_FAULTS = 20
-_BLOCK = 1 << 20
-_BOM = b"\xef\xbb\xbf"
 
 
 class Reading(NamedTuple):
@@ -42,9 +38,7 @@ class Scanned:
 
     lines: int = 0
     hashes: npt.NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
-    faults: list[tuple[int, Fault]] = field(default_factory=list)
-    """With the number of the line in the span, from 0."""
-    faulty_lines: int = 0
+    faults: Faults = field(default_factory=Faults)
     characters: set[str] = field(default_factory=set)
     unused: Counter[str] = field(default_factory=Counter)
     """Messages' fields that nobody reads, with the conversations that have them."""
@@ -60,36 +54,17 @@ class Conversations(NamedTuple):
     lengths: list[int]
 
 
-def spans(file: Source, chunk: int) -> Iterator[Span]:
-    """The file in parts of about `chunk` bytes, cut behind line breaks. Raises OSError where it cannot be read."""
-    start = 0
-    with Path(file.path).open("rb") as handle:
-        while file.size - start > chunk + chunk // 4:
-            handle.seek(start + chunk)
-            while True:
-                rest = handle.readline(_BLOCK)
-                if not rest or rest.endswith(b"\n"):
-                    break
-            end = min(handle.tell(), file.size)
-            yield Span(file, start, end)
-            start = end
-    if start < file.size:
-        yield Span(file, start, file.size)
-
-
 def scan(how: Reading, span: Span) -> Scanned:
     """Look at every line of `span`."""
     found = Scanned()
     hashes: list[int] = []
-    for number, raw in _lines(span):
+    for number, (_, _, raw) in enumerate(reading.lines(span, LONGEST_LINE)):
         found.lines = number + 1
         if not raw.strip():
             continue
         line = _parse(how, raw)
         if line.faults:
-            found.faulty_lines += 1
-            if len(found.faults) < SHOWN_FAULTS:
-                found.faults += [(number, fault) for fault in line.faults]
+            found.faults.add(number, line.faults)
             continue
         found.unused.update(line.unused)
         texts = list(_texts(line.messages))
@@ -108,12 +83,12 @@ def encode(setup: tuple[Tokenizer, Reading], span: Span) -> Conversations:
     ids: list[npt.NDArray[np.uint32]] = []
     learned: list[npt.NDArray[np.uint8]] = []
     lengths: list[int] = []
-    for _, raw in _lines(span):
+    for _, _, raw in reading.lines(span, LONGEST_LINE):
         if not raw.strip():
             continue
         line = _parse(how, raw)
         if line.faults:
-            raise _changed(span.file)
+            raise reading.changed(span.file)
         made = encoder.encode(line.messages)
         ids.append(np.array(made.ids, np.uint32))
         learned.append(np.array(made.learned, np.uint8))
@@ -145,29 +120,3 @@ def _parse(how: Reading, raw: bytes) -> Line:
 def _texts(messages: list[Message]) -> Iterator[str]:
     for message in messages:
         yield from (message.content, message.context, message.think, message.cite)
-
-
-def _lines(span: Span) -> Iterator[tuple[int, bytes]]:
-    """The lines of `span`, numbered from 0; of one that is too long only so much that this can be told."""
-    try:
-        with Path(span.file.path).open("rb") as handle:
-            stat = Path(span.file.path).stat()
-            if (stat.st_size, stat.st_mtime_ns) != (span.file.size, span.file.modified):
-                raise _changed(span.file)
-            handle.seek(span.start)
-            number = 0
-            while handle.tell() < span.end:
-                at = handle.tell()
-                raw = handle.readline(LONGEST_LINE + 1)
-                if not raw:
-                    raise _changed(span.file)
-                yield number, raw.removeprefix(_BOM) if at == 0 else raw
-                while len(raw) > LONGEST_LINE and not raw.endswith(b"\n"):
-                    raw = handle.readline(LONGEST_LINE + 1)
-                number += 1
-    except OSError as error:
-        raise RunError(f"{span.file.path}: cannot be read: {error.strerror}") from None
-
-
-def _changed(file: Source) -> RunError:
-    return RunError(f"{file.path} was changed while it was being read; prepare again when it is complete")

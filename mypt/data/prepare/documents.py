@@ -8,9 +8,10 @@ of `--input_file`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,14 +27,24 @@ _BLOCK = 1 << 14
 Numbers = npt.NDArray[np.int64]
 
 
+class Lines(NamedTuple):
+    """The lines with a document in a part of a file: first byte, last byte, and the bytes of the text itself."""
+
+    start: Numbers
+    end: Numbers
+    size: Numbers
+
+
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """Every document's file, first and last byte: three columns, since there may be millions."""
+    """Every document's file, first and last byte, and size: columns, since there may be millions."""
 
     files: list[Source]
     file: Numbers
     start: Numbers
     end: Numbers
+    sizes: Numbers
+    """Bytes of the text: fewer than lie between `start` and `end` where it is in a line of JSON."""
 
     def __len__(self) -> int:
         return len(self.file)
@@ -47,9 +58,9 @@ class Documents:
                 yield Span(self.files[file], start, end)
 
     @property
-    def sizes(self) -> Numbers:
-        """Bytes of each."""
-        return self.end - self.start
+    def bytes_read(self) -> int:
+        """What is to be read for all of them."""
+        return int((self.end - self.start).sum())
 
     @property
     def named_for_validation(self) -> npt.NDArray[np.bool_]:
@@ -61,25 +72,34 @@ def whole_files(files: list[Source]) -> Documents:
     """A document for each file."""
     numbers = np.arange(len(files), dtype=np.int64)
     sizes = np.array([file.size for file in files], dtype=np.int64)
-    return Documents(files, numbers, np.zeros_like(numbers), sizes)
+    return Documents(files, numbers, np.zeros_like(numbers), sizes, sizes)
 
 
-def separated(files: list[Source], places: dict[int, list[Numbers]], length: int) -> Documents:
+def separated(
+    files: list[Source],
+    places: Mapping[int, list[Numbers]],
+    length: int,
+    lines: Mapping[int, list[Lines]] | None = None,
+) -> Documents:
     """A document for what lies between separators of `length` bytes, found at `places` of each file (maybe overlapping).
 
-    What has no byte is no document.
+    Of files of lines, those are the `lines` that were found. What has no byte is no document.
     """
-    columns: list[tuple[Numbers, Numbers, Numbers]] = []
+    columns: list[tuple[Numbers, ...]] = []
     for number, file in enumerate(files):
+        if file.field:
+            for some in (lines or {}).get(number, []):
+                columns.append((np.full(len(some.start), number, np.int64), *some))
+            continue
         found = np.concatenate(places.get(number) or [np.empty(0, np.int64)])
         found = _apart(found, length)
         starts = np.concatenate([np.zeros(1, np.int64), found + length])
         ends = np.concatenate([found, np.array([file.size], np.int64)])
         kept = ends > starts
         count = int(kept.sum())
-        columns.append((np.full(count, number, np.int64), starts[kept], ends[kept]))
-    file_column, start, end = (np.concatenate(column) for column in zip(*columns, strict=True))
-    return Documents(files, file_column, start, end)
+        columns.append((np.full(count, number, np.int64), starts[kept], ends[kept], (ends - starts)[kept]))
+    none = np.empty(0, np.int64)
+    return Documents(files, *(np.concatenate(some) for some in zip(*columns or [(none,) * 4], strict=True)))
 
 
 def choose(

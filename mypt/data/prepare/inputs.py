@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from stat import S_ISREG
 from typing import NamedTuple
 
+from mypt.data.prepare import jsonl
+from mypt.data.prepare.jsonl import Fault, Kind
 from mypt.data.prepare.request import PrepareRequest
 from mypt.errors import Problem, UserError, raise_for
 from mypt.text import printable
@@ -26,7 +29,6 @@ FROM_FOLDERS = frozenset((*PROSE, *CODE))
 _ALSO_TEXT = frozenset(
     ("json", "csv", "tsv", "html", "htm", "xml", "yaml", "yml", "toml", "ini", "cfg", "conf", "log", "srt", "vtt")
 )  # fmt: skip
-CONVERSATIONS = "jsonl"
 _NO_TEXT = {
     **dict.fromkeys(("gz", "bz2", "xz", "zst", "zip", "tar", "7z", "rar"), "unpack it first"),
     **dict.fromkeys(
@@ -48,6 +50,8 @@ class Source(NamedTuple):
     """In nanoseconds."""
     val: bool
     """Whether it was named for validation."""
+    field: str = ""
+    """Of a file of lines of JSON the field with the text; empty for plain text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +91,63 @@ def find(request: PrepareRequest, *, folder_output: bool = True) -> Sources:
 
 
 def conversations(request: PrepareRequest) -> bool:
-    """Whether `request` is about chat JSONL. Raises `UserError` where it is about both kinds."""
-    kinds: dict[bool, Path] = {}
+    """Whether `request` is about conversations: the first lines of its first JSONL file decide.
+
+    Raises `UserError` where that file does not say what it is, or where plain text is named beside conversations.
+    """
+    lines, plain = _of_each_kind(request)
+    for named, path in lines:
+        try:
+            told = jsonl.told(path, request.text_field)
+        except OSError:
+            return False  # whoever reads it will say so
+        if told.kind is None and told.fault is not None:
+            raise UserError(located(told.fault, f"{request.shown(path)} line {told.line}"))
+        if told.kind is Kind.CONVERSATIONS and plain is not None:
+            names = f"{request.shown(named)} holds conversations, {request.shown(plain)} plain text"
+            raise UserError(
+                Problem(names, field="inputs", remedy="prepare one kind at a time, in two datasets")
+            )
+        if told.kind is not None:
+            return told.kind is Kind.CONVERSATIONS
+    return False
+
+
+def located(fault: Fault, where: str) -> Problem:
+    """What is wrong with a line, which is called `where` in the message."""
+    problem = Problem(fault.message, where=where, field=fault.field, remedy=fault.remedy)
+    return replace(problem, value=fault.value[0]) if fault.value else problem
+
+
+def _of_each_kind(request: PrepareRequest) -> tuple[list[tuple[Path, Path]], Path | None]:
+    """All JSONL files, each behind the input that it was found in, and the first input of plain text."""
+    lines: list[tuple[Path, Path]] = []
+    plain: Path | None = None
     for path in (*request.inputs, *request.val_files):
         if path.is_dir():
-            endings = {_ending(file.name) for file in _walk(path, request.patterns)}
-            kind = endings == {CONVERSATIONS} or (
-                not request.patterns and CONVERSATIONS in endings and not endings & FROM_FOLDERS
-            )
+            files = list(_walk(path, request.patterns))
+            taken = _taken(request.patterns, {_ending(file.name) for file in files})
+            files = [file for file in files if taken is None or _ending(file.name) in taken]
         else:
-            kind = _ending(path.name) == CONVERSATIONS
-        kinds.setdefault(kind, path)
-    if len(kinds) == 2:
-        names = f"{request.shown(kinds[True])} holds conversations, {request.shown(kinds[False])} plain text"
-        raise UserError(Problem(names, field="inputs", remedy="prepare one kind at a time, in two datasets"))
-    return True in kinds
+            files = [path]
+        for file in files:
+            if _ending(file.name) == jsonl.ENDING:
+                lines.append((path, file))
+            else:
+                plain = plain or path
+    return lines, plain
+
+
+def _taken(patterns: Iterable[str], endings: set[str]) -> Collection[str] | None:
+    """Which of the endings in a folder are read; None for all.
+
+    JSONL beside prose and source code is seldom a corpus.
+    """
+    if patterns:
+        return None
+    if jsonl.ENDING in endings and not endings & FROM_FOLDERS:
+        return (jsonl.ENDING,)
+    return FROM_FOLDERS
 
 
 class _Search:
@@ -114,6 +160,7 @@ class _Search:
         self._seen: set[tuple[int, int]] = set()
         self._empty = 0
         self._twice = 0
+        self._left: Counter[str] = Counter()
 
     def take(self, path: Path, *, val: bool) -> None:
         """Add the file, or all matching files of the folder."""
@@ -133,14 +180,22 @@ class _Search:
             said.append(
                 f"{self._twice} file{'s were' if self._twice > 1 else ' was'} named twice and taken once"
             )
+        said += [
+            f"{number} *.{jsonl.ENDING} file{'s' if number > 1 else ''} in {folder} beside texts "
+            f"{'were' if number > 1 else 'was'} left out; --pattern says which files to take"
+            for folder, number in self._left.items()
+        ]
         return said
 
     def _folder(self, folder: Path, *, val: bool) -> None:
         before, refused = len(self.files) + self._empty + self._twice, len(self.problems)
-        endings: set[str] = set()
-        for path in _walk(folder, self.request.patterns):
-            if not self.request.patterns and _ending(path.name) not in FROM_FOLDERS:
-                endings.add(_ending(path.name))
+        paths = list(_walk(folder, self.request.patterns))
+        endings = {_ending(path.name) for path in paths}
+        taken = _taken(self.request.patterns, endings)
+        for path in paths:
+            if taken is not None and (ending := _ending(path.name)) not in taken:
+                if ending == jsonl.ENDING:
+                    self._left[self.request.shown(folder)] += 1
                 continue
             name = path.relative_to(folder).as_posix()
             problem = self._add(path, name, val=val, named=False)
@@ -167,7 +222,7 @@ class _Search:
             return Problem("no such file or folder", field="inputs", value=shown, remedy=remedy)
         if ending in _NO_TEXT:
             return Problem("is no plain text", field="inputs", value=shown, remedy=_NO_TEXT[ending])
-        known = not ending or ending in FROM_FOLDERS or ending in _ALSO_TEXT
+        known = not ending or ending in FROM_FOLDERS or ending in _ALSO_TEXT or ending == jsonl.ENDING
         if not known and not _matches(path.name, path.name, self.request.patterns):
             remedy = f"if it is text, say --pattern '*.{ending}'"
             return Problem(f"*.{ending} is not known to be text", field="inputs", value=shown, remedy=remedy)
@@ -193,7 +248,8 @@ class _Search:
             return None
         if stat.st_ino:
             self._seen.add((stat.st_dev, stat.st_ino))
-        self.files.append(Source(str(path), name, stat.st_size, stat.st_mtime_ns, val))
+        field = (self.request.text_field or jsonl.TEXT) if _ending(path.name) == jsonl.ENDING else ""
+        self.files.append(Source(str(path), name, stat.st_size, stat.st_mtime_ns, val, field))
         return None
 
 

@@ -119,6 +119,7 @@ def metadata(
         "seed": request.seed,
         "separator_ids": separator,
         "split_on": request.split_on,
+        "text_field": next((file.field for file in documents.files if file.field), None),
         "prepared_by": f"mypt {VERSION}",
     }
 

@@ -19,6 +19,7 @@ _WHOLE = 1 << 20
 # Behind this many bytes without a place to cut, the cut is made all the same.
 _LONGEST_RUN = 1 << 20
 _WINDOW = 1 << 16
+_BLOCK = 1 << 20
 # Enough for two characters before a place and one behind it, whatever their length.
 _MARGIN = 12
 _SPANS = 10_000
@@ -53,7 +54,10 @@ class Cutter:
         self._chunk = (chunk or CHUNK) if self._exact else min(chunk or CHUNK, _WHOLE)
 
     def spans(self, span: Span) -> Iterator[Span]:
-        """`span` in parts of about a chunk. Raises OSError where the file cannot be read."""
+        """`span` in parts of about a chunk; of lines whole ones. Raises OSError where the file cannot be read."""
+        if span.file.field:
+            yield from behind_lines(span, self._chunk)
+            return
         file, start, end = span
         if end - start <= self._chunk + self._chunk // 4:
             yield span
@@ -93,6 +97,25 @@ class Cutter:
         self.forced += 1
         found = _search(handle, ANYWHERE, at, min(at + _WINDOW, end))
         return at if found is None else found  # no text at all: whoever reads it will say so
+
+
+def behind_lines(span: Span, chunk: int) -> Iterator[Span]:
+    """`span` in parts of `chunk` bytes or more, cut behind line breaks. Raises OSError where the file cannot be read."""
+    file, start, end = span
+    if end - start > chunk + chunk // 4:
+        with Path(file.path).open("rb") as handle:
+            while end - start > chunk + chunk // 4:
+                handle.seek(start + chunk - 1)
+                while True:
+                    # A line may be longer than anybody wants to have in memory here.
+                    part = handle.readline(_BLOCK)
+                    if not part or part.endswith(b"\n"):
+                        break
+                place = min(handle.tell(), end)
+                yield Span(file, start, place)
+                start = place
+    if start < end:
+        yield Span(file, start, end)
 
 
 def _search(handle: BinaryIO, cuts: re.Pattern[str], start: int, end: int) -> int | None:

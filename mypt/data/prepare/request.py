@@ -62,7 +62,9 @@ class PrepareRequest:
     separator: str = "auto"
     """Between documents: auto (the end-of-text token; a line break for char), none, or a text."""
     split_on: str = ""
-    """Text in the files at which one document ends and the next begins; it is not kept."""
+    """Text in plain-text files at which one document ends and the next begins; it is not kept."""
+    text_field: str | None = None
+    """The field of lines of JSON that is the text; None: `text`, where the lines are no conversations."""
     hold_out: str = "auto"
     """What is kept for validation: documents (whole ones), tails (the end of each), or auto (see `documents`)."""
     chat: ChatOptions = ChatOptions()

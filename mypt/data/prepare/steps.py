@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from mypt.data.prepare import jsonl, reading
+from mypt.data.prepare.documents import Lines
+from mypt.data.prepare.faults import Faults
+from mypt.data.prepare.jsonl import BOM, Fault
 from mypt.data.prepare.plan import Span
-from mypt.errors import Problem, RunError
+from mypt.errors import Problem
+from mypt.text import size
 from mypt.tokenizers import Tokenizer
-
-if TYPE_CHECKING:
-    from mypt.data.prepare.inputs import Source
-
-_BOM = b"\xef\xbb\xbf"
 
 
 class Invalid(NamedTuple):
@@ -48,6 +47,20 @@ class Checked(NamedTuple):
     """Where the text that separates documents begins, from the beginning of the file; they may overlap."""
 
 
+class CheckedLines(NamedTuple):
+    """What `check` found in one span of lines of JSON."""
+
+    number: int
+    """How many lines there are."""
+    lines: Lines
+    """Those with a text."""
+    empty: int
+    """Texts without a character."""
+    carriage_returns: bool
+    """Whether a text has line ends of Windows."""
+    faults: Faults
+
+
 class Encoded(NamedTuple):
     """The tokens of several spans, one behind the other."""
 
@@ -57,10 +70,14 @@ class Encoded(NamedTuple):
     """Tokens of each span."""
 
 
-def check(separator: bytes, spans: list[Span]) -> list[Checked]:
-    """Look at bytes: are they UTF-8, and where do documents end."""
-    found = []
-    for span, data in _read(spans, beyond=max(len(separator) - 1, 0)):
+def check(separator: bytes, spans: list[Span]) -> list[Checked | CheckedLines]:
+    """Look at bytes: are they UTF-8, or right lines of JSON, and where do documents end."""
+    found: list[Checked | CheckedLines] = []
+    for span in spans:
+        if span.file.field:
+            found.append(_check_lines(span))
+            continue
+        ((_, data),) = reading.spans([span], beyond=max(len(separator) - 1, 0))
         own = data[: span.end - span.start]
         found.append(Checked(_invalid(own, span.start), b"\r\n" in own, _places(data, separator, span.start)))
     return found
@@ -69,8 +86,8 @@ def check(separator: bytes, spans: list[Span]) -> list[Checked]:
 def characters(_: None, spans: list[Span]) -> npt.NDArray[np.uint32]:
     """The code points that occur, sorted."""
     seen = np.zeros(0x110000, dtype=np.bool_)
-    for span, data in _read(spans):
-        if data.isascii():
+    for span, data in reading.spans(spans):
+        if data.isascii() and not span.file.field:
             seen[np.frombuffer(data, dtype=np.uint8)] = True
         else:
             seen[np.frombuffer(_text(span, data).encode("utf-32-le"), dtype="<u4")] = True
@@ -79,55 +96,63 @@ def characters(_: None, spans: list[Span]) -> npt.NDArray[np.uint32]:
 
 def encode(tokenizer: Tokenizer, spans: list[Span]) -> Encoded:
     """The tokens of every span on its own."""
-    parts = [tokenizer.encode_array(_text(span, data)) for span, data in _read(spans)]
+    parts = [tokenizer.encode_array(_text(span, data)) for span, data in reading.spans(spans)]
     return Encoded(np.concatenate(parts), [len(part) for part in parts])
 
 
-def texts(span: Span) -> Iterator[str | Invalid]:
-    """The text of `span`, or what keeps it from being one."""
-    for _, data in _read([span]):
+def texts(span: Span) -> Iterator[str | Invalid | Fault]:
+    """The text of `span`, or of each of its lines (an empty one where there is none), or what keeps it from being one."""
+    if span.file.field:
+        for _, _, raw in reading.lines(span, jsonl.LONGEST):
+            yield _in_line(raw, span.file.field)
+        return
+    for _, data in reading.spans([span]):
         yield _invalid(data, span.start) or _text(span, data)
 
 
-def _read(spans: list[Span], beyond: int = 0) -> Iterable[tuple[Span, bytes]]:
-    """Each span with its bytes and up to `beyond` more of the file. RunError where a file has changed since the work began."""
-    handle: BinaryIO | None = None
-    opened: Source | None = None
-    try:
-        for span in spans:
-            if handle is None or opened is not span.file:
-                if handle is not None:
-                    handle.close()
-                handle, opened = _open(span.file), span.file
-            handle.seek(span.start)
-            data = handle.read(span.end - span.start + beyond)
-            if len(data) < span.end - span.start:
-                raise _changed(span.file)
-            yield span, data
-    except OSError as error:
-        name = opened.path if opened is not None else ""
-        raise RunError(f"{error.filename or name}: cannot be read: {error.strerror}") from None
-    finally:
-        if handle is not None:
-            handle.close()
+def sample(document: Span, most: int) -> str:
+    """The beginning of a document's text, of about `most` bytes."""
+    file, start, end = document
+    part = document if file.field else Span(file, start, min(end, start + most))
+    for _, data in reading.spans([part]):
+        return _text(part, data)[:most] if file.field else data.decode("utf-8", "ignore")
+    return ""
 
 
-def _open(file: Source) -> BinaryIO:
-    handle = Path(file.path).open("rb")  # noqa: SIM115 (closed by who asked for it)
-    stat = Path(file.path).stat()
-    if (stat.st_size, stat.st_mtime_ns) != (file.size, file.modified):
-        handle.close()
-        raise _changed(file)
-    return handle
+def _check_lines(span: Span) -> CheckedLines:
+    places: list[tuple[int, int, int]] = []
+    faults = Faults()
+    number = empty = 0
+    carriage_returns = False
+    for number, (start, end, raw) in enumerate(reading.lines(span, jsonl.LONGEST), 1):
+        text = _in_line(raw, span.file.field)
+        if isinstance(text, Fault):
+            faults.add(number - 1, [text])
+        elif text:
+            places.append((start, end, len(text) if text.isascii() else len(text.encode())))
+            carriage_returns = carriage_returns or "\r\n" in text
+        else:
+            empty += bool(raw.strip())
+    columns = np.array(places, np.int64).reshape(-1, 3)
+    return CheckedLines(number, Lines(*columns.T), empty, carriage_returns, faults)
 
 
-def _changed(file: Source) -> RunError:
-    return RunError(f"{file.path} was changed while it was being read; prepare again when it is complete")
+def _in_line(raw: bytes, field: str) -> str | Fault:
+    """The text in a line; a blank one has none."""
+    if len(raw) > jsonl.LONGEST:
+        return Fault(f"is longer than {size(jsonl.LONGEST)}", remedy="one text a line")
+    return jsonl.text_of(raw, field) if raw.strip() else ""
 
 
 def _text(span: Span, data: bytes) -> str:
     """The text, without the mark that some editors begin a file with, which is none of its characters."""
-    return (data.removeprefix(_BOM) if span.start == 0 else data).decode("utf-8")
+    own = data.removeprefix(BOM) if span.start == 0 else data
+    if not span.file.field:
+        return own.decode("utf-8")
+    text = _in_line(own, span.file.field)
+    if isinstance(text, Fault):
+        raise reading.changed(span.file)
+    return text
 
 
 def _invalid(data: bytes, start: int) -> Invalid | None:

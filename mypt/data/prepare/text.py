@@ -16,6 +16,7 @@ import numpy.typing as npt
 from mypt import tokenizers
 from mypt.data.prepare import documents as split
 from mypt.data.prepare import inputs, outcome, plan, staging, steps, vocabulary
+from mypt.data.prepare.checking import Checking
 from mypt.data.prepare.documents import Documents
 from mypt.data.prepare.inputs import Sources
 from mypt.data.prepare.plan import Cutter, Piece, Span
@@ -31,8 +32,6 @@ from mypt.tokenizers import FILE_NAMES, CharTokenizer, Tokenizer
 from mypt.tokenizers.cuts import ANYWHERE
 
 _STATE = FILE_NAMES[1]
-# Files with something wrong, after which nobody reads on.
-_SHOWN = 20
 
 
 def prepare_text(request: PrepareRequest, progress: Progress) -> PreparedSummary:
@@ -87,36 +86,16 @@ class _Preparation:
     def _documents(self) -> Documents:
         """Check every byte, and find out where documents begin and end."""
         separator = unescaped(self.request.split_on).encode()
-        problems: dict[str, Problem] = {}
-        places: dict[int, list[npt.NDArray[np.int64]]] = {}
-        with_returns: set[str] = set()
+        checking = Checking(self.request, self.files, separator)
         files = split.whole_files(self.files)
-        numbers = {file.path: number for number, file in enumerate(self.files)}
         for pieces, results in self._map("reading", steps.check, separator, files, Cutter(ANYWHERE)):
             for piece, result in zip(pieces, results, strict=True):
-                file = piece.span.file
-                if result.invalid is not None and file.path not in problems:
-                    where = self.request.shown(Path(file.path))
-                    problems[file.path] = result.invalid.problem(where)
-                if result.carriage_returns:
-                    with_returns.add(file.path)
-                if len(result.separators):
-                    places.setdefault(numbers[file.path], []).append(result.separators)
-            if len(problems) >= _SHOWN:
+                checking.take(piece, result)
+            if checking.enough:
                 break
-        raise_for(problems.values())
-        if with_returns:
-            number = len(with_returns)
-            has = "files have" if number > 1 else "file has"
-            self.notices.append(f"{number} {has} line ends of Windows (\\r\\n), which are kept as they are")
-        if not separator:
-            return files
-        found = split.separated(self.files, places, len(separator))
-        if len(found) == len(files):
-            self.notices.append(f"no file holds {self.request.split_on!r}: each is one document")
-        if not len(found):
-            raise UserError(Problem("leaves no text at all", field="split_on", value=self.request.split_on))
-        return found
+        documents = checking.documents()
+        self.notices += checking.notices()
+        return documents
 
     def _with_characters(self, tokenizer: Tokenizer | None, documents: Documents) -> Tokenizer:
         """`tokenizer`, which has every character, or the one of all characters where there is none yet."""
@@ -137,14 +116,11 @@ class _Preparation:
         return tokenizer
 
     def _look_at_a_sample(self, tokenizer: Tokenizer, documents: Documents) -> None:
-        file, start, end = next(documents.spans())
-        with contextlib.suppress(OSError), Path(file.path).open("rb") as handle:
-            handle.seek(start)
-            sample = handle.read(min(end - start, vocabulary.SAMPLE)).decode("utf-8", "ignore")
-            if vocabulary.loses(tokenizer, sample):
-                self.notices.append(
-                    "this tokenizer changes text: decoding its tokens does not give back exactly what was read"
-                )
+        sample = steps.sample(next(documents.spans()), vocabulary.SAMPLE)
+        if vocabulary.loses(tokenizer, sample):
+            self.notices.append(
+                "this tokenizer changes text: decoding its tokens does not give back exactly what was read"
+            )
 
     def _encode(
         self,
@@ -187,7 +163,7 @@ class _Preparation:
         cutter: Cutter,
     ) -> Iterator[tuple[list[Piece], Any]]:
         """Run a step over all documents, saying how far it is."""
-        self.progress.begin(what, int(documents.sizes.sum()))
+        self.progress.begin(what, documents.bytes_read)
         tasks = cutter.tasks(documents.spans())
         for pieces, result in self.pool.map(step, setup, tasks, lambda task: [piece.span for piece in task]):
             yield pieces, result

@@ -369,10 +369,22 @@ def test_bad_lines_are_named_by_file_and_number(root: Path, monkeypatch: pytest.
     assert refusal(root, "chat.jsonl", "more.jsonl", num_proc=2) == want
 
 
-def test_of_very_many_bad_lines_some_are_shown_and_all_are_counted(root: Path) -> None:
+def test_of_lines_with_the_same_fault_one_is_shown_and_all_are_counted(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (root / "chat.jsonl").write_text("nonsense\n" * 500)
-    said = refusal(root)
-    assert len(said) == 21 and said[-1] == "480 more lines are wrong"
+    write(root / "more.jsonl", talks(3))
+    with (root / "more.jsonl").open("a") as file:
+        file.write('{"text": "A story."}\n' * 2 + "nonsense\n")
+    want = [
+        "chat.jsonl line 1: is not JSON: Expecting value, column 1; likewise lines 2, 3, 4 and 497 more, "
+        "also in more.jsonl",
+        "more.jsonl line 4: messages: is missing, and text is there: no conversation; prepare texts and "
+        "conversations in two datasets; likewise line 5",
+    ]
+    assert refusal(root, "chat.jsonl", "more.jsonl") == want
+    monkeypatch.setattr(make, "CHUNK", 900)
+    assert refusal(root, "chat.jsonl", "more.jsonl", num_proc=2) == want
 
 
 def test_a_line_without_end_is_not_read_into_memory(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

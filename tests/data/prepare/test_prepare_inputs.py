@@ -12,6 +12,8 @@ from mypt.data.prepare.inputs import conversations, find
 from mypt.errors import UserError
 from tests.data.prepare.making import request, write
 
+CHAT = '{"messages": [], "text": "a"}\n'
+
 
 @pytest.fixture
 def ground(tmp_path: Path) -> Path:
@@ -26,9 +28,16 @@ def ground(tmp_path: Path) -> Path:
             "docs/.git/e.txt": "x",
             "docs/empty.txt": "",
             "pictures/x.png": "x",
-            "chat/one.jsonl": "{}",
+            "chat/one.jsonl": CHAT,
             "chat/readme": "x",
-            "both/one.jsonl": "{}",
+            "both/one.jsonl": CHAT,
+            "both/two.jsonl": CHAT,
+            "texts/empty.jsonl": "",
+            "texts/one.jsonl": '\n{"id": 7}\n{"text": "a", "messages": null}\n',
+            "texts/readme": "x",
+            "neither.jsonl": "\n[1]\n",
+            "other.jsonl": '{"id": 7, "title": "a", "content": "b"}\n',
+            "blank.jsonl": " \n\n",
             "both/two.txt": "x",
             "nothing/empty.txt": "",
             "plain": "no ending",
@@ -144,7 +153,30 @@ def test_a_link_does_not_hide_that_the_output_is_read(ground: Path) -> None:
         find(request(ground, "docs", output=ground / "link" / "out"))
 
 
+def test_files_of_lines_have_a_field(ground: Path) -> None:
+    found = find(request(ground, "docs/a.md", "texts"))
+    assert [(file.name, file.field) for file in found.files] == [("a.md", ""), ("one.jsonl", "text")]
+    (file,) = find(request(ground, "other.jsonl", text_field="content")).files
+    assert file.field == "content"
+
+
+def test_lines_beside_texts_are_left_out_and_said(ground: Path) -> None:
+    assert names(ground, "both") == ["two.txt"]
+    (said,) = find(request(ground, "both")).notices
+    assert said == ("2 *.jsonl files in both beside texts were left out; --pattern says which files to take")
+    both = request(ground, "both", patterns=("*",))
+    assert [file.field for file in find(both).files] == ["text", "text", ""]
+    assert find(both).notices == []
+
+
 def test_conversations_are_told_from_texts(ground: Path) -> None:
+    assert not conversations(request(ground, "texts"))
+    assert not conversations(request(ground, "texts", "docs", "blank.jsonl"))
+    assert not conversations(request(ground, "chat", text_field="text"))
+    assert conversations(request(ground, "blank.jsonl", "chat", "texts"))
+    assert not conversations(
+        request(ground, "blank.jsonl", "none.jsonl", "docs", val_files=(ground / "texts",))
+    )
     assert conversations(request(ground, "chat/one.jsonl"))
     assert conversations(request(ground, "chat"))
     assert not conversations(request(ground, "both"))
@@ -154,3 +186,42 @@ def test_conversations_are_told_from_texts(ground: Path) -> None:
         UserError, match="chat holds conversations, docs plain text; prepare one kind at a time"
     ):
         conversations(request(ground, "docs", "chat"))
+    with pytest.raises(UserError, match="both holds conversations, both plain text"):
+        conversations(request(ground, "both", patterns=("*",)))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "said"),
+    [
+        (
+            "neither.jsonl",
+            {},
+            'neither.jsonl line 2: must be a JSON object; a line is {"text": "…"} or '
+            '{"messages": [{"role": "user", "content": "…"}, …]}',
+        ),
+        (
+            "other.jsonl",
+            {},
+            "other.jsonl line 1: has neither text nor messages; if the text is in another field, say --text_field and "
+            "which: title, content",
+        ),
+        (
+            "other.jsonl",
+            {"text_field": "id\x1b"},
+            "other.jsonl line 1: id\\x1b: is missing; if the text is in another field, say --text_field and which: "
+            "title, content",
+        ),
+        (
+            "chat",
+            {"text_field": "body"},
+            "chat/one.jsonl line 1: body: is missing, and messages is there: a conversation; prepare texts and "
+            "conversations in two datasets",
+        ),
+    ],
+)
+def test_lines_that_do_not_say_what_they_are(
+    ground: Path, name: str, changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UserError) as error:
+        conversations(request(ground, name, **changes))
+    assert str(error.value) == said

@@ -14,8 +14,12 @@ from mypt import tokenizers
 from mypt.classify.table import classes_of, read_table
 from mypt.classify.table import read_text as read_rows
 from mypt.data.chat.messages import parse
+from mypt.data.prepare.corpus import Corpus
+from mypt.data.prepare.inputs import conversations, find
+from mypt.data.prepare.jsonl import Fault, text_of, told
+from mypt.data.prepare.request import PrepareRequest
 from mypt.data.shards import read_folder
-from mypt.data.text import read_text, split_text
+from mypt.data.text import about_lines, read_text, split_text
 from mypt.errors import UserError
 from mypt.files import why_no_file
 from mypt.tokenizers import CHAT_TOKENS, CharTokenizer, Gpt2Tokenizer, with_chat_tokens
@@ -179,6 +183,29 @@ def _read_chat(place: Path, chance: random.Random) -> None:
         _prepare(place, "chat.jsonl")
 
 
+def _make_lines(folder: Path) -> None:
+    rows = [{"text": f"story {n} of é 物語\n", "id": n, "meta": {"url": None}} for n in range(12)]
+    (folder / "texts.jsonl").write_text(
+        "".join(json.dumps(row, ensure_ascii=n % 2 > 0) + "\n" for n, row in enumerate(rows))
+    )
+
+
+def _read_lines(place: Path, chance: random.Random) -> None:
+    file = place / "texts.jsonl"
+    told(file, chance.choice((None, "text", "id")))
+    about_lines(file.name, place)
+    odd = bool(why_no_file(file))
+    for line in (b"" if odd else file.read_bytes()).split(b"\n"):
+        found = text_of(line, "text")
+        assert isinstance(found, Fault) or found.encode() is not None
+    request = PrepareRequest((file,), place / "out", place)
+    if odd or chance.random() < 0.02:
+        _prepare(place, file.name)
+    else:
+        conversations(request)
+        list(Corpus(request, find(request).files))
+
+
 def _make_table(folder: Path) -> None:
     rows = [(f"text {n}, here", f"other {n}", ("yes", "no", "3")[n % 3]) for n in range(8)]
     (folder / "t.jsonl").write_text(
@@ -238,6 +265,7 @@ READERS: dict[str, Reader] = {
         for name in ("char.json", "bpe.json", "hf.json", "gpt2.json", "meta.pkl")
     },
     "chat": Reader(_make_chat, ("*.jsonl",), _read_chat, also=("val_fraction",)),
+    "lines": Reader(_make_lines, ("*.jsonl",), _read_lines, also=("inputs: hold no text",)),
     "tables": Reader(_make_table, ("t.*",), _read_table),
     "text": Reader(_make_text, ("*.txt",), _read_text),
 }

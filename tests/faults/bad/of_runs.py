@@ -14,8 +14,8 @@ from mypt.errors import MyptError, RunError, UserError
 from mypt.events import LogWriter, read_log
 from mypt.files import why_no_file
 from mypt.fsio import write_json_atomic
+from mypt.housekeeping.journal import Renaming, journal, read_journal
 from mypt.housekeeping.recovery import recover
-from mypt.housekeeping.renaming import Renaming, journal, read_journal
 from mypt.launch import queue
 from mypt.runs import directory, record
 from mypt.runs.directory import ExitRecord, RunDirectory, runs_folder

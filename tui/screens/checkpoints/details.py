@@ -189,6 +189,8 @@ def _state(info: BundleInfo, writer: Writer) -> None:
     writer.heading("Progress")
     if "step" in state:
         writer.value("step", value_text("step", state.pop("step")))
+    if isinstance(progress := state.get("progress"), dict):
+        state["progress"] = _health(progress)
     for name in ("progress", "base"):
         _part(state, name, writer, prefix=name == "base")
     # What the next losses are measured by: nobody reads fifty of them one by one.
@@ -208,6 +210,20 @@ def _state(info: BundleInfo, writer: Writer) -> None:
     if state:
         writer.heading("Other fields of the file")
         writer.values(flatten(state))
+
+
+_HEALTH = {
+    "untimed": "updates of unknown time",
+    "skipped": "last updates skipped",
+    "broken_sets": "eval sets not a number",
+}
+"""What a checkpoint keeps of its run's health, as people say it; where there is nothing, nothing is said."""
+
+
+def _health(progress: dict[str, Any]) -> dict[str, Any]:
+    return {
+        _HEALTH.get(name, name): value for name, value in progress.items() if value or name not in _HEALTH
+    }
 
 
 def _part(state: dict[str, Any], name: str, writer: Writer, *, prefix: bool = False) -> None:

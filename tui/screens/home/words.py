@@ -249,10 +249,9 @@ def flow(pairs: Iterable[tuple[str, str]], width: int, lines: int, colours: Colo
     return text
 
 
-def event_line(mark: Mark, colours: Colours, step_width: int = 7) -> Text:
-    """One line of the list of events: when, at which step, what."""
+def event_line(mark: Mark, clock: str, colours: Colours, step_width: int = 7) -> Text:
+    """One line of the list of events: when, as `clock` says it, at which step, what."""
     text = Text(no_wrap=True, overflow="crop", end="")
-    clock = mark.timestamp[11:19] if len(mark.timestamp) >= 19 else "        "
     text.append(f"{clock} ", "dim")
     text.append(f"{whole(mark.step):>{step_width}} ", "dim")
     style = {

@@ -86,6 +86,11 @@ class FillingScreen(SteppedScreen[RunRecord | None]):
         assert isinstance(self.app, Dashboard)
         return self.app
 
+    @property
+    def takes_keys(self) -> bool:
+        """Whether there is something to choose from and to type into."""
+        return self._prepared
+
     # ── building ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def compose(self) -> ComposeResult:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mypt.bundle import BundleInfo
 from mypt.launch.start import CLASSIFY, program_of
 from mypt.runs.state import RunState
-from mypt.text import count, duration, printable, whole
+from mypt.text import count, duration, fitted, printable, whole
 from mypt.watch.history import RunHistory
 from mypt.watch.run import Run
 from tui.screens.launch.look import Review
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 # A model so many times as costly, or as cheap, says nothing on this one.
 _FAR = 8.0
-# The first seconds are not like the rest.
+# The first seconds are not like the rest: who ran no longer is asked only where nobody did.
 _SHORTEST_S = 2.0
 _SETTLED_S = 30.0
+# A name that is longer says no more.
+_NAME = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,31 @@ class _Work:
     batch: tuple[Any, ...]
     flops_per_token: float
     parameters: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """What a run took: tokens a second while it trained, and seconds for each evaluation, with what goes with one."""
+
+    tokens_per_sec: float
+    pause_s: float
+    #: Sequences of an evaluation, where they are known.
+    sequences: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a run is to do."""
+
+    work: _Work
+    tokens: int
+    pauses: int
+    sequences: int
+
+    def seconds(self, pace: _Pace, ratio: float) -> float:
+        """How long that takes at this pace, of a run of which a token is `ratio` times the work."""
+        pause = pace.pause_s * (self.sequences / pace.sequences if pace.sequences else 1.0)
+        return (self.tokens / pace.tokens_per_sec + self.pauses * pause) / ratio
 
 
 def foreseen(review: Review, runs: Iterable[Run]) -> str:
@@ -92,27 +119,34 @@ def judge(review: Review, runs: Iterable[Run]) -> Judged | None:
         _flops(review.parameters, s.n_layer, s.n_embd, s.block_size),
         review.parameters,
     )
-    tokens = max(s.max_iters - run.start_step, 0) * review.tokens_per_step
-    best: tuple[tuple[float, bool, float], Judged] | None = None
+    steps = max(s.max_iters - run.start_step, 0)
+    # One before the first update, one after the last.
+    pauses = -(-steps // s.eval_interval) + (run.start_step == 0)
+    do = _Wanted(wanted, steps * review.tokens_per_step, pauses, s.eval_iters * s.batch_size)
+    best: tuple[_Rank, Judged] | None = None
     for other in runs:
         # What a machine of SLURM's does in an hour says nothing on this one.
         theirs = other.record is not None and other.record.origin == "slurm"
         if theirs != (asked is not None):
             continue
-        found = _judged(wanted, tokens, other)
+        found = _judged(do, other)
         if found is not None and (best is None or found[0] < best[0]):
             best = found
     return best[1] if best else None
 
 
-def _judged(wanted: _Work, tokens: int, other: Run) -> tuple[tuple[float, bool, float], Judged] | None:
+_Rank = tuple[float, bool, float, float]
+
+
+def _judged(do: _Wanted, other: Run) -> tuple[_Rank, Judged] | None:
     """How far `other` is from what is wanted (the younger of two equals is nearer), and what it says."""
+    wanted = do.work
     # A classifier's batches are as wide as its texts.
     reads_texts = other.record is not None and program_of(other.record.command) is CLASSIFY
     if other.state is RunState.QUEUED or reads_texts:
         return None
-    work, speed = _work_of(other.history), _speed_of(other.history)
-    if work is None or speed is None or work.device != wanted.device:
+    work, pace = _work_of(other.history), _pace_of(other.history)
+    if work is None or pace is None or work.device != wanted.device:
         return None
     ratio = work.flops_per_token / wanted.flops_per_token
     if not 1 / _FAR <= ratio <= _FAR:
@@ -121,11 +155,12 @@ def _judged(wanted: _Work, tokens: int, other: Run) -> tuple[tuple[float, bool, 
     # A text with some more characters has a few more rows, and is no other model.
     same = work.shape == wanted.shape and work.batch == wanted.batch and size < 0.05
     far = 0.0 if same else 1.0 + abs(math.log(ratio)) + (work.batch != wanted.batch)
-    seconds = tokens / (speed if same else speed * ratio)
-    label = printable(other.label or other.name, newline=False)
-    # One that has just begun is the last to be asked.
-    young = other.history.elapsed_s < _SETTLED_S and other.state is not RunState.FINISHED
-    return (far, young, -other.born), Judged(seconds, label, same, work.parameters if size > 0.1 else None)
+    seconds = do.seconds(pace, 1.0 if same else ratio)
+    label = fitted(printable(other.label or other.name, newline=False), _NAME).rstrip()
+    ran = other.history.elapsed_s
+    short = ran < _SETTLED_S
+    rank = (far, short, -ran if short else 0.0, -other.born)
+    return rank, Judged(seconds, label, same, work.parameters if size > 0.1 else None)
 
 
 def _work_of(history: RunHistory) -> _Work | None:
@@ -150,12 +185,25 @@ def _shape(config: GPTConfig) -> tuple[Any, ...]:
     return (c.n_layer, c.n_head, c.n_embd, c.pos_encoding, c.mlp_type, c.norm_type)
 
 
-def _speed_of(history: RunHistory) -> float | None:
-    """Tokens a second, evaluations and saves included; of a run that has hardly begun None."""
-    if history.elapsed_s < _SHORTEST_S or history.tokens <= 0:
+def _pace_of(history: RunHistory) -> _Pace | None:
+    """How fast a run was; of one that has hardly begun None."""
+    seconds = history.elapsed_s
+    if seconds < _SHORTEST_S or history.tokens <= 0:
         return None
-    speed = history.tokens / history.elapsed_s
-    return speed if math.isfinite(speed) and speed > 0 else None
+    speed = history.tokens_per_sec if "tokens_per_sec" in history.curves else None
+    evaluations = len(history.curves.get("val", ()))
+    if speed is None or evaluations == 0:
+        # Nobody measured them apart.
+        return _sane(_Pace(history.tokens / seconds, 0.0, None))
+    iters, batch = history.whole("eval_iters"), history.whole("batch_size")
+    # What is left beside the updates: evaluations, checkpoints and samples, which come together, and the start.
+    rest = max(seconds - history.tokens / speed, 0.0)
+    return _sane(_Pace(speed, rest / evaluations, (iters or 0) * (batch or 0) or None))
+
+
+def _sane(pace: _Pace) -> _Pace | None:
+    numbers = (pace.tokens_per_sec, pace.pause_s)
+    return pace if all(map(math.isfinite, numbers)) and pace.tokens_per_sec > 0 else None
 
 
 def _flops(parameters: int, layers: int, width: int, block: int) -> float:

@@ -17,6 +17,7 @@ from mypt.text import printable, size
 from tui.actions import Action, bindings
 from tui.screens.launch import choices, preset_copy
 from tui.screens.launch.batch_file import BatchFileScreen
+from tui.screens.launch.data_look import DataFacts
 from tui.screens.launch.draft import Draft
 from tui.screens.launch.filling import FillingScreen
 from tui.screens.launch.form import SettingsForm
@@ -277,14 +278,19 @@ class LaunchScreen(FillingScreen):
         if self._starting or not self._prepared:
             return
         self._starting = True
-        draft = self.draft()
-        self.query_one(ReviewPane).busy(
-            "checking the data, then submitting to SLURM …" if seen else "checking the data …"
-        )
-        self.run_worker(lambda: self._start(draft, queue, seen), thread=True, group="start")
+        draft, known = self.draft(), self.review.data if self.review else None
+        self.query_one(ReviewPane).busy("submitting to SLURM …" if seen else "checking the data …")
+        self.run_worker(lambda: self._start(draft, queue, seen, known), thread=True, group="start")
 
-    def _start(self, draft: Draft, queue: bool, seen: str) -> None:
-        result = start(draft, self._app.workspace, queue=queue, seen=seen, cancelled=self._cancelled.is_set)
+    def _start(self, draft: Draft, queue: bool, seen: str, known: DataFacts | None) -> None:
+        result = start(
+            draft,
+            self._app.workspace,
+            queue=queue,
+            seen=seen,
+            known=known,
+            cancelled=self._cancelled.is_set,
+        )
         if isinstance(result, Review) and result.batch and not result.problems:
             self.post_message(self.Written(result))
         elif isinstance(result, Review):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mypt.errors import Problem, raise_for
-from tui.screens.launch.data_look import EXPECTED, check_data, problems_of
+from tui.screens.launch.data_look import EXPECTED, DataFacts, check_data, problems_of
 from tui.screens.launch.draft import Draft, arguments
 from tui.screens.launch.look import Review, look
 
@@ -19,18 +19,25 @@ if TYPE_CHECKING:
 
 
 def start(
-    draft: Draft, workspace: Path, *, queue: bool, seen: str, cancelled: Callable[[], bool]
+    draft: Draft,
+    workspace: Path,
+    *,
+    queue: bool,
+    seen: str,
+    known: DataFacts | None,
+    cancelled: Callable[[], bool],
 ) -> RunRecord | Review | None:
     """Start (or queue) what `draft` asks for: its record; or the review with what keeps it from starting.
 
     For SLURM nothing but the batch file that was `seen` is submitted: another is in the review, which has no problems
-    then. None where it was called off before anything was started.
+    then. What is `known` of the data is not read again, unless its files have changed. None where it was called off
+    before anything was started.
     """
     from mypt.launch.start import launch
 
     review = look(draft, workspace)
     if review.shown is not None and review.data_is_known:
-        review = look(draft, workspace, check_data(review.shown))
+        review = look(draft, workspace, check_data(review.shown, before=known))
     if review.busy and not queue:
         remedy = "wait for it, stop it, or queue this run"
         review = _with(review, Problem(review.busy, field="model_name", remedy=remedy))

@@ -76,22 +76,29 @@ class ImportScreen(TransferScreen):
         """What is to be filled in."""
         if not self._path.value.strip():
             return "Type where the checkpoint lies; its format is told from its content."
-        return "Give it a name."
+        if not self.query_one("#model-name", Field).value.strip():
+            return "Give it a name."
+        return f"✗ heads: must be a whole number, 1 or more (got '{printable(self._heads, newline=False)}')"
 
     def arguments(self) -> tuple[str, ...] | None:
         """`mypt import …`."""
         path = self._path.value.strip()
         name = self.query_one("#model-name", Field).value.strip()
-        if not path or not name:
+        heads = self._heads
+        if not path or not name or (heads and not (heads.isascii() and heads.isdecimal() and int(heads[:9]))):
             return None
         place = place_of(path)
         # What begins like a flag would be taken for one.
         words = ["import", f"./{place}" if place.startswith("-") else place, f"--model_name={name}"]
         if tokenizer := self.query_one("#tokenizer", PathField).value.strip():
             words.append(f"--tokenizer={place_of(tokenizer)}")
-        if heads := self.query_one("#heads", Field).value.strip():
+        if heads:
             words.append(f"--n_head={heads}")
         return tuple(words)
+
+    @property
+    def _heads(self) -> str:
+        return self.query_one("#heads", Field).value.strip()
 
     @property
     def _path(self) -> PathField:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.cells import cell_len
@@ -17,6 +17,9 @@ from tui.widgets.lineview import LineView
 _WIDEST_NAME = 24
 _WIDEST_VALUE = 40
 _NARROWEST_VALUE = 10
+_BESIDE = _WIDEST_NAME + _NARROWEST_VALUE + 12
+"""Below this many cells a third column would leave nothing readable of the other two."""
+_BY_DEFAULT = "default"
 _HEADINGS = (("settings", "Settings"), ("model", "Model"), ("runtime", "Machine"))
 
 
@@ -73,7 +76,8 @@ def config_lines(
 ) -> list[Text]:
     """Three columns (name, value, source) under headings; what was decided by somebody before what is by default.
 
-    Where `width` cells have no room for all of it, values are cut before sources: these are short.
+    Where `width` cells have no room for all of it, values are cut before sources: these are short. Where there is
+    hardly room for two columns, the sources become headings.
     """
     from mypt.diff import flatten, value_text
 
@@ -85,6 +89,9 @@ def config_lines(
             continue
         if name == "settings" and sources:
             rows.sort(key=lambda row: _first(row[0]) not in sources)
+        if 0 < width < _BESIDE:
+            lines += narrow_lines(heading, rows, sources if name == "settings" else {}, width)
+            continue
         if lines:
             lines.append(Text())
         lines.append(Text().append(heading, "bold"))
@@ -110,6 +117,38 @@ def config_lines(
                 line.append(f"  {printable(str(source), newline=False)}", "dim")
             lines.append(line)
     return lines
+
+
+def narrow_lines(
+    heading: str, rows: Sequence[tuple[str, str]], sources: Mapping[str, Any], width: int
+) -> list[Text]:
+    """Name and value alone, by where they came from: the command line first, since somebody typed that just then."""
+    lines = [Text().append(heading, "bold")]
+    groups: dict[str, list[tuple[str, str]]] = {"command line": []} if sources else {}
+    for key, value in rows:
+        source = str(sources.get(_first(key), _BY_DEFAULT)) if sources else ""
+        groups.setdefault(source, []).append((key, value))
+    longest = max(cell_len(value) for _, value in rows)
+    wide = max(cell_len(printable(key, newline=False)) for key, _ in rows)
+    wide = min(wide, max(width - 2 - min(longest, _NARROWEST_VALUE), _NARROWEST_VALUE))
+    for source, group in groups.items():
+        if source and group:
+            lines.append(Text(f"from {printable(source, newline=False)}", "dim italic"))
+        for key, value in group:
+            line = Text()
+            line.append(fit(_end_of(printable(key, newline=False), wide), wide) + "  ", "dim")
+            line.append(value, "dim" if source == _BY_DEFAULT else "")
+            lines.append(line)
+    return lines
+
+
+def _end_of(name: str, width: int) -> str:
+    """What tells `gold_selection.guards.overfit_ratio` from its neighbours is the end of it."""
+    if cell_len(name) <= width:
+        return name
+    _, dot, last = name.rpartition(".")
+    end = f"…{dot}{last}"
+    return end if dot and cell_len(end) <= width else name
 
 
 def _first(key: str) -> str:

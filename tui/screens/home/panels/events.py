@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from datetime import date
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -12,6 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 
+from mypt.plotting.clock import stamp_labels
 from mypt.text import whole
 from mypt.watch.marks import Mark
 from mypt.watch.run import Run
@@ -51,7 +54,8 @@ class EventList(LineView):
     def show_run(self, run: Run) -> None:
         """Show what happened in this run."""
         marks = run.history.latest_lines(_MOST)
-        listed = (run.key, len(marks), marks[-1] if marks else None, self.app.theme)
+        today = date.fromtimestamp(time.time())
+        listed = (run.key, len(marks), marks[-1] if marks else None, self.app.theme, today)
         if listed == self._listed:
             return
         if self._listed and self._listed[0] != run.key:
@@ -60,7 +64,9 @@ class EventList(LineView):
         self._marks = list(reversed(marks))
         width = max((len(whole(mark.step)) for mark in marks), default=1)
         colours = self.app.theme_variables
-        self.show([words.event_line(mark, colours, width) for mark in self._marks])
+        clocks = stamp_labels([mark.timestamp for mark in self._marks], today)
+        lines = zip(self._marks, clocks, strict=True)
+        self.show([words.event_line(mark, clock, colours, width) for mark, clock in lines])
 
     def heading(self) -> str:
         """What it is."""

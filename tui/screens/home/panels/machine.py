@@ -16,6 +16,9 @@ from tui.widgets.lineview import LineView
 _LABEL = 10
 _BAR = 12
 _SPARK = 24
+_NARROW = 48
+"""Below this many cells numbers come before their pictures."""
+_LABEL_NARROW, _BAR_NARROW, _SPARK_LEAST = 9, 6, 4
 _EIGHTHS = "▁▂▃▄▅▆▇█"
 # Below this a checkpoint may soon have no room.
 _LITTLE_DISK = 5_000_000_000
@@ -35,7 +38,12 @@ class MachinePanel(LineView):
 
     def show_system(self) -> None:
         """Show what was found last."""
-        self.show(machine_lines(list(self.app.live.system.history), self.app.theme_variables))
+        width = self.scrollable_content_region.width
+        self.show(machine_lines(list(self.app.live.system.history), self.app.theme_variables, width))
+
+    def on_resize(self) -> None:
+        """Other pictures for another room."""
+        self.show_system()
 
     def heading(self) -> str:
         """What it is."""
@@ -50,27 +58,35 @@ class MachinePanel(LineView):
         """It looks the same."""
 
 
-def machine_lines(history: Sequence[SystemSample], colours: dict[str, str]) -> list[Text]:
-    """The last look, with what came before it as small curves."""
+def machine_lines(history: Sequence[SystemSample], colours: dict[str, str], width: int = 0) -> list[Text]:
+    """The last look, with what came before it as small curves; in `width` cells, where that is known, no number is cut."""
     if not history:
         return []
     now = history[-1]
     primary, trouble = colours.get("primary", ""), colours.get("error", "red")
     lines: list[Text] = []
+    narrow = 0 < width < _NARROW
+    head, cells = (_LABEL_NARROW, _BAR_NARROW) if narrow else (_LABEL, _BAR)
 
     def row(
         label: str, part: float | None, value: str, past: Sequence[float], note: str = "", style: str = ""
     ) -> None:
         line = Text()
-        line.append(fit(label, _LABEL), "dim")
-        line.append(_bar(part), style or primary)
+        line.append(fit(label, head), "dim")
+        line.append(_bar(part, cells), style or primary)
         line.append(f" {value}", style or "bold")
-        if len(past) > 1:
+        room = width - line.cell_len - 2 if width else _SPARK
+        beside = not narrow or len(note) + 2 <= room + 2
+        if narrow and note and beside:
+            room -= len(note) + 2
+        if len(past) > 1 and (not narrow or room >= _SPARK_LEAST):
             line.append("  ")
-            line.append(_levels(past), primary)
-        if note:
+            line.append(_levels(past[-max(room, 1) :] if narrow else past), primary)
+        if note and beside:
             line.append(f"  {note}", style or "dim")
         lines.append(line)
+        if note and not beside:
+            lines.append(Text(f"  {note}", style or "dim"))
 
     for place, gpu in enumerate(now.gpus):
         past = [each.gpus[place] for each in history if len(each.gpus) == len(now.gpus)]
@@ -107,8 +123,8 @@ def machine_lines(history: Sequence[SystemSample], colours: dict[str, str]) -> l
         )
     if now.trainer_memory is not None:
         line = Text()
-        line.append(fit("this run", _LABEL), "dim")
-        line.append(f"{size(now.trainer_memory)} of memory", "bold")
+        line.append(fit("this run", head), "dim")
+        line.append(f"{size(now.trainer_memory)}{'' if narrow else ' of memory'}", "bold")
         if now.trainer_cpu is not None:
             line.append(f", {now.trainer_cpu:.1f} cores busy", "bold")
         lines.append(line)
@@ -147,11 +163,11 @@ def _levels(past: Sequence[float]) -> str:
     return "".join(_EIGHTHS[round(min(max(part, 0.0), 1.0) * (len(_EIGHTHS) - 1))] for part in past[-_SPARK:])
 
 
-def _bar(part: float | None) -> str:
+def _bar(part: float | None, cells: int) -> str:
     if part is None:
-        return " " * _BAR
-    full = round(min(max(part, 0.0), 1.0) * _BAR)
-    return "━" * full + "╌" * (_BAR - full)
+        return " " * cells
+    full = round(min(max(part, 0.0), 1.0) * cells)
+    return "━" * full + "╌" * (cells - full)
 
 
 def _part(part: float | None) -> str:

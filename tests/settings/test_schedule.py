@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mypt.training.schedule import FLOOR, learning_rate
+from mypt.settings.schedule import FLOOR, learning_rate
 
 PEAK, WARMUP, TOTAL = 1.5e-4, 3750, 75_000
 
