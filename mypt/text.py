@@ -107,7 +107,7 @@ def rate(value: float | None) -> str:
         return "–"
     if value == 0:
         return "0"
-    if 0.1 <= abs(value) < 1000:
+    if 0.1 <= abs(value) < 1000 or not math.isfinite(value):
         return f"{value:.3g}"
     mantissa, _, exponent = f"{value:.2e}".partition("e")
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"

@@ -87,7 +87,7 @@ ANSI = Theme(
         "input-cursor-background": "ansi_default",
         "input-cursor-text-style": "reverse",
         "input-selection-foreground": "ansi_default",
-        "input-selection-background": "ansi_magenta",
+        "input-selection-background": "ansi_default",
         "screen-selection-foreground": "ansi_default",
         "screen-selection-background": "ansi_default",
     },

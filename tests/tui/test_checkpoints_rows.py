@@ -9,6 +9,7 @@ from mypt.diff import reached
 from mypt.events import Eval
 from mypt.watch.checkpoints import lineage
 from mypt.watch.history import RunHistory
+from tui.screens.checkpoints.details import section
 from tui.screens.checkpoints.rows import loss_of, tree_rows
 
 
@@ -18,6 +19,21 @@ def info(name: str, base: str | None = None, **state: object) -> BundleInfo:
     if base:
         told["base"] = {"name": base, "step": 1}
     return BundleInfo(Path("checkpoints") / name, model, kind, training_state=told, files={"model.pt": 10})
+
+
+def test_what_is_kept_of_the_health_of_a_run_is_told_where_there_is_something() -> None:
+    def said(**progress: object) -> str:
+        found = info("dante", progress={"val_loss": 2.5, **progress})
+        return "\n".join(" ".join(line.plain.split()) for line in section("training state", found, 60, {}))
+
+    healthy = said(untimed=0, skipped=0, broken_sets=[])
+    assert "val_loss 2.5" in healthy
+    assert not any(
+        word in healthy for word in ("untimed", "skipped", "broken", "unknown time", "not a number")
+    )
+    ill = said(untimed=7, skipped=2, broken_sets=["code"])
+    assert "updates of unknown time 7" in ill and "last updates skipped 2" in ill
+    assert "eval sets not a number" in ill and "broken_sets" not in ill
 
 
 def drawn(*infos: BundleInfo) -> list[str]:

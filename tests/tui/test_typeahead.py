@@ -17,6 +17,7 @@ from tui.app import MyptApp
 from tui.screens.launch import LaunchScreen
 from tui.screens.launch.panes import PresetPane
 from tui.screens.sample import SampleScreen
+from tui.screens.sample.prompt import PromptField
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +36,7 @@ async def test_what_is_typed_behind_the_key_of_a_form_goes_into_the_form(tmp_pat
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: app.screen_stack)
         type_on(app, "n", "1", "tab", "q", "x")
-        await until(pilot, lambda: isinstance(app.screen, LaunchScreen))
+        await until(pilot, lambda: isinstance(app.screen, LaunchScreen) and app.screen.query(PresetPane))
         name = app.screen.query_one(PresetPane).name_field
         await until(pilot, lambda: name.value.endswith("qx"))
 
@@ -46,7 +47,7 @@ async def test_a_prompt_gets_every_letter_that_was_typed_behind_the_way_to_it(tm
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: app.live.bundles)
         type_on(app, "c", "g", *"query")
-        await until(pilot, lambda: isinstance(app.screen, SampleScreen))
+        await until(pilot, lambda: isinstance(app.screen, SampleScreen) and app.screen.query(PromptField))
         screen = app.screen
         assert isinstance(screen, SampleScreen)
         await until(pilot, lambda: screen.prompt.text == "query")
