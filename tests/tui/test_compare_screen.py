@@ -490,7 +490,7 @@ async def test_export_asks_before_it_replaces(place: Path) -> None:
         await pilot.press("enter")
         await until(pilot, lambda: "once more replaces it" in note_of(dialogue))
         assert target.read_text() == "precious"
-        await pilot.press("x", "backspace", "enter")
+        await pilot.press("end", "x", "backspace", "enter")
         await until(pilot, lambda: "once more replaces it" in note_of(dialogue))
         assert target.read_text() == "precious"
         await pilot.press("enter")
