@@ -242,8 +242,14 @@ def test_what_ends_one_rank_is_told_by_the_others(together: Together, workspace:
     thread.start()
     ended = together.train(workspace, *flags)
     thread.join()
+    assert "Traceback" not in ended.said[0] + ended.said[1]
+    if -signal.SIGBUS in ended.statuses:
+        # Cut in the instant between the look at its length and the reading, which nobody can prevent.
+        survivor = ended.statuses.index(1)
+        assert "another rank is gone without a word" in ended.said[survivor], ended.said
+        return
     assert ended.statuses == [1, 1], ended.said
-    assert "has become shorter" in ended.said[0] and "Traceback" not in ended.said[0] + ended.said[1]
+    assert "has become shorter" in ended.said[0]
 
 
 def test_a_loss_that_is_no_number_ends_all_of_them(together: Together, workspace: Path) -> None:
