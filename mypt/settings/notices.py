@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Iterable
 
@@ -17,6 +16,7 @@ from mypt.text import rate
 
 # Less of a change in the learning rate than by this factor shows in no curve.
 _JUMP = 1.25
+_LARGEST = 1e15
 
 
 def ignored(values: Iterable[Effective], layers: Layers) -> list[str]:
@@ -63,10 +63,10 @@ def jump_of_rate(settings: Settings, checkpoint: BundleInfo) -> str:
     """
     saved, step = checkpoint.training_config, checkpoint.step or 0
     peak, total, warmup = (saved.get(name) for name in ("learning_rate", "max_iters", "warmup_iters"))
-    numbers = [v for v in (peak, total, warmup) if isinstance(v, int | float) and math.isfinite(v)]
-    if len(numbers) < 3 or peak != settings.learning_rate or total == settings.max_iters or step < 1:
-        return ""
-    if step >= settings.max_iters:
+    # A file may hold what is no number of updates, or one of three hundred digits.
+    numbers = [v for v in (peak, total, warmup) if isinstance(v, int | float) and abs(v) < _LARGEST]
+    no_surprise = peak != settings.learning_rate or total == settings.max_iters
+    if len(numbers) < 3 or no_surprise or not 1 <= step < settings.max_iters:
         return ""
     before = learning_rate(step, peak=numbers[0], warmup=int(numbers[2]), total=int(numbers[1]))
     after = learning_rate(

@@ -45,6 +45,7 @@ class Bundles:
                 self._looked_at.discard(name)
             else:
                 known[name] = before
+        self._looked_at &= known.keys()
         if self._known:
             self._look_into(known)
         self._known = known

@@ -237,7 +237,12 @@ def test_a_learning_rate_that_falls_faster_is_said(tmp_path: Path) -> None:
     assert said == (
         "the learning rate goes on at 1.32e-4, after 9.74e-4 at step 440: its cosine now ends at 500, not at 4000"
     )
-    spoilt: list[tuple[str, object]] = [("max_iters", "many"), ("max_iters", None), ("warmup_iters", [])]
+    spoilt: list[tuple[str, object]] = [
+        ("max_iters", "many"),
+        ("max_iters", None),
+        ("warmup_iters", []),
+        ("max_iters", 10**299),
+    ]
     for name, broken in spoilt:
         state = tmp_path / "checkpoints" / "dante" / "training_state.json"
         content = json.loads(state.read_text())

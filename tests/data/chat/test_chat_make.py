@@ -14,8 +14,9 @@ from mypt.data.chat import make, prepare_chat, steps
 from mypt.data.episodes import EpisodeSplit
 from mypt.data.prepare.request import ChatOptions, PreparedSummary, PrepareRequest, Silent, TokenizerChoice
 from mypt.data.shards import read_folder
-from mypt.errors import RunError, UserError
+from mypt.errors import RunError
 from mypt.tokenizers import Gpt2Tokenizer, Tokenizer, load, save, train_bpe
+from tests.data.prepare.making import refused
 from tests.workbench import listing
 
 Talk = list[dict[str, str]]
@@ -63,11 +64,7 @@ def prepare(
 
 
 def refusal(root: Path, *inputs: str, **changes: Any) -> list[str]:
-    before = listing(root)
-    with pytest.raises(UserError) as caught:
-        prepare(root, *inputs, **changes)
-    assert listing(root) == before, "something was written"
-    return [str(problem) for problem in caught.value.problems]
+    return refused(root, lambda: prepare(root, *inputs, **changes))
 
 
 def read(root: Path, name: str = "data/chat") -> tuple[Tokenizer, EpisodeSplit, EpisodeSplit]:
@@ -364,6 +361,11 @@ def test_bad_lines_are_named_by_file_and_number(root: Path, monkeypatch: pytest.
         "more.jsonl line 1: must be a JSON object; a line is "
         '{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}',
     ]
+    assert_refused_with(want, root, monkeypatch)
+
+
+def assert_refused_with(want: list[str], root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one piece, and in several by several processes."""
     assert refusal(root, "chat.jsonl", "more.jsonl") == want
     monkeypatch.setattr(make, "CHUNK", 900)
     assert refusal(root, "chat.jsonl", "more.jsonl", num_proc=2) == want
@@ -382,9 +384,7 @@ def test_of_lines_with_the_same_fault_one_is_shown_and_all_are_counted(
         "more.jsonl line 4: messages: is missing, and text is there: no conversation; prepare texts and "
         "conversations in two datasets; likewise line 5",
     ]
-    assert refusal(root, "chat.jsonl", "more.jsonl") == want
-    monkeypatch.setattr(make, "CHUNK", 900)
-    assert refusal(root, "chat.jsonl", "more.jsonl", num_proc=2) == want
+    assert_refused_with(want, root, monkeypatch)
 
 
 def test_a_line_without_end_is_not_read_into_memory(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from mypt.data.prepare.request import PreparedSummary, PrepareRequest, Silent, TokenizerChoice
 from mypt.data.prepare.text import prepare_text
+from mypt.errors import UserError
 from mypt.tokenizers import Tokenizer, load
+from tests.workbench import listing
 
 # Every length of UTF-8, ends of lines of both kinds, no final line break, gaps of all sorts.
 TEXT = (
@@ -26,6 +30,15 @@ def write(folder: Path, files: dict[str, str]) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(text.encode())
     return folder
+
+
+def refused(root: Path, making: Callable[[], object]) -> list[str]:
+    """What `making` a dataset is refused with; nothing below `root` has changed then."""
+    before = listing(root)
+    with pytest.raises(UserError) as caught:
+        making()
+    assert listing(root) == before, "something was written"
+    return [str(problem) for problem in caught.value.problems]
 
 
 def request(workspace: Path, *inputs: str, kind: str | None = "char", **changes: Any) -> PrepareRequest:

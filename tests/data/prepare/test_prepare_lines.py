@@ -22,7 +22,7 @@ from mypt.data.prepare.text import prepare_text
 from mypt.errors import RunError, UserError
 from mypt.tokenizers import Gpt2Tokenizer, save, train_bpe
 from mypt.tokenizers.cuts import ANYWHERE
-from tests.data.prepare.making import TEXT, about, ids, make, request, text, tokenizer, write
+from tests.data.prepare.making import TEXT, about, ids, make, refused, request, text, tokenizer, write
 from tests.workbench import listing
 
 TEXTS = [f"Story {n}: “once” upon a time.\n\tThe end 🦊" + " and more" * (n % 4) for n in range(40)]
@@ -49,11 +49,7 @@ def documents(folder: Path, between: str) -> list[str]:
 
 
 def refusal(root: Path, *inputs: str, **changes: Any) -> list[str]:
-    before = listing(root)
-    with pytest.raises(UserError) as caught:
-        make(root, *inputs, **changes)
-    assert listing(root) == before, "something was written"
-    return [str(problem) for problem in caught.value.problems]
+    return refused(root, lambda: make(root, *inputs, **changes))
 
 
 @pytest.mark.parametrize(

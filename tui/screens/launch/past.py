@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from mypt.bundle import BundleInfo
 from mypt.launch.start import CLASSIFY, program_of
 from mypt.runs.state import RunState
-from mypt.text import count, duration, fitted, printable, whole
+from mypt.text import count, duration, printable, whole
 from mypt.watch.history import RunHistory
 from mypt.watch.run import Run
+from tui.names import clipped
 from tui.screens.launch.look import Review
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def _judged(do: _Wanted, other: Run) -> tuple[_Rank, Judged] | None:
     same = work.shape == wanted.shape and work.batch == wanted.batch and size < 0.05
     far = 0.0 if same else 1.0 + abs(math.log(ratio)) + (work.batch != wanted.batch)
     seconds = do.seconds(pace, 1.0 if same else ratio)
-    label = fitted(printable(other.label or other.name, newline=False), _NAME).rstrip()
+    label = clipped(printable(other.label or other.name, newline=False), _NAME)
     ran = other.history.elapsed_s
     short = ran < _SETTLED_S
     rank = (far, short, -ran if short else 0.0, -other.born)
