@@ -76,7 +76,7 @@ def machine_lines(history: Sequence[SystemSample], colours: dict[str, str], widt
         line.append(_bar(part, cells), style or primary)
         line.append(f" {value}", style or "bold")
         room = width - line.cell_len - 2 if width else _SPARK
-        beside = not narrow or len(note) + 2 <= room + 2
+        beside = not narrow or len(note) <= room
         if narrow and note and beside:
             room -= len(note) + 2
         if len(past) > 1 and (not narrow or room >= _SPARK_LEAST):
